@@ -1,0 +1,14 @@
+#include "schemas/result.h"
+
+#include <fmt/core.h>
+
+#include <cstdlib>
+
+namespace schemas {
+
+void ensure_failed(const char* condition, const char* file, int line) {
+  fmt::print(stderr, "broken invariant: {} at {}:{}\n", condition, file, line);
+  std::abort();
+}
+
+}  // namespace schemas
