@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "eventstore/record.h"
+
+/// Who may write a partition, and which records count: one rule for every reader.
+///
+///     offset   0          1        2        3              4         5              6
+///     record   claim n=7  events   events   claim n=9      events    events         events
+///     epoch    (-1,0)     (0,7)    (0,7)    (0,7)          (0,7)     (3,9)          (3,9)
+///     seq                 0        1                       2         0              2
+///     verdict  claim      counts   counts   claim          void:     counts         void: sequence
+///                                           → epoch (3,9)  epoch                    (1 is missing)
+///
+/// A claim whose predecessor is not the current epoch is void. A record whose epoch is not current or
+/// whose sequence is not the next is void, so a zombie's late record, a hole or a double write is
+/// harmless by definition. A record that counts but whose chain does not follow is a fork: stop.
+namespace eventstore {
+
+enum class Verdict : std::uint8_t {
+  events,         // counts: fold it
+  control,        // counts: no-op or control record
+  claim,          // counts: a new epoch begins
+  void_claim,     // names a predecessor that is not current
+  void_epoch,     // written under an epoch that is not current
+  void_sequence,  // a hole before it, or a second copy
+  fork,           // decided on another state than the one before it
+  malformed,      // a claim that cannot be read
+};
+std::string_view to_text(Verdict verdict);
+constexpr bool is_void(Verdict verdict) {
+  return verdict == Verdict::void_claim || verdict == Verdict::void_epoch ||
+         verdict == Verdict::void_sequence;
+}
+
+/// What a reader believes about one partition after some prefix of it. A value; no thread of its own.
+struct PartitionState {
+  Offset next_offset = 0;
+  Epoch epoch;
+  std::uint64_t sequence = 0;  // the next one expected
+  Chain chain{};
+  schemas::Time recorded{};         // of the last record that counted; never falls
+  std::int64_t last_accepted = -1;  // offset of the last record that counted as events
+
+  /// Judges the record at `offset` and moves on over it; offsets may have gaps (fillers), never go back.
+  Verdict apply(Offset offset, const RecordHead& head, Bytes payload);
+
+  friend bool operator==(const PartitionState&, const PartitionState&) = default;
+};
+
+/// A claim record for `nonce` on top of `state`: head and payload, to be appended at state.next_offset.
+struct ClaimRecord {
+  RecordHead head;
+  Payload payload;
+};
+ClaimRecord make_claim(const PartitionState& state, std::uint64_t nonce, std::string_view process);
+
+}  // namespace eventstore

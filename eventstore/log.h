@@ -1,0 +1,111 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "eventstore/claims.h"
+#include "eventstore/record.h"
+#include "schemas/result.h"
+
+/// The log contract: what memory, journal and Kafka have in common.
+///
+///      accepted, void, claim records                          submitted, not durable
+///      0    1    2    3    4    5    6    7    8    9    |    10   11   12
+///      .....................................................^              ^
+///                                             durable_end = 10             the writer's own next
+///
+/// A partition is an ordered sequence of records counted from 0. `append` names the offset at which the
+/// writer expects its record to stand; nothing is visible (to cursors, the observer, `state`) before it
+/// is durable. Every backend passes tests/eventstore/log_contract_test.cpp.
+namespace eventstore {
+
+struct Topic {
+  TopicId id;
+  std::string name;  // without the prefix `tm.`
+  std::uint16_t partitions;
+};
+
+/// One record to be written. `head` is complete but for nothing: the event store computed all of it.
+struct Append {
+  LogId log;
+  Offset expected;
+  RecordHead head;
+  Payload payload;
+};
+
+/// Records that became durable together, in log order per partition, void ones included.
+using Group = std::shared_ptr<const std::vector<StoredRecord>>;
+
+/// An append that will not be acknowledged, and with it everything submitted behind it in its partition.
+struct AppendFailure {
+  enum class Outcome : std::uint8_t {
+    refused,  // surely not written: the same offset may be tried again
+    unknown,  // perhaps written: only reading back after reopening (or a new claim) decides
+  };
+  LogId log;
+  Offset first;  // the expected offset of the first append that failed
+  Outcome outcome;
+  schemas::Error error;
+};
+
+/// Told by the log, on the log's own thread, in order. Must not block.
+class LogObserver {
+ public:
+  virtual ~LogObserver() = default;
+  virtual void on_durable(Group group) = 0;
+  virtual void on_failure(AppendFailure failure) = 0;
+};
+
+/// Reads durable records. Not thread-safe; several cursors may read at once. Blocks on the disk.
+class Cursor {
+ public:
+  virtual ~Cursor() = default;
+  /// The next durable record, or empty at the durable end (call again later for more). The payload
+  /// lives until the next call. Void records are passed on: the caller applies the rule.
+  virtual schemas::Result<std::optional<StoredRecord>> next() = 0;
+};
+
+struct ReadFrom {
+  LogId log;
+  Offset offset;
+};
+
+class Log {
+ public:
+  virtual ~Log() = default;
+
+  /// Makes a topic known before its first use; idempotent. Thread: start-up or core, may block shortly.
+  virtual schemas::Result<void> open_topic(const Topic& topic) = 0;
+
+  /// Queues records, in order; never blocks. Each ends in exactly one on_durable or on_failure. An
+  /// append whose `expected` is not the partition's next offset is refused. One writer thread at a time.
+  virtual void append(std::vector<Append> records) = 0;
+
+  /// Records of the named partitions from the given offsets on; per partition in offset order, between
+  /// partitions in whatever order is cheapest (the journal: one pass). Any thread.
+  virtual schemas::Result<std::unique_ptr<Cursor>> read(std::vector<ReadFrom> from) = 0;
+
+  /// The record at exactly this offset; not_found beyond the end. Any thread.
+  virtual schemas::Result<StoredRecord> read_one(LogId log, Offset offset) = 0;
+
+  /// First offset that is not yet durable. Any thread, wait-free.
+  virtual Offset durable_end(LogId log) const = 0;
+
+  /// What the one rule (claims.h) gives at the durable end: next offset, epoch, sequence, chain, time.
+  /// Any thread.
+  virtual PartitionState state(LogId log) const = 0;
+
+  /// Partitions that hold at least one record. Any thread.
+  virtual std::vector<LogId> partitions() const = 0;
+
+  /// Why nothing can be written any more (failed sync, corruption, moved), if so. Any thread.
+  virtual std::optional<schemas::Error> read_only() const = 0;
+
+  /// Drains what was appended, closes. No call after it.
+  virtual void close() = 0;
+};
+
+}  // namespace eventstore
