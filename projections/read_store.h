@@ -1,32 +1,61 @@
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <stdexcept>
 
 #include "projections/rows.h"
 #include "schemas/result.h"
 
 /// Where rows live. RocksDB behind a small interface (this header's .cpp is its only user), and an
-/// in-memory fake with the same behaviour under a crash: what was not flushed is gone as a whole, and
-/// what remains is a prefix of the writes.
+/// in-memory fake (memory_store.h) with the same behaviour under a crash: what was not flushed is
+/// gone as a whole, and what remains is a prefix of the writes.
+///
+///     write 1   write 2   write 3   write 4   write 5
+///     ........................^                     ^
+///              survives a crash            visible to reads, to be folded again after a crash
 namespace projections {
 
-class ReadStore : public RowReader {
+/// Thrown by a read that the disk refuses; the store is broken from then on. Catch it at the edge
+/// that answers the caller.
+class StoreFailure : public std::runtime_error {
  public:
-  /// A consistent view of one moment; any thread; must not outlive the store.
-  virtual std::unique_ptr<RowReader> snapshot() const = 0;
-  /// All or nothing, visible at once, durable only with a later flush. Core thread.
-  virtual schemas::Result<void> write(const WriteSet& changes) = 0;
-  /// Makes everything written so far durable. Blocks.
-  virtual schemas::Result<void> flush() = 0;
-  /// Starts a flush without waiting for it, so that the tail that a restart must fold again is bounded.
-  virtual void flush_soon() = 0;
+  using std::runtime_error::runtime_error;
 };
 
-/// Opens or makes a store in `directory`. WAL off, atomic flush, 16 MiB buffers.
-schemas::Result<std::unique_ptr<ReadStore>> open_rocks_store(const std::filesystem::path& directory);
+/// Reads of the store itself: any thread.
+class ReadStore : public RowReader {
+ public:
+  /// A consistent view of one moment; made by any thread, then used by one. It keeps the files
+  /// open: the directory can be opened again only when the store and all its snapshots are gone.
+  virtual std::unique_ptr<RowReader> snapshot() const = 0;
+  /// All or nothing, visible at once, durable only with a later flush. Core thread. May wait for
+  /// the disk when it is several buffers behind.
+  virtual schemas::Result<void> write(const WriteSet& changes) = 0;
+  /// Makes everything written so far durable. Blocks. Any thread.
+  virtual schemas::Result<void> flush() = 0;
+  /// Starts a flush without waiting for it, so that the tail that a restart must fold again is
+  /// bounded.
+  virtual void flush_soon() = 0;
+  /// Why nothing can be written any more, if so: disk_full, or internal for everything else. Final;
+  /// reads go on where they can. The owner drops the store, opens it again (when there is space)
+  /// and folds on from the positions that it finds in it. Any thread.
+  virtual std::optional<schemas::Error> broken() const = 0;
+};
 
-/// Erases everything below `directory`, for a rebuild.
+struct RocksOptions {
+  std::size_t cache_bytes = std::size_t{64} << 20;  // blocks read from files
+};
+
+/// Opens or makes a store in `directory`. WAL off, atomic flush, 16 MiB buffers, at most four of
+/// them. Closing flushes; a store that cannot be closed in peace loses its unflushed tail, nothing
+/// else.
+schemas::Result<std::unique_ptr<ReadStore>> open_rocks_store(const std::filesystem::path& directory,
+                                                             const RocksOptions& options = {});
+
+/// Erases `directory` and everything below it, for a rebuild. The store must be closed.
 schemas::Result<void> destroy_rocks_store(const std::filesystem::path& directory);
 
 }  // namespace projections
