@@ -14,9 +14,9 @@
 ///     verdict  claim      counts   counts   claim          void:     counts         void: sequence
 ///                                           → epoch (3,9)  epoch                    (1 is missing)
 ///
-/// A claim whose predecessor is not the current epoch is void. A record whose epoch is not current or
-/// whose sequence is not the next is void, so a zombie's late record, a hole or a double write is
-/// harmless by definition. A record that counts but whose chain does not follow is a fork: stop.
+/// A claim whose predecessor is not the current epoch is void. A record whose epoch is not current
+/// or whose sequence is not the next is void, so a zombie's late record, a hole or a double write
+/// is harmless by definition. A record that counts but whose chain does not follow is a fork: stop.
 namespace eventstore {
 
 enum class Verdict : std::uint8_t {
@@ -35,22 +35,43 @@ constexpr bool is_void(Verdict verdict) {
          verdict == Verdict::void_sequence;
 }
 
-/// What a reader believes about one partition after some prefix of it. A value; no thread of its own.
+/// What a reader believes about one partition after some prefix of it. A value; no thread of its
+/// own.
 struct PartitionState {
   Offset next_offset = 0;
   Epoch epoch;
   std::uint64_t sequence = 0;  // the next one expected
   Chain chain{};
-  schemas::Time recorded{};         // of the last record that counted; never falls
-  std::int64_t last_accepted = -1;  // offset of the last record that counted as events
+  schemas::Time recorded{};  // of the last record that counted; never falls
 
-  /// Judges the record at `offset` and moves on over it; offsets may have gaps (fillers), never go back.
-  Verdict apply(Offset offset, const RecordHead& head, Bytes payload);
+  /// The last record that counted as events: where a mark stands.
+  std::int64_t last_offset = -1;
+  Epoch last_epoch;
+  std::uint64_t last_sequence = 0;
+
+  /// Judges the record at `offset` and moves on over it; offsets may have gaps (fillers), never go
+  /// back.
+  Verdict apply(Offset offset, const RecordHead& head, Bytes payload) {
+    return apply(offset, head, payload, Trust::none);
+  }
+  /// For records that this process built and sent itself: chain and FlatBuffers are not checked
+  /// again.
+  Verdict apply_own(Offset offset, const RecordHead& head, Bytes payload) {
+    return apply(offset, head, payload, Trust::own);
+  }
+
+  /// The place of the last event record, whole.
+  Position position(LogId log) const;
 
   friend bool operator==(const PartitionState&, const PartitionState&) = default;
+
+ private:
+  enum class Trust : std::uint8_t { none, own };
+  Verdict apply(Offset offset, const RecordHead& head, Bytes payload, Trust trust);
 };
 
-/// A claim record for `nonce` on top of `state`: head and payload, to be appended at state.next_offset.
+/// A claim record for `nonce` on top of `state`: head and payload, to be appended at
+/// state.next_offset.
 struct ClaimRecord {
   RecordHead head;
   Payload payload;

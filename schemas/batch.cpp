@@ -1,0 +1,345 @@
+#include "schemas/batch.h"
+
+#include <cstring>
+
+#include "fb/batch_generated.h"
+#include "schemas/result.h"
+
+namespace schemas {
+namespace {
+
+using flatbuffers::FlatBufferBuilder;
+template <typename T>
+using Ref = flatbuffers::Offset<T>;
+
+const fb::Batch& batch(const void* table) {
+  return *static_cast<const fb::Batch*>(table);
+}
+const fb::Event& event(const void* table) {
+  return *static_cast<const fb::Event*>(table);
+}
+
+fb::Uuid to_fb(const Uuid& uuid) {
+  return fb::Uuid(uuid.bytes);
+}
+fb::Digest to_fb(const Digest& digest) {
+  return fb::Digest(digest);
+}
+
+Uuid from_fb(const fb::Uuid* uuid) {
+  Uuid result;
+  if (uuid != nullptr) std::memcpy(result.bytes.data(), uuid->bytes()->data(), 16);
+  return result;
+}
+Digest from_fb(const fb::Digest* digest) {
+  Digest result{};
+  if (digest != nullptr) std::memcpy(result.data(), digest->bytes()->data(), 16);
+  return result;
+}
+std::string_view view(const flatbuffers::String* text) {
+  return text == nullptr ? std::string_view{} : std::string_view{text->c_str(), text->size()};
+}
+std::optional<std::string_view> optional_view(const flatbuffers::String* text) {
+  return text == nullptr ? std::nullopt : std::optional(view(text));
+}
+Time to_time(std::int64_t milliseconds) {
+  return Time{std::chrono::milliseconds{milliseconds}};
+}
+std::int64_t to_number(Time time) {
+  return time.time_since_epoch().count();
+}
+
+/// Writes one alternative of EventData as a union member.
+class DataBuilder {
+ public:
+  explicit DataBuilder(FlatBufferBuilder& builder) : b_(builder) {}
+
+  using Texts = Ref<flatbuffers::Vector<Ref<flatbuffers::String>>>;
+  using Written = std::pair<fb::EventData, Ref<void>>;
+
+  Written operator()(const UnknownEvent&) const {
+    constexpr bool unknown_events_are_never_written = false;
+    ENSURE(unknown_events_are_never_written);
+    return {};
+  }
+  Written operator()(const Json& data) const {
+    return {fb::EventData::Json, fb::CreateJson(b_, text(data.text)).Union()};
+  }
+  Written operator()(const OrganizationCreated& data) const {
+    auto name = text(data.name);
+    return {fb::EventData::OrganizationCreated,
+            fb::CreateOrganizationCreated(b_, name, text(data.slug)).Union()};
+  }
+  Written operator()(const OrganizationChanged& data) const {
+    auto name = text(data.name);
+    return {fb::EventData::OrganizationChanged,
+            fb::CreateOrganizationChanged(b_, name, text(data.slug)).Union()};
+  }
+  Written operator()(const OrganizationSuspended&) const {
+    return {fb::EventData::OrganizationSuspended, fb::CreateOrganizationSuspended(b_).Union()};
+  }
+  Written operator()(const OrganizationResumed&) const {
+    return {fb::EventData::OrganizationResumed, fb::CreateOrganizationResumed(b_).Union()};
+  }
+  Written operator()(const KeyCreated& data) const {
+    auto name = text(data.name);
+    auto permissions = texts(data.permissions);
+    Texts projects;
+    if (data.projects) projects = texts(*data.projects);
+    auto credential = write(data.credential);
+    return {
+        fb::EventData::KeyCreated,
+        fb::CreateKeyCreated(b_, name, permissions, projects,
+                             data.expires ? to_number(*data.expires) : 0, credential, data.platform)
+            .Union()};
+  }
+  Written operator()(const KeyRotated& data) const {
+    auto credential = write(data.credential);
+    return {fb::EventData::KeyRotated,
+            fb::CreateKeyRotated(b_, credential, to_number(data.old_expires)).Union()};
+  }
+  Written operator()(const KeyRevoked&) const {
+    return {fb::EventData::KeyRevoked, fb::CreateKeyRevoked(b_).Union()};
+  }
+  Written operator()(const ProductDeclared& data) const {
+    return {fb::EventData::ProductDeclared,
+            fb::CreateProductDeclared(b_, text(data.manifest)).Union()};
+  }
+  Written operator()(const ProjectCreated& data) const {
+    auto name = text(data.name);
+    return {fb::EventData::ProjectCreated,
+            fb::CreateProjectCreated(b_, name, text(data.slug)).Union()};
+  }
+  Written operator()(const ProjectChanged& data) const {
+    auto name = text(data.name);
+    return {fb::EventData::ProjectChanged,
+            fb::CreateProjectChanged(b_, name, text(data.slug)).Union()};
+  }
+  Written operator()(const ProjectArchived&) const {
+    return {fb::EventData::ProjectArchived, fb::CreateProjectArchived(b_).Union()};
+  }
+  Written operator()(const ProjectRestored&) const {
+    return {fb::EventData::ProjectRestored, fb::CreateProjectRestored(b_).Union()};
+  }
+  Written operator()(const ProjectDeleted&) const {
+    return {fb::EventData::ProjectDeleted, fb::CreateProjectDeleted(b_).Union()};
+  }
+
+ private:
+  Ref<flatbuffers::String> text(std::string_view value) const {
+    return b_.CreateString(value.data(), value.size());
+  }
+  Ref<flatbuffers::String> text(const std::optional<std::string_view>& value) const {
+    return value ? text(*value) : Ref<flatbuffers::String>{};
+  }
+  Texts texts(const std::vector<std::string_view>& values) const {
+    std::vector<Ref<flatbuffers::String>> offsets;
+    offsets.reserve(values.size());
+    for (auto value : values) offsets.push_back(text(value));
+    return b_.CreateVector(offsets);
+  }
+  Ref<fb::Credential> write(const Credential& credential) const {
+    auto digest = b_.CreateVector(reinterpret_cast<const std::uint8_t*>(credential.digest.data()),
+                                  credential.digest.size());
+    return fb::CreateCredential(b_, digest, text(credential.hint));
+  }
+
+  FlatBufferBuilder& b_;
+};
+
+Credential read(const fb::Credential* credential) {
+  const auto* digest = credential->digest();
+  return {{reinterpret_cast<const char*>(digest->data()), digest->size()},
+          view(credential->hint())};
+}
+
+std::vector<std::string_view> read(const flatbuffers::Vector<Ref<flatbuffers::String>>& texts) {
+  std::vector<std::string_view> result;
+  result.reserve(texts.size());
+  for (const auto* text : texts) result.push_back(view(text));
+  return result;
+}
+
+KeyCreated read(const fb::KeyCreated& data) {
+  KeyCreated result{.name = view(data.name()),
+                    .permissions = read(*data.permissions()),
+                    .projects = {},
+                    .expires = {},
+                    .credential = read(data.credential()),
+                    .platform = data.platform()};
+  if (data.projects() != nullptr) result.projects = read(*data.projects());
+  if (data.expires() != 0) result.expires = to_time(data.expires());
+  return result;
+}
+
+Ref<fb::Event> write(FlatBufferBuilder& builder, const EventDraft& draft) {
+  // Types and kinds repeat within a batch: stored once.
+  auto type = builder.CreateSharedString(draft.type.data(), draft.type.size());
+  auto kind = builder.CreateSharedString(draft.kind.data(), draft.kind.size());
+  Ref<flatbuffers::String> name;
+  if (!draft.entity.name.empty()) name = builder.CreateString(draft.entity.name);
+  auto [data_type, data] = std::visit(DataBuilder(builder), draft.data);
+  auto id = to_fb(draft.id.uuid());
+  auto entity = to_fb(draft.entity.id);
+  return fb::CreateEvent(builder, &id, type, kind, draft.entity.id.nil() ? nullptr : &entity, name,
+                         to_number(draft.version), to_number(draft.occurred), nullptr, draft.schema,
+                         data_type, data);
+}
+
+}  // namespace
+
+BuiltBatch build_batch(const BatchHead& head, std::span<const EventDraft> events) {
+  FlatBufferBuilder builder(512);
+  std::vector<Ref<fb::Event>> offsets;
+  offsets.reserve(events.size());
+  for (const auto& draft : events) offsets.push_back(write(builder, draft));
+  auto event_vector = builder.CreateVector(offsets);
+  Ref<flatbuffers::Vector<const fb::Reference*>> references;
+  if (!head.references.empty()) {
+    std::vector<fb::Reference> structs;
+    for (const auto& reference : head.references) {
+      structs.emplace_back(reference.offset, static_cast<std::uint16_t>(reference.log.topic),
+                           reference.log.partition);
+    }
+    references = builder.CreateVectorOfStructs(structs);
+  }
+  Ref<flatbuffers::String> traceparent;
+  if (!head.traceparent.empty()) {
+    traceparent = builder.CreateString(head.traceparent.data(), head.traceparent.size());
+  }
+  auto correlation = builder.CreateString(head.correlation.data(), head.correlation.size());
+  auto organization = to_fb(head.organization.uuid());
+  auto actor = to_fb(head.actor.id);
+  auto command = to_fb(head.command.uuid());
+  auto key = to_fb(head.idempotency ? head.idempotency->key : Digest{});
+  auto request = to_fb(head.idempotency ? head.idempotency->request : Digest{});
+  auto root = fb::CreateBatch(
+      builder, &organization, static_cast<fb::Space>(head.space),
+      static_cast<fb::ActorKind>(head.actor.kind), &actor, correlation, traceparent,
+      to_number(head.recorded), &command, head.idempotency ? &key : nullptr,
+      head.idempotency ? &request : nullptr, references, head.hops, nullptr, event_vector);
+  fb::FinishBatchBuffer(builder, root);
+  auto owner = std::make_shared<flatbuffers::DetachedBuffer>(builder.Release());
+  std::span<const std::uint8_t> bytes{owner->data(), owner->size()};
+  return {std::move(owner), bytes};
+}
+
+EventId EventView::id() const {
+  return EventId(from_fb(event(table_).id()));
+}
+std::string_view EventView::type() const {
+  return view(event(table_).type());
+}
+std::string_view EventView::kind() const {
+  return view(event(table_).kind());
+}
+Entity EventView::entity() const {
+  return {from_fb(event(table_).entity()), std::string(view(event(table_).name()))};
+}
+Version EventView::version() const {
+  return Version{event(table_).version()};
+}
+Time EventView::occurred() const {
+  return to_time(event(table_).occurred());
+}
+std::optional<EventId> EventView::causation() const {
+  const auto* causation = event(table_).causation();
+  return causation == nullptr ? std::nullopt : std::optional(EventId(from_fb(causation)));
+}
+std::uint32_t EventView::schema() const {
+  return event(table_).schema();
+}
+
+EventData EventView::data() const {
+  const auto& e = event(table_);
+  switch (e.data_type()) {
+    case fb::EventData::Json:
+      return Json{view(e.data_as_Json()->text())};
+    case fb::EventData::OrganizationCreated: {
+      const auto* data = e.data_as_OrganizationCreated();
+      return OrganizationCreated{view(data->name()), view(data->slug())};
+    }
+    case fb::EventData::OrganizationChanged: {
+      const auto* data = e.data_as_OrganizationChanged();
+      return OrganizationChanged{optional_view(data->name()), optional_view(data->slug())};
+    }
+    case fb::EventData::OrganizationSuspended:
+      return OrganizationSuspended{};
+    case fb::EventData::OrganizationResumed:
+      return OrganizationResumed{};
+    case fb::EventData::KeyCreated:
+      return read(*e.data_as_KeyCreated());
+    case fb::EventData::KeyRotated: {
+      const auto* data = e.data_as_KeyRotated();
+      return KeyRotated{read(data->credential()), to_time(data->old_expires())};
+    }
+    case fb::EventData::KeyRevoked:
+      return KeyRevoked{};
+    case fb::EventData::ProductDeclared:
+      return ProductDeclared{view(e.data_as_ProductDeclared()->manifest())};
+    case fb::EventData::ProjectCreated: {
+      const auto* data = e.data_as_ProjectCreated();
+      return ProjectCreated{view(data->name()), view(data->slug())};
+    }
+    case fb::EventData::ProjectChanged: {
+      const auto* data = e.data_as_ProjectChanged();
+      return ProjectChanged{optional_view(data->name()), optional_view(data->slug())};
+    }
+    case fb::EventData::ProjectArchived:
+      return ProjectArchived{};
+    case fb::EventData::ProjectRestored:
+      return ProjectRestored{};
+    case fb::EventData::ProjectDeleted:
+      return ProjectDeleted{};
+    case fb::EventData::NONE:
+      return UnknownEvent{};
+  }
+  return UnknownEvent{};  // a union member that a newer version added
+}
+
+std::optional<BatchView> BatchView::verify(std::span<const std::uint8_t> bytes) {
+  // Depth: batch, event, union member, its table. Tables: at most 10,000 events with four each.
+  flatbuffers::Verifier verifier(bytes.data(), bytes.size(), 16, 50'000);
+  if (!fb::VerifyBatchBuffer(verifier)) return std::nullopt;
+  return BatchView(fb::GetBatch(bytes.data()));
+}
+BatchView BatchView::trusted(std::span<const std::uint8_t> bytes) {
+  return BatchView(fb::GetBatch(bytes.data()));
+}
+
+OrganizationId BatchView::organization() const {
+  return OrganizationId(from_fb(batch(table_).organization()));
+}
+Space BatchView::space() const {
+  return static_cast<Space>(batch(table_).space());
+}
+Actor BatchView::actor() const {
+  return {static_cast<ActorKind>(batch(table_).actor_kind()), from_fb(batch(table_).actor())};
+}
+std::string_view BatchView::correlation() const {
+  return view(batch(table_).correlation());
+}
+std::string_view BatchView::traceparent() const {
+  return view(batch(table_).traceparent());
+}
+Time BatchView::recorded() const {
+  return to_time(batch(table_).recorded());
+}
+CommandId BatchView::command() const {
+  return CommandId(from_fb(batch(table_).command()));
+}
+std::optional<IdempotencyProof> BatchView::idempotency() const {
+  if (batch(table_).idempotency() == nullptr) return std::nullopt;
+  return IdempotencyProof{from_fb(batch(table_).idempotency()), from_fb(batch(table_).request())};
+}
+std::uint8_t BatchView::hops() const {
+  return batch(table_).hops();
+}
+std::uint32_t BatchView::event_count() const {
+  return batch(table_).events()->size();
+}
+EventView BatchView::event(std::uint32_t index) const {
+  return EventView(batch(table_).events()->Get(index));
+}
+
+}  // namespace schemas

@@ -1,0 +1,55 @@
+#include "schemas/events.h"
+
+#include <array>
+
+namespace schemas {
+namespace {
+
+struct TypeName {
+  std::string_view type;
+  std::string_view kind;
+};
+
+// In the order of EventData's alternatives.
+constexpr std::array<TypeName, std::variant_size_v<EventData>> type_names{{
+    {"", ""},
+    {"", ""},
+    {"organization.created", "organization"},
+    {"organization.changed", "organization"},
+    {"organization.suspended", "organization"},
+    {"organization.resumed", "organization"},
+    {"key.created", "key"},
+    {"key.rotated", "key"},
+    {"key.revoked", "key"},
+    {"product.declared", "product"},
+    {"project.created", "project"},
+    {"project.changed", "project"},
+    {"project.archived", "project"},
+    {"project.restored", "project"},
+    {"project.deleted", "project"},
+}};
+
+}  // namespace
+
+std::string_view type_of(const EventData& data) {
+  return type_names[data.index()].type;
+}
+std::string_view kind_of(const EventData& data) {
+  return type_names[data.index()].kind;
+}
+
+std::string_view id_prefix(std::string_view kind) {
+  if (kind == "organization") return OrganizationTag::prefix;
+  if (kind == "project") return ProjectTag::prefix;
+  if (kind == "key") return KeyTag::prefix;
+  return {};
+}
+
+std::string entity_text(std::string_view kind, const Entity& entity) {
+  if (entity.id.nil()) return entity.name;
+  auto text = typeid_text(id_prefix(kind), entity.id);
+  if (!entity.name.empty()) text += "/" + entity.name;
+  return text;
+}
+
+}  // namespace schemas

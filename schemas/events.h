@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <type_traits>
+#include <variant>
+#include <vector>
+
+#include "schemas/ids.h"
+
+/// What happened: one struct per event type, the same for writing and for reading. All texts are
+/// views: into the caller's memory when an event is drafted, into the record's bytes when it is
+/// read, so that folds read in place. They live as long as those bytes.
+namespace schemas {
+
+/// A declared product's data as JSON text.
+struct Json {
+  std::string_view text;
+};
+
+struct OrganizationCreated {
+  std::string_view name;
+  std::string_view slug;
+};
+/// Absent members did not change.
+struct OrganizationChanged {
+  std::optional<std::string_view> name;
+  std::optional<std::string_view> slug;
+};
+struct OrganizationSuspended {};
+struct OrganizationResumed {};
+
+/// One secret of a key. Only its SHA-256 is kept; `hint` are the characters that may be shown.
+struct Credential {
+  std::string_view digest;
+  std::string_view hint;
+};
+struct KeyCreated {
+  std::string_view name;
+  std::vector<std::string_view> permissions;
+  std::optional<std::vector<std::string_view>> projects;  // absent: all
+  std::optional<Time> expires;
+  Credential credential;
+  bool platform = false;
+};
+/// The credentials before it work until `old_expires`.
+struct KeyRotated {
+  Credential credential;
+  Time old_expires;
+};
+struct KeyRevoked {};
+
+struct ProductDeclared {
+  std::string_view manifest;
+};
+
+struct ProjectCreated {
+  std::string_view name;
+  std::string_view slug;
+};
+struct ProjectChanged {
+  std::optional<std::string_view> name;
+  std::optional<std::string_view> slug;
+};
+struct ProjectArchived {};
+struct ProjectRestored {};
+struct ProjectDeleted {};
+
+/// Written by a newer version of the program: it verifies, but no fold can apply it.
+struct UnknownEvent {};
+
+using EventData = std::variant<UnknownEvent, Json, OrganizationCreated, OrganizationChanged,
+                               OrganizationSuspended, OrganizationResumed, KeyCreated, KeyRotated,
+                               KeyRevoked, ProductDeclared, ProjectCreated, ProjectChanged,
+                               ProjectArchived, ProjectRestored, ProjectDeleted>;
+
+/// The name that the outside sees, such as `project.created`. Not for Json, whose type is declared.
+std::string_view type_of(const EventData& data);
+/// The kind of entity that a built-in event belongs to, such as `project`.
+std::string_view kind_of(const EventData& data);
+
+/// The text a subject, a path or an answer shows: `proj_…`, or a declared entity's name.
+std::string entity_text(std::string_view kind, const Entity& entity);
+/// The prefix of a built-in kind's ids; empty for kinds that are named by text.
+std::string_view id_prefix(std::string_view kind);
+
+}  // namespace schemas
