@@ -63,7 +63,8 @@ class DataBuilder {
     return {};
   }
   Written operator()(const Json& data) const {
-    return {fb::EventData::Json, fb::CreateJson(b_, text(data.text)).Union()};
+    return {fb::EventData::Json,
+            fb::CreateJson(b_, text(data.text), static_cast<fb::Fold>(data.fold)).Union()};
   }
   Written operator()(const OrganizationCreated& data) const {
     auto name = text(data.name);
@@ -254,7 +255,7 @@ EventData EventView::data() const {
   const auto& e = event(table_);
   switch (e.data_type()) {
     case fb::EventData::Json:
-      return Json{view(e.data_as_Json()->text())};
+      return Json{view(e.data_as_Json()->text()), static_cast<Fold>(e.data_as_Json()->fold())};
     case fb::EventData::OrganizationCreated: {
       const auto* data = e.data_as_OrganizationCreated();
       return OrganizationCreated{view(data->name()), view(data->slug())};

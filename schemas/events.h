@@ -14,9 +14,15 @@
 /// read, so that folds read in place. They live as long as those bytes.
 namespace schemas {
 
-/// A declared product's data as JSON text.
+/// What a declared event does to its entity's state: replace it, merge into it (RFC 7396), remove
+/// it.
+enum class Fold : std::uint8_t { replace = 0, merge = 1, remove = 2 };
+
+/// A declared product's data as JSON text. The fold stands in the event, so that a partition is
+/// folded from its own records alone.
 struct Json {
   std::string_view text;
+  Fold fold = Fold::replace;
 };
 
 struct OrganizationCreated {

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "eventstore/log.h"
+#include "schemas/controls.h"
+
+/// Which topics there are: the fold of `tm.log`. A topic's number is written there before its first
+/// record and never changes. Built-in products have theirs from the log's birth; a declared product gets
+/// one before its first manifest. Any thread.
+namespace eventstore {
+
+class Topics {
+ public:
+  std::optional<TopicId> find(std::string_view product) const;
+  /// Empty text for an unknown number.
+  std::string name(TopicId topic) const;
+  /// Every product's topic, `tm.log` left out, by number.
+  std::vector<Topic> all() const;
+
+  std::uint16_t partition_count() const { return partitions_; }
+  const schemas::Uuid& log_id() const { return log_id_; }
+  LogId log_of(TopicId topic, schemas::OrganizationId organization) const {
+    return {topic, schemas::partition_of(organization, partitions_)};
+  }
+  TopicId next_id() const;
+
+  /// Folds one control record of `tm.log`.
+  void apply(const schemas::Control& control);
+
+ private:
+  mutable std::shared_mutex mutex_;
+  std::map<TopicId, Topic> topics_;
+  std::uint16_t partitions_ = 0;
+  schemas::Uuid log_id_;
+};
+
+inline constexpr std::string_view identity_product = "identity";
+inline constexpr std::string_view projects_product = "projects";
+inline constexpr std::string_view built_in_products[] = {"identity", "projects", "resources",
+                                                         "webhooks", "deliveries"};
+
+}  // namespace eventstore

@@ -1,0 +1,160 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "projections/states.h"
+#include "schemas/batch.h"
+#include "schemas/ids.h"
+#include "schemas/result.h"
+
+/// What can be asked of the managers, and what they answer. Commands are imperative, values,
+/// already checked for form (lengths, alphabets) by whoever parsed them; rules about state are
+/// decide's.
+namespace manager {
+
+using schemas::Entity;
+using schemas::Space;
+using schemas::Time;
+using schemas::Uuid;
+using schemas::Version;
+
+struct CreateOrganization {
+  std::string name;
+  std::string slug;
+};
+struct ChangeOrganization {
+  Uuid id;
+  std::optional<std::string> name;
+  std::optional<std::string> slug;
+};
+struct SuspendOrganization {
+  Uuid id;
+};
+struct ResumeOrganization {
+  Uuid id;
+};
+
+/// `digest` is the SHA-256 of the key's text, which only the caller has seen.
+struct CreateKey {
+  std::string name;
+  std::vector<std::string> permissions;
+  std::optional<std::vector<std::string>> projects;
+  std::optional<Time> expires;
+  std::string digest;
+  std::string hint;
+  bool platform = false;  // the first key of a log only
+};
+struct RotateKey {
+  Uuid id;
+  std::string digest;
+  std::string hint;
+  std::chrono::seconds overlap;
+};
+struct RevokeKey {
+  Uuid id;
+};
+
+/// `manifest` is the JSON text of the whole request.
+struct DeclareProduct {
+  std::string name;
+  std::string manifest;
+};
+
+struct CreateProject {
+  std::string name;
+  std::optional<std::string> slug;  // absent: made from the name
+};
+struct ChangeProject {
+  Uuid id;
+  std::optional<std::string> name;
+  std::optional<std::string> slug;
+};
+struct ArchiveProject {
+  Uuid id;
+};
+struct RestoreProject {
+  Uuid id;
+};
+struct DeleteProject {
+  Uuid id;
+};
+
+/// What a writer expects of an entity. A number means exactly that version, and that it is there.
+struct Expected {
+  enum class Case : std::uint8_t { any, exists, absent, no_stream, deleted, exactly };
+  Case is = Case::any;
+  Version version{};
+};
+std::string to_text(const Expected& expected);
+
+/// Events of a declared product: all or nothing, one record.
+struct AppendEvents {
+  struct Event {
+    std::string kind;
+    std::string entity;
+    std::string type;
+    std::string data;  // JSON text
+    std::optional<Time> occurred;
+  };
+  struct Condition {
+    std::string kind;
+    std::string entity;
+    Expected expected;
+  };
+  std::string product;
+  std::vector<Event> events;
+  std::vector<Condition> conditions;
+};
+
+using Command =
+    std::variant<CreateOrganization, ChangeOrganization, SuspendOrganization, ResumeOrganization,
+                 CreateKey, RotateKey, RevokeKey, DeclareProduct, CreateProject, ChangeProject,
+                 ArchiveProject, RestoreProject, DeleteProject, AppendEvents>;
+
+/// Commands of one client that must run in order and stop at the first refusal (bulk lines).
+/// Touched on the core thread only.
+struct Sequence {
+  bool stopped = false;
+};
+
+/// Who asks, where, and how often: everything about a command that is not the command.
+struct CommandContext {
+  schemas::OrganizationId organization;
+  Space space = Space::live;
+  schemas::Actor actor;
+  /// The caller's rights: what a key may grant at most.
+  std::shared_ptr<const projections::Access> rights;
+  std::string correlation;
+  std::string traceparent;
+  std::optional<schemas::IdempotencyProof> idempotency;
+  std::optional<Version> if_match;
+  std::shared_ptr<Sequence> sequence;
+};
+
+struct WrittenEvent {
+  schemas::EventId id;
+  std::string kind;
+  Entity entity;
+  Version version;
+};
+
+/// A durable outcome, as the first caller and every repetition of the same idempotency key see it.
+struct Outcome {
+  /// Of the record; of an unchanged entity, the state that was looked at.
+  schemas::Position position;
+  Time recorded;
+  bool replayed = false;
+  /// Nothing had to change: no record, 200.
+  bool unchanged = false;
+  std::vector<WrittenEvent> events;
+  /// The entity that the command was about, and its row afterwards (empty when it was deleted).
+  Entity subject;
+  std::string row;
+};
+
+}  // namespace manager

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "eventstore/claims.h"
+#include "schemas/marks.h"
+
+/// How far the rows are, per log, and who waits for them to get further. Written by the projector
+/// on the core thread, read by every other thread; the lock is held for a few instructions only.
+namespace projections {
+
+using schemas::LogId;
+
+class Progress {
+ public:
+  using Reached = std::move_only_function<void()>;
+
+  /// What is folded into rows (and only that may be shown).
+  eventstore::PartitionState applied(LogId log) const;
+  /// Offset behind the last folded record.
+  schemas::Offset applied_end(LogId log) const;
+
+  /// The check that belongs to an applied offset, if it is recent; else the log has to be asked.
+  std::optional<schemas::Check> check_at(LogId log, std::int64_t offset) const;
+
+  /// Calls `reached` once records below `end` are folded: at once (false is answered and `reached`
+  /// is dropped) or later from the core thread. A waiter that gives up just ignores the call.
+  bool wait(LogId log, schemas::Offset end, Reached reached);
+
+  /// Core thread: rows up to `state` are visible now.
+  void advance(LogId log, const eventstore::PartitionState& state);
+
+ private:
+  struct Waiter {
+    schemas::Offset end;
+    Reached reached;
+  };
+  struct Recent {
+    std::int64_t offset;
+    schemas::Check check;
+  };
+  struct Entry {
+    eventstore::PartitionState state;
+    std::deque<Recent> recent;
+    std::vector<Waiter> waiters;
+  };
+  static constexpr std::size_t recent_max = 1024;
+
+  mutable std::mutex mutex_;
+  std::unordered_map<LogId, Entry> entries_;
+};
+
+}  // namespace projections

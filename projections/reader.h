@@ -1,0 +1,96 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "projections/row_keys.h"
+#include "projections/rows.h"
+#include "projections/states.h"
+
+/// Queries over the rows of one (organization, space): the organization is named once, here, and
+/// every answer stays within it. Reads whatever RowReader it is given: a snapshot, or rows under an
+/// overlay. A value over a reference: cheap, one thread, must not outlive the rows.
+namespace projections {
+
+/// A row as it is stored: decode it with decode_row<State>.
+struct FoundRow {
+  Entity entity;
+  std::string bytes;
+};
+
+struct ListOptions {
+  /// Only entities behind (or, descending, before) this one.
+  std::optional<Entity> after;
+  bool descending = false;
+  std::size_t limit = 50;
+  /// Inclusive offset in the kind's log; empty: as of now.
+  std::optional<std::int64_t> as_of;
+  /// Rows for which it answers false are left out.
+  std::function<bool(const FoundRow&)> filter;
+};
+
+class Reader {
+ public:
+  Reader(const RowReader& rows, OrganizationId organization, Space space)
+      : rows_(rows), organization_(organization), space_(space) {}
+
+  /// The row of an entity that is there now.
+  std::optional<std::string> find(TopicId topic, std::string_view kind, const Entity& entity) const;
+  /// As the entity was once the record at `offset` was folded; empty when it was not there then.
+  std::optional<std::string> find_as_of(TopicId topic, std::string_view kind, const Entity& entity,
+                                        std::int64_t offset) const;
+  /// The version an entity has reached, there or deleted; 0 when it never existed.
+  struct Existence {
+    Version version{};
+    bool there = false;
+  };
+  Existence existence(TopicId topic, std::string_view kind, const Entity& entity) const;
+
+  template <typename State>
+  std::optional<Row<State>> get(TopicId topic, const Entity& entity) const {
+    auto bytes = find(topic, State::kind, entity);
+    return bytes ? std::optional(decode_row<State>(*bytes)) : std::nullopt;
+  }
+
+  /// Who holds a unique value, as an entity key (row_keys.h).
+  std::optional<std::string> unique(TopicId topic, std::string_view kind, std::string_view field,
+                                    std::string_view value) const;
+
+  /// Rows alive, by entity. `more` says whether another page follows.
+  struct Page {
+    std::vector<FoundRow> rows;
+    bool more = false;
+  };
+  Page list(TopicId topic, std::string_view kind, bool has_id, const ListOptions& options) const;
+
+  /// Where one entity's events stand, by version; only versions above `after`.
+  struct EventPlace {
+    Offset offset;
+    std::uint32_t index;
+    Version version;
+  };
+  std::vector<EventPlace> events_of(TopicId topic, std::string_view kind, const Entity& entity,
+                                    Version after, bool descending, std::size_t limit) const;
+
+  /// The last record of this organization and product accepted at or before `time`; -1 when none.
+  std::int64_t offset_at(TopicId topic, Time time) const;
+
+  OrganizationId organization() const { return organization_; }
+  Space space() const { return space_; }
+
+ private:
+  KindScope scope(TopicId topic, std::string_view kind) const {
+    return {organization_, space_, topic, kind};
+  }
+  Page list_now(const KindScope& scope, bool has_id, const ListOptions& options) const;
+  Page list_as_of(const KindScope& scope, bool has_id, const ListOptions& options) const;
+
+  const RowReader& rows_;
+  OrganizationId organization_;
+  Space space_;
+};
+
+}  // namespace projections

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "schemas/batch.h"
+#include "schemas/ids.h"
+
+/// Keys of rows. Every key of an organization begins with (organization, space), so a cursor that
+/// is bounded to that prefix can see nothing of another. Tables, one letter each:
+///
+///     organization 16 | space 1 | 'R' | topic 2 | kind 0 | entity 0                      current
+///     row
+///                               | 'D' | topic 2 | kind 0 | entity 0                      deleted:
+///                               its version | 'H' | topic 2 | kind 0 | entity 0 | ~offset 8 |
+///                               ~index 4    history, newest first | 'U' | topic 2 | kind 0 | field
+///                               0 | value 0             unique value -> entity | 'O' | topic 2 |
+///                               offset 8                               record -> recorded time |
+///                               'I' | topic 2 | digest 16                              idempotency
+///                               key -> first answer | 'F' | topic 2 frozen: why
+///     0xff × 16       | 'A' | digest 32 credential -> rights
+///                     | 'P' | topic 2 | partition 2                                      applied
+///                     position
+///
+/// Numbers are big-endian, `~` is the complement (newest first), `0` a zero byte: kinds, names and
+/// values have none, and ids of built-in entities are 16 bytes, so no key is a prefix of another's.
+namespace projections {
+
+using schemas::Entity;
+using schemas::LogId;
+using schemas::Offset;
+using schemas::OrganizationId;
+using schemas::Space;
+using schemas::TopicId;
+
+/// One kind of one product in one (organization, space).
+struct KindScope {
+  OrganizationId organization;
+  Space space;
+  TopicId topic;
+  std::string_view kind;
+};
+
+std::string organization_prefix(OrganizationId organization, Space space);
+/// The entity as it stands in keys: 16 bytes of id (built-in kinds), then the name, then a zero.
+std::string entity_key(const Entity& entity);
+/// Inverse; `has_id` says which form the kind has.
+Entity parse_entity_key(std::string_view key, bool has_id);
+
+std::string row_key(const KindScope& scope, const Entity& entity);
+std::string deleted_key(const KindScope& scope, const Entity& entity);
+std::string history_key(const KindScope& scope, const Entity& entity, Offset offset,
+                        std::uint32_t index);
+std::string unique_key(const KindScope& scope, std::string_view field, std::string_view value);
+/// First and last key of one kind in a table are prefix and prefix_end(prefix).
+std::string kind_prefix(char table, const KindScope& scope);
+std::string prefix_end(std::string prefix);
+
+std::string record_key(OrganizationId organization, Space space, TopicId topic, Offset offset);
+std::string idempotency_key(OrganizationId organization, Space space, TopicId topic,
+                            const schemas::Digest& digest);
+std::string frozen_key(OrganizationId organization, Space space, TopicId topic);
+
+std::string access_key(std::string_view digest);
+std::string position_key(LogId log);
+std::string_view positions_prefix();
+
+/// Big-endian numbers at the end of keys.
+std::uint64_t read_u64(std::string_view bytes);
+void append_u64(std::string& key, std::uint64_t value);
+
+}  // namespace projections
