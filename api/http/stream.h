@@ -1,0 +1,61 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "api/http/coroutine.h"
+#include "schemas/result.h"
+
+namespace api::http {
+
+class Session;
+struct StreamState;
+
+/// What became of a write. `slow`: the peer took nothing for the write deadline.
+enum class Sent : std::uint8_t { ok, gone, slow };
+
+/// Why a wait ended. `gone`: the peer closed; `stopping`: the server stops, say goodbye and return.
+enum class Wake : std::uint8_t { signal, timeout, gone, stopping };
+
+/// Wakes a stream from any thread; harmless when the stream has ended, as long as the server lives.
+/// Calls that come before the stream looks are one.
+class Waker {
+ public:
+  explicit Waker(std::shared_ptr<StreamState> state);
+  void operator()() const;
+
+ private:
+  std::shared_ptr<StreamState> state_;  // shared with the stream: either may end first
+};
+
+/// The two directions of a connection after the head of a streamed answer was sent. Lives on the
+/// connection's core and is used there only; valid until the stream function's coroutine ends. One
+/// coroutine may write while another one reads. It keeps no data of its own, so an idle stream
+/// costs its socket and its coroutine frames.
+class Stream {
+ public:
+  explicit Stream(Session& session) : session_(&session) {}
+
+  /// Sends `bytes`, which live until it returns: when the kernel took all of it.
+  awaitable<Sent> write(std::string_view bytes);
+
+  /// Sleeps until something happens, at most `at_most`. `gone` and `stopping` last: every further
+  /// wait says so at once.
+  awaitable<Wake> wait(std::chrono::milliseconds at_most);
+  Waker waker() const;
+
+  /// For a request with `lines`: its next line without the line end, valid until the next call;
+  /// nothing at the end of the body. Empty lines are left out. A line over the route's limit is
+  /// too_large, a broken or stalled body an error too; after an error there are no more lines.
+  awaitable<schemas::Result<std::optional<std::string_view>>> read_line();
+
+  bool stopping() const;
+
+ private:
+  Session* session_;
+};
+
+}  // namespace api::http
