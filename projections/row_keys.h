@@ -59,7 +59,7 @@ std::string prefix_end(std::string prefix);
 
 std::string record_key(OrganizationId organization, Space space, TopicId topic, Offset offset);
 std::string idempotency_key(OrganizationId organization, Space space, TopicId topic,
-                            const schemas::Digest& digest);
+                            const schemas::ShortDigest& digest);
 std::string frozen_key(OrganizationId organization, Space space, TopicId topic);
 
 std::string access_key(std::string_view digest);

@@ -22,7 +22,7 @@ const fb::Event& event(const void* table) {
 fb::Uuid to_fb(const Uuid& uuid) {
   return fb::Uuid(uuid.bytes);
 }
-fb::Digest to_fb(const Digest& digest) {
+fb::Digest to_fb(const ShortDigest& digest) {
   return fb::Digest(digest);
 }
 
@@ -31,8 +31,8 @@ Uuid from_fb(const fb::Uuid* uuid) {
   if (uuid != nullptr) std::memcpy(result.bytes.data(), uuid->bytes()->data(), 16);
   return result;
 }
-Digest from_fb(const fb::Digest* digest) {
-  Digest result{};
+ShortDigest from_fb(const fb::Digest* digest) {
+  ShortDigest result{};
   if (digest != nullptr) std::memcpy(result.data(), digest->bytes()->data(), 16);
   return result;
 }
@@ -212,8 +212,8 @@ BuiltBatch build_batch(const BatchHead& head, std::span<const EventDraft> events
   auto organization = to_fb(head.organization.uuid());
   auto actor = to_fb(head.actor.id);
   auto command = to_fb(head.command.uuid());
-  auto key = to_fb(head.idempotency ? head.idempotency->key : Digest{});
-  auto request = to_fb(head.idempotency ? head.idempotency->request : Digest{});
+  auto key = to_fb(head.idempotency ? head.idempotency->key : ShortDigest{});
+  auto request = to_fb(head.idempotency ? head.idempotency->request : ShortDigest{});
   auto root = fb::CreateBatch(
       builder, &organization, static_cast<fb::Space>(head.space),
       static_cast<fb::ActorKind>(head.actor.kind), &actor, correlation, traceparent,

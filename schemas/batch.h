@@ -16,7 +16,7 @@
 /// handler, then read in place by every fold on every backend.
 namespace schemas {
 
-using Digest = std::array<std::uint8_t, 16>;
+using ShortDigest = std::array<std::uint8_t, 16>;
 
 /// A position of another product's rows that decide looked at.
 struct Reference {
@@ -27,8 +27,8 @@ struct Reference {
 /// What an Idempotency-Key leaves in the log: keyed digests of the key and of the canonical
 /// request.
 struct IdempotencyProof {
-  Digest key;
-  Digest request;
+  ShortDigest key;
+  ShortDigest request;
   friend bool operator==(const IdempotencyProof&, const IdempotencyProof&) = default;
 };
 
