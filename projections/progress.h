@@ -5,6 +5,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -33,8 +34,9 @@ class Progress {
   /// is dropped) or later from the core thread. A waiter that gives up just ignores the call.
   bool wait(LogId log, schemas::Offset end, Reached reached);
 
-  /// Core thread: rows up to `state` are visible now.
-  void advance(LogId log, const eventstore::PartitionState& state);
+  /// Core thread: rows up to `state` are visible now; `accepted` are the event records on the way.
+  void advance(LogId log, const eventstore::PartitionState& state,
+               std::span<const schemas::Position> accepted);
 
  private:
   struct Waiter {

@@ -50,8 +50,9 @@ class Reader {
   Existence existence(TopicId topic, std::string_view kind, const Entity& entity) const;
 
   template <typename State>
-  std::optional<Row<State>> get(TopicId topic, const Entity& entity) const {
-    auto bytes = find(topic, State::kind, entity);
+  std::optional<Row<State>> get(TopicId topic, const Entity& entity,
+                                std::string_view kind = kind_of<State>()) const {
+    auto bytes = find(topic, kind, entity);
     return bytes ? std::optional(decode_row<State>(*bytes)) : std::nullopt;
   }
 
@@ -84,6 +85,11 @@ class Reader {
  private:
   KindScope scope(TopicId topic, std::string_view kind) const {
     return {organization_, space_, topic, kind};
+  }
+  template <typename State>
+  static constexpr std::string_view kind_of() {
+    if constexpr (requires { State::kind; }) return State::kind;
+    return {};
   }
   Page list_now(const KindScope& scope, bool has_id, const ListOptions& options) const;
   Page list_as_of(const KindScope& scope, bool has_id, const ListOptions& options) const;

@@ -50,6 +50,7 @@ Entity parse_entity_key(std::string_view key, bool has_id);
 
 std::string row_key(const KindScope& scope, const Entity& entity);
 std::string deleted_key(const KindScope& scope, const Entity& entity);
+std::string history_prefix(const KindScope& scope, const Entity& entity);
 std::string history_key(const KindScope& scope, const Entity& entity, Offset offset,
                         std::uint32_t index);
 std::string unique_key(const KindScope& scope, std::string_view field, std::string_view value);
@@ -60,11 +61,23 @@ std::string prefix_end(std::string prefix);
 std::string record_key(OrganizationId organization, Space space, TopicId topic, Offset offset);
 std::string idempotency_key(OrganizationId organization, Space space, TopicId topic,
                             const schemas::ShortDigest& digest);
-std::string frozen_key(OrganizationId organization, Space space, TopicId topic);
-
+// Rows of no organization. Never handed out by organization-scoped cursors.
 std::string access_key(std::string_view digest);
 std::string position_key(LogId log);
-std::string_view positions_prefix();
+LogId parse_position_key(std::string_view key);
+std::string positions_prefix();
+std::string used_type_key(TopicId topic, std::string_view kind, std::string_view type);
+std::string expiry_key(schemas::Time recorded, std::string_view idempotency_row);
+std::string expiry_prefix();
+struct FrozenScope {
+  OrganizationId organization;
+  Space space;
+  TopicId topic;
+  friend bool operator==(const FrozenScope&, const FrozenScope&) = default;
+};
+std::string frozen_key(const FrozenScope& scope);
+FrozenScope parse_frozen_key(std::string_view key);
+std::string frozen_prefix();
 
 /// Big-endian numbers at the end of keys.
 std::uint64_t read_u64(std::string_view bytes);

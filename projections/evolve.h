@@ -1,0 +1,40 @@
+#pragma once
+
+#include <optional>
+
+#include "projections/states.h"
+#include "schemas/events.h"
+#include "schemas/result.h"
+
+/// State and event give the next state; empty is "not there". One function per kind, pure: no
+/// clock, no rows. An event that does not belong here is an error, never skipped.
+namespace projections {
+
+using schemas::EventData;
+using schemas::Result;
+
+/// What an event brings along besides its data.
+struct Moment {
+  Time recorded;
+};
+
+Result<std::optional<Organization>> evolve(std::optional<Organization> state, const EventData& data,
+                                           const Moment& moment);
+Result<std::optional<Key>> evolve(std::optional<Key> state, const EventData& data,
+                                  const Moment& moment);
+Result<std::optional<Product>> evolve(std::optional<Product> state, const EventData& data,
+                                      const Moment& moment);
+Result<std::optional<Project>> evolve(std::optional<Project> state, const EventData& data,
+                                      const Moment& moment);
+Result<std::optional<Declared>> evolve(std::optional<Declared> state, const EventData& data,
+                                       const Moment& moment);
+
+/// For every other alternative of EventData.
+inline std::unexpected<schemas::Error> cannot_apply(const EventData& data) {
+  auto type = schemas::type_of(data);
+  return schemas::fail(schemas::ErrorCode::projection_frozen,
+                       "an event of type '" + std::string(type.empty() ? "unknown" : type) +
+                           "' cannot follow this state");
+}
+
+}  // namespace projections

@@ -1,0 +1,186 @@
+#include "projections/fold.h"
+
+#include <algorithm>
+#include <functional>
+
+#include "projections/evolve.h"
+#include "projections/layered_rows.h"
+#include "projections/reader.h"
+
+namespace projections {
+namespace {
+
+/// One event at its place, with the rows as they are before it.
+struct FoldedEvent {
+  const RowReader& rows;
+  const FoldedRecord& record;
+  const schemas::EventView& event;
+  std::uint32_t index;
+  WriteSet& changes;
+
+  KindScope scope() const {
+    return {record.batch.organization(), record.batch.space(), record.log.topic, event.kind()};
+  }
+};
+
+void put_unique(const FoldedEvent& e, std::string_view field, const std::string* before,
+                const std::string* after, const Entity& entity) {
+  if (before != nullptr && after != nullptr && *before == *after) return;
+  if (before != nullptr) e.changes[unique_key(e.scope(), field, *before)] = std::nullopt;
+  if (after != nullptr) e.changes[unique_key(e.scope(), field, *after)] = entity_key(entity);
+}
+
+/// Rows that hang on an entity beside its own: unique values, credentials. Most kinds have none.
+template <typename State>
+void fold_side_rows(const FoldedEvent&, const Entity&, const std::optional<State>&,
+                    const std::optional<State>&) {}
+
+template <typename State>
+  requires requires(State s) { s.slug; }
+void fold_side_rows(const FoldedEvent& e, const Entity& entity, const std::optional<State>& before,
+                    const std::optional<State>& after) {
+  put_unique(e, "slug", before ? &before->slug : nullptr, after ? &after->slug : nullptr, entity);
+}
+
+void fold_side_rows(const FoldedEvent& e, const Entity& entity, const std::optional<Key>& before,
+                    const std::optional<Key>& after) {
+  if (before) {
+    for (const auto& credential : before->credentials) {
+      e.changes[access_key(credential.digest)] = std::nullopt;
+    }
+  }
+  if (!after) return;
+  auto earlier = [](std::optional<Time> a, std::optional<Time> b) {
+    if (a && b) return std::optional(std::min(*a, *b));
+    return a ? a : b;
+  };
+  for (const auto& credential : after->credentials) {
+    std::string row;
+    Encoder{row}(Access{.organization = e.record.batch.organization().uuid(),
+                        .space = e.record.batch.space(),
+                        .key = entity.id,
+                        .permissions = after->permissions,
+                        .projects = after->projects,
+                        .expires = earlier(after->expires, credential.expires),
+                        .platform = after->platform});
+    e.changes[access_key(credential.digest)] = std::move(row);
+  }
+}
+
+/// The entity's row, its history row, and what hangs on it.
+template <typename State>
+Result<void> fold_event(const FoldedEvent& e) {
+  auto entity = e.event.entity();
+  auto scope = e.scope();
+  Reader reader(e.rows, scope.organization, scope.space);
+  auto current = reader.get<State>(scope.topic, entity, scope.kind);
+  auto existence = current ? Reader::Existence{current->head.version, true}
+                           : reader.existence(scope.topic, scope.kind, entity);
+  if (e.event.version() != next(existence.version)) {
+    return fail(schemas::ErrorCode::projection_frozen,
+                "its version does not follow the entity's version");
+  }
+  const Time recorded = e.record.batch.recorded();
+  std::optional<State> before;
+  if (current) before = current->state;
+  auto after = evolve(std::move(before), e.event.data(), Moment{recorded});
+  if (!after) return std::unexpected(std::move(after).error());
+
+  RowHead head{.version = e.event.version(),
+               .created_at = current ? current->head.created_at : recorded,
+               .updated_at = recorded,
+               .offset = e.record.offset,
+               .deleted = !after->has_value()};
+  auto row = *after ? encode_row(head, **after) : encode_head(head);
+  e.changes[history_key(scope, entity, e.record.offset, e.index)] = row;
+  auto alive = row_key(scope, entity);
+  auto deleted = deleted_key(scope, entity);
+  if (*after) {
+    e.changes[std::move(alive)] = std::move(row);
+    if (!current && to_number(existence.version) > 0) e.changes[std::move(deleted)] = std::nullopt;
+  } else {
+    e.changes[std::move(deleted)] = std::move(row);
+    e.changes[std::move(alive)] = std::nullopt;
+  }
+  fold_side_rows(e, entity, current ? std::optional(current->state) : std::nullopt, *after);
+  return {};
+}
+
+void fold_used_type(const FoldedEvent& e) {
+  auto key = used_type_key(e.record.log.topic, e.event.kind(), e.event.type());
+  if (!e.rows.get(key)) e.changes[std::move(key)] = "";
+}
+
+Result<void> fold_one(const FoldedEvent& e) {
+  if (std::holds_alternative<schemas::Json>(e.event.data())) {
+    fold_used_type(e);
+    return fold_event<Declared>(e);
+  }
+  if (e.event.kind() == Project::kind) return fold_event<Project>(e);
+  if (e.event.kind() == Organization::kind) return fold_event<Organization>(e);
+  if (e.event.kind() == Key::kind) return fold_event<Key>(e);
+  if (e.event.kind() == Product::kind) return fold_event<Product>(e);
+  return fail(schemas::ErrorCode::projection_frozen, "its kind is unknown to this version");
+}
+
+void fold_first_answer(const FoldedRecord& record, WriteSet& changes) {
+  auto proof = record.batch.idempotency();
+  if (!proof) return;
+  auto key = idempotency_key(record.batch.organization(), record.batch.space(), record.log.topic,
+                             proof->key);
+  std::string row;
+  Encoder encoder(row);
+  encoder(record.offset);
+  encoder(record.batch.recorded());
+  row.append(reinterpret_cast<const char*>(proof->request.data()), proof->request.size());
+  changes[expiry_key(record.batch.recorded(), key)] = "";
+  changes[std::move(key)] = std::move(row);
+}
+
+}  // namespace
+
+void fold_place(const FoldedRecord& record, WriteSet& changes) {
+  auto key = record_key(record.batch.organization(), record.batch.space(), record.log.topic,
+                        record.offset);
+  std::string row;
+  Encoder{row}(record.batch.recorded());
+  changes[std::move(key)] = std::move(row);
+}
+
+Result<void> fold(const RowReader& rows, const FoldedRecord& record, WriteSet& changes) {
+  WriteSet folded;
+  LayeredRows layered(rows, folded);
+  for (std::uint32_t index = 0; index < record.batch.event_count(); ++index) {
+    auto event = record.batch.event(index);
+    auto done = fold_one({layered, record, event, index, folded});
+    if (!done) {
+      auto error = std::move(done).error();
+      error.detail = "event " + to_text(event.id()) + " (" + std::string(event.type()) +
+                     ") cannot be applied: " + error.detail;
+      return std::unexpected(std::move(error));
+    }
+  }
+  fold_place(record, folded);
+  fold_first_answer(record, folded);
+  while (!folded.empty()) {
+    auto inserted = changes.insert(folded.extract(folded.begin()));
+    if (!inserted.inserted) inserted.position->second = std::move(inserted.node.mapped());
+  }
+  return {};
+}
+
+std::optional<FirstAnswer> find_first_answer(const RowReader& rows, OrganizationId organization,
+                                             Space space, TopicId topic,
+                                             const schemas::ShortDigest& key) {
+  auto row = rows.get(idempotency_key(organization, space, topic, key));
+  if (!row) return std::nullopt;
+  FirstAnswer answer;
+  Decoder decoder(*row);
+  decoder(answer.offset);
+  decoder(answer.recorded);
+  ENSURE(decoder.rest().size() == answer.request.size());
+  std::ranges::copy(decoder.rest(), answer.request.begin());
+  return answer;
+}
+
+}  // namespace projections

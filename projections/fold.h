@@ -1,0 +1,38 @@
+#pragma once
+
+#include "projections/row_keys.h"
+#include "projections/rows.h"
+#include "schemas/batch.h"
+#include "schemas/result.h"
+
+/// The one fold: what a record does to rows. Used for rows, for the overlay that decide sees, for
+/// as-of and for rebuilds; pure, in record order, time is the record's.
+namespace projections {
+
+using schemas::Time;
+
+struct FoldedRecord {
+  LogId log;
+  Offset offset;
+  schemas::BatchView batch;
+};
+
+/// Adds what the record changes to `changes`. `rows` shows everything before the record. An error
+/// is an event that cannot be applied (it names the event); `changes` is then as before.
+schemas::Result<void> fold(const RowReader& rows, const FoldedRecord& record, WriteSet& changes);
+
+/// What stands of a record whichever way its events fold: its place in the organization's history.
+void fold_place(const FoldedRecord& record, WriteSet& changes);
+
+/// The first answer to an idempotency key.
+struct FirstAnswer {
+  std::uint64_t offset = 0;
+  Time recorded;
+  schemas::ShortDigest request{};
+};
+inline constexpr std::chrono::hours idempotency_window{24};
+std::optional<FirstAnswer> find_first_answer(const RowReader& rows, OrganizationId organization,
+                                             Space space, TopicId topic,
+                                             const schemas::ShortDigest& key);
+
+}  // namespace projections

@@ -1,0 +1,56 @@
+#include "projections/progress.h"
+
+#include <algorithm>
+
+namespace projections {
+
+eventstore::PartitionState Progress::applied(LogId log) const {
+  std::lock_guard lock(mutex_);
+  auto found = entries_.find(log);
+  return found == entries_.end() ? eventstore::PartitionState{} : found->second.state;
+}
+
+schemas::Offset Progress::applied_end(LogId log) const {
+  std::lock_guard lock(mutex_);
+  auto found = entries_.find(log);
+  return found == entries_.end() ? 0 : found->second.state.next_offset;
+}
+
+std::optional<schemas::Check> Progress::check_at(LogId log, std::int64_t offset) const {
+  std::lock_guard lock(mutex_);
+  auto found = entries_.find(log);
+  if (found == entries_.end()) return std::nullopt;
+  const auto& recent = found->second.recent;
+  auto at = std::ranges::lower_bound(recent, offset, {}, &Recent::offset);
+  if (at == recent.end() || at->offset != offset) return std::nullopt;
+  return at->check;
+}
+
+bool Progress::wait(LogId log, schemas::Offset end, Reached reached) {
+  std::lock_guard lock(mutex_);
+  auto& entry = entries_[log];
+  if (entry.state.next_offset >= end) return false;
+  entry.waiters.push_back({end, std::move(reached)});
+  return true;
+}
+
+void Progress::advance(LogId log, const eventstore::PartitionState& state,
+                       std::span<const schemas::Position> accepted) {
+  std::vector<Waiter> due;
+  {
+    std::lock_guard lock(mutex_);
+    auto& entry = entries_[log];
+    for (const auto& position : accepted) {
+      entry.recent.push_back({position.offset, schemas::check_of(position)});
+      if (entry.recent.size() > recent_max) entry.recent.pop_front();
+    }
+    entry.state = state;
+    auto behind = std::partition(entry.waiters.begin(), entry.waiters.end(),
+                                 [&](const Waiter& w) { return w.end > state.next_offset; });
+    due.assign(std::make_move_iterator(behind), std::make_move_iterator(entry.waiters.end()));
+    entry.waiters.erase(behind, entry.waiters.end());
+  }
+  for (auto& waiter : due) waiter.reached();
+}
+
+}  // namespace projections

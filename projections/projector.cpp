@@ -1,0 +1,305 @@
+#include "projections/projector.h"
+
+#include <algorithm>
+
+#include <spdlog/spdlog.h>
+
+#include "projections/fold.h"
+#include "projections/layered_rows.h"
+#include "projections/row.h"
+
+namespace projections {
+namespace {
+
+using eventstore::PartitionState;
+using eventstore::StoredRecord;
+using eventstore::Verdict;
+using schemas::LogId;
+using schemas::Result;
+
+/// What a restart folds again at most: well under a second of folding.
+constexpr std::uint64_t unflushed_events_max = 30'000;
+/// Records of one write while catching up.
+constexpr std::uint64_t catch_up_events = 2'000;
+
+std::string encode_state(const PartitionState& state) {
+  std::string row;
+  Encoder encoder(row);
+  encoder(state.next_offset);
+  encoder(state.epoch.offset);
+  encoder(state.epoch.nonce);
+  encoder(state.sequence);
+  encoder(state.recorded);
+  encoder(state.last_offset);
+  encoder(state.last_epoch.offset);
+  encoder(state.last_epoch.nonce);
+  encoder(state.last_sequence);
+  row.append(reinterpret_cast<const char*>(state.chain.data()), state.chain.size());
+  return row;
+}
+
+}  // namespace
+
+PartitionState decode_position(std::string_view row) {
+  PartitionState state;
+  Decoder decoder(row);
+  decoder(state.next_offset);
+  decoder(state.epoch.offset);
+  decoder(state.epoch.nonce);
+  decoder(state.sequence);
+  decoder(state.recorded);
+  decoder(state.last_offset);
+  decoder(state.last_epoch.offset);
+  decoder(state.last_epoch.nonce);
+  decoder(state.last_sequence);
+  ENSURE(decoder.rest().size() == state.chain.size());
+  std::ranges::copy(decoder.rest(), state.chain.begin());
+  return state;
+}
+
+namespace {
+
+std::string encode_frozen(const Frozen& frozen) {
+  std::string row;
+  Encoder encoder(row);
+  encoder(frozen.partition);
+  encoder(frozen.offset);
+  encoder(frozen.reason);
+  return row;
+}
+
+void report_frozen(const Frozen& frozen) {
+  spdlog::error("projection frozen organization={} space={} topic={} offset={} reason=\"{}\"",
+                to_text(frozen.scope.organization), to_text(frozen.scope.space),
+                static_cast<int>(frozen.scope.topic), frozen.offset, frozen.reason);
+}
+
+FoldedRecord folded(const StoredRecord& record) {
+  return {record.log, record.offset, schemas::BatchView::trusted(record.payload.bytes())};
+}
+
+}  // namespace
+
+Result<void> Projector::apply(const std::vector<StoredRecord>& group, const Prepared& prepared) {
+  Pass pass;
+  for (const auto& record : group) {
+    auto taken = take(record, pass, prepared);
+    if (!taken) return taken;
+  }
+  return write(pass);
+}
+
+Result<void> Projector::take(const StoredRecord& record, Pass& pass, const Prepared& prepared) {
+  auto& state = states_[record.log];
+  if (record.offset < state.next_offset) return {};
+  auto verdict = state.apply(record.offset, record.head, record.payload.bytes());
+  pass.accepted.try_emplace(record.log);
+  switch (verdict) {
+    case Verdict::events:
+      pass.accepted[record.log].push_back(state.position(record.log));
+      newest_ = std::max(newest_, state.recorded);
+      fold_record(record, pass, prepared);
+      return {};
+    case Verdict::control:
+    case Verdict::claim:
+      return {};
+    case Verdict::void_claim:
+    case Verdict::void_epoch:
+    case Verdict::void_sequence:
+      ++skipped_[verdict];
+      return {};
+    case Verdict::fork:
+    case Verdict::malformed:
+      return schemas::fail(schemas::ErrorCode::read_only,
+                           "topic " + std::to_string(static_cast<int>(record.log.topic)) +
+                               " partition " + std::to_string(record.log.partition) + " offset " +
+                               std::to_string(record.offset) + " is a " +
+                               std::string(eventstore::to_text(verdict)) +
+                               ": folding stops; run `tidemark log verify`");
+  }
+  return {};
+}
+
+void Projector::fold_record(const StoredRecord& record, Pass& pass, const Prepared& prepared) {
+  auto batch = schemas::BatchView::trusted(record.payload.bytes());
+  pass.events += batch.event_count();
+  if (frozen({batch.organization(), batch.space(), record.log.topic}) != nullptr) {
+    fold_place(folded(record), pass.changes);
+    return;
+  }
+  if (const auto* ready = prepared ? prepared(record.log, record.offset) : nullptr) {
+    for (const auto& [key, value] : *ready) pass.changes.insert_or_assign(key, value);
+    return;
+  }
+  LayeredRows rows(rows_, pass.changes);
+  auto done = fold(rows, folded(record), pass.changes);
+  if (!done) freeze(record, done.error().detail, pass);
+}
+
+void Projector::freeze(const StoredRecord& record, std::string reason, Pass& pass) {
+  auto batch = schemas::BatchView::trusted(record.payload.bytes());
+  Frozen frozen{{batch.organization(), batch.space(), record.log.topic},
+                record.log.partition,
+                record.offset,
+                std::move(reason)};
+  report_frozen(frozen);
+  pass.changes[frozen_key(frozen.scope)] = encode_frozen(frozen);
+  fold_place(folded(record), pass.changes);
+  frozen_.push_back(std::move(frozen));
+}
+
+Result<void> Projector::write(Pass& pass) {
+  forget_old_answers(pass);
+  for (const auto& [log, accepted] : pass.accepted) {
+    pass.changes[position_key(log)] = encode_state(states_[log]);
+  }
+  auto written = rows_.write(pass.changes);
+  if (!written) return written;
+  for (const auto& [log, accepted] : pass.accepted) progress_.advance(log, states_[log], accepted);
+  unflushed_events_ += pass.events;
+  if (unflushed_events_ >= unflushed_events_max) {
+    rows_.flush_soon();
+    unflushed_events_ = 0;
+  }
+  return {};
+}
+
+/// Idempotency rows end 24 h after they were recorded, in log time. Two of them leave for each
+/// event that comes, so no sweep ever has much to do.
+void Projector::forget_old_answers(Pass& pass) const {
+  auto oldest_kept = newest_ - idempotency_window;
+  if (oldest_kept <= Time{}) return;
+  auto limit = 2 * pass.events + 2;
+  rows_.scan(expiry_prefix(), expiry_key(oldest_kept, ""), [&](std::string_view key, auto) {
+    auto row = key.substr(expiry_prefix().size() + 8);
+    pass.changes.try_emplace(std::string(row), std::nullopt);
+    pass.changes[std::string(key)] = std::nullopt;
+    return --limit > 0;
+  });
+}
+
+const Frozen* Projector::frozen(const FrozenScope& scope) const {
+  auto found = std::ranges::find(frozen_, scope, &Frozen::scope);
+  return found == frozen_.end() ? nullptr : &*found;
+}
+
+void Projector::load_positions() {
+  rows_.scan(positions_prefix(), prefix_end(positions_prefix()),
+             [&](std::string_view key, std::string_view row) {
+               states_[parse_position_key(key)] = decode_position(row);
+               return true;
+             });
+}
+
+/// A stored position must still be the log's: same epoch, sequence and chain at its offset.
+Result<void> Projector::check_position(eventstore::Log& log, LogId id,
+                                       const PartitionState& state) const {
+  auto lost = [&] {
+    return schemas::fail(schemas::ErrorCode::lost_mark,
+                         "the rows stand at a position of another or a longer log");
+  };
+  if (state.next_offset > log.durable_end(id)) return lost();
+  if (state.last_offset < 0) return {};
+  auto record = log.read_one(id, static_cast<schemas::Offset>(state.last_offset));
+  if (!record) return std::unexpected(std::move(record).error());
+  if (record->head.epoch != state.last_epoch || record->head.sequence != state.last_sequence ||
+      record->head.chain != state.chain) {
+    return lost();
+  }
+  return {};
+}
+
+Result<Projector::CaughtUp> Projector::catch_up(eventstore::Log& log, const Report& report) {
+  load_positions();
+  std::vector<eventstore::ReadFrom> from;
+  for (auto id : log.partitions()) {
+    const auto& state = states_[id];
+    auto checked = check_position(log, id, state);
+    if (!checked) return std::unexpected(std::move(checked).error());
+    newest_ = std::max(newest_, state.recorded);
+    if (state.next_offset < log.durable_end(id)) from.push_back({id, state.next_offset});
+  }
+  for (const auto& [id, state] : states_) progress_.advance(id, state, {});
+  auto thawed = load_frozen(log);
+  if (!thawed) return std::unexpected(std::move(thawed).error());
+  CaughtUp done;
+  if (from.empty()) return done;
+  auto cursor = log.read(std::move(from));
+  if (!cursor) return std::unexpected(std::move(cursor).error());
+  Pass pass;
+  for (;;) {
+    auto record = (*cursor)->next();
+    if (!record) return std::unexpected(std::move(record).error());
+    if (*record) {
+      auto taken = take(**record, pass, {});
+      if (!taken) return std::unexpected(std::move(taken).error());
+      ++done.records;
+    }
+    if (!*record || pass.events >= catch_up_events) {
+      done.events += pass.events;
+      auto written = write(pass);
+      if (!written) return std::unexpected(std::move(written).error());
+      pass = {};
+      if (report) report(done);
+    }
+    if (!*record) return done;
+  }
+}
+
+Result<void> Projector::load_frozen(eventstore::Log& log) {
+  std::vector<Frozen> found;
+  rows_.scan(frozen_prefix(), prefix_end(frozen_prefix()), [&](std::string_view key, auto row) {
+    Frozen frozen{parse_frozen_key(key), 0, 0, {}};
+    Decoder decoder(row);
+    decoder(frozen.partition);
+    decoder(frozen.offset);
+    decoder(frozen.reason);
+    found.push_back(std::move(frozen));
+    return true;
+  });
+  for (auto& frozen : found) {
+    auto thawed = thaw(frozen, log);
+    if (!thawed) return std::unexpected(std::move(thawed).error());
+    if (!*thawed) frozen_.push_back(std::move(frozen));
+  }
+  return {};
+}
+
+/// Folds what was only noted since the freeze, in pieces that each leave a consistent frozen row;
+/// true when all of it could be applied.
+Result<bool> Projector::thaw(Frozen& frozen, eventstore::Log& log) {
+  const auto& [organization, space, topic] = frozen.scope;
+  const auto end = prefix_end(record_key(organization, space, topic, ~schemas::Offset{0}));
+  for (;;) {
+    std::vector<schemas::Offset> offsets;
+    rows_.scan(record_key(organization, space, topic, frozen.offset), end,
+               [&](std::string_view key, auto) {
+                 offsets.push_back(read_u64(key.substr(key.size() - 8)));
+                 return offsets.size() < catch_up_events;
+               });
+    WriteSet changes;
+    bool stuck = false;
+    for (auto offset : offsets) {
+      frozen.offset = offset;
+      auto record = log.read_one({topic, frozen.partition}, offset);
+      if (!record) return std::unexpected(std::move(record).error());
+      LayeredRows rows(rows_, changes);
+      auto done = fold(rows, folded(*record), changes);
+      if (!done) {
+        frozen.reason = done.error().detail;
+        stuck = true;
+        break;
+      }
+      frozen.offset = offset + 1;
+    }
+    bool thawed = !stuck && offsets.size() < catch_up_events;
+    changes[frozen_key(frozen.scope)] =
+        thawed ? std::nullopt : std::optional(encode_frozen(frozen));
+    auto written = rows_.write(changes);
+    if (!written) return std::unexpected(std::move(written).error());
+    if (stuck) report_frozen(frozen);
+    if (thawed || stuck) return thawed;
+  }
+}
+
+}  // namespace projections

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "eventstore/log.h"
+#include "projections/progress.h"
+#include "projections/read_store.h"
+#include "projections/row_keys.h"
+#include "schemas/batch.h"
+
+/// Follows the logs and keeps rows and positions together, in one write per group: exactly once,
+/// whatever crashes. What was written but not flushed when the process died is folded again.
+///
+/// An event that cannot be applied freezes its organization's product here: a row says why, later
+/// records of it are only noted, everyone else goes on; the next start tries again from that event.
+/// Core thread (catch_up: start-up, before any other call).
+namespace projections {
+
+/// Why an organization's product stands still in the rows.
+struct Frozen {
+  FrozenScope scope;
+  std::uint16_t partition;
+  schemas::Offset offset;  // of the record that could not be folded
+  std::string reason;
+};
+
+class Projector {
+ public:
+  Projector(ReadStore& rows, Progress& progress) : rows_(rows), progress_(progress) {}
+
+  struct CaughtUp {
+    std::uint64_t records = 0;
+    std::uint64_t events = 0;
+  };
+  using Report = std::function<void(const CaughtUp&)>;
+  /// Folds what the log has and the rows have not. An error with code lost_mark means that the rows
+  /// are not of this log: destroy them and start again.
+  schemas::Result<CaughtUp> catch_up(eventstore::Log& log, const Report& report = {});
+
+  /// The changes that deciding a record has already folded; null: fold here.
+  using Prepared = std::function<const WriteSet*(schemas::LogId, schemas::Offset)>;
+  /// Folds a durable group into rows and moves the progress on.
+  schemas::Result<void> apply(const std::vector<eventstore::StoredRecord>& group,
+                              const Prepared& prepared = {});
+
+  /// Frozen products, as of now.
+  const std::vector<Frozen>& frozen() const { return frozen_; }
+  const Frozen* frozen(const FrozenScope& scope) const;
+
+  /// Records that readers skipped, by verdict: harmless by definition, but worth a metric.
+  const std::map<eventstore::Verdict, std::uint64_t>& skipped() const { return skipped_; }
+
+ private:
+  struct Pass {
+    WriteSet changes;
+    std::unordered_map<schemas::LogId, std::vector<schemas::Position>> accepted;
+    std::uint64_t events = 0;
+  };
+  schemas::Result<void> take(const eventstore::StoredRecord& record, Pass& pass,
+                             const Prepared& prepared);
+  void fold_record(const eventstore::StoredRecord& record, Pass& pass, const Prepared& prepared);
+  void freeze(const eventstore::StoredRecord& record, std::string reason, Pass& pass);
+  schemas::Result<void> write(Pass& pass);
+  void forget_old_answers(Pass& pass) const;
+
+  void load_positions();
+  schemas::Result<void> load_frozen(eventstore::Log& log);
+  schemas::Result<bool> thaw(Frozen& frozen, eventstore::Log& log);
+  schemas::Result<void> check_position(eventstore::Log& log, schemas::LogId id,
+                                       const eventstore::PartitionState& state) const;
+
+  ReadStore& rows_;
+  Progress& progress_;
+  std::unordered_map<schemas::LogId, eventstore::PartitionState> states_;
+  std::vector<Frozen> frozen_;
+  std::map<eventstore::Verdict, std::uint64_t> skipped_;
+  schemas::Time newest_;
+  std::uint64_t unflushed_events_ = 0;
+};
+
+/// The row under a position key.
+eventstore::PartitionState decode_position(std::string_view row);
+
+/// SHA-256 over all rows, positions and expired idempotency rows left out: equal for equal
+/// histories.
+std::string state_hash(const RowReader& rows);
+
+}  // namespace projections

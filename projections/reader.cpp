@@ -1,0 +1,186 @@
+#include "projections/reader.h"
+
+#include <cstring>
+#include <limits>
+
+namespace projections {
+namespace {
+
+constexpr std::size_t place_bytes = 12;  // ~offset 8 and ~index 4 at the end of a history key
+
+struct HistoryKey {
+  std::string_view entity;  // the key up to the place
+  Offset offset;
+  std::uint32_t index;
+};
+
+HistoryKey parse_history_key(std::string_view key) {
+  auto place = key.substr(key.size() - place_bytes);
+  std::uint32_t index = 0;
+  for (std::size_t i = 8; i < place_bytes; ++i) {
+    index = (index << 8) | static_cast<std::uint8_t>(place[i]);
+  }
+  return {key.substr(0, key.size() - place_bytes), ~read_u64(place), ~index};
+}
+
+/// Smallest key of an entity's history that is not newer than the record at `offset`.
+std::string history_from(const KindScope& scope, const Entity& entity, std::int64_t offset) {
+  return history_key(scope, entity, static_cast<Offset>(offset),
+                     std::numeric_limits<std::uint32_t>::max());
+}
+
+}  // namespace
+
+std::optional<std::string> Reader::find(TopicId topic, std::string_view kind,
+                                        const Entity& entity) const {
+  return rows_.get(row_key(scope(topic, kind), entity));
+}
+
+std::optional<std::string> Reader::find_as_of(TopicId topic, std::string_view kind,
+                                              const Entity& entity, std::int64_t offset) const {
+  if (offset < 0) return std::nullopt;
+  auto kind_scope = scope(topic, kind);
+  std::optional<std::string> found;
+  rows_.scan(history_from(kind_scope, entity, offset),
+             prefix_end(history_prefix(kind_scope, entity)), [&](auto, std::string_view row) {
+               if (!decode_head(row, nullptr).deleted) found.emplace(row);
+               return false;
+             });
+  return found;
+}
+
+Reader::Existence Reader::existence(TopicId topic, std::string_view kind,
+                                    const Entity& entity) const {
+  auto kind_scope = scope(topic, kind);
+  if (auto row = rows_.get(row_key(kind_scope, entity))) {
+    return {decode_head(*row, nullptr).version, true};
+  }
+  if (auto row = rows_.get(deleted_key(kind_scope, entity))) {
+    return {decode_head(*row, nullptr).version, false};
+  }
+  return {};
+}
+
+std::optional<std::string> Reader::unique(TopicId topic, std::string_view kind,
+                                          std::string_view field, std::string_view value) const {
+  return rows_.get(unique_key(scope(topic, kind), field, value));
+}
+
+Reader::Page Reader::list(TopicId topic, std::string_view kind, bool has_id,
+                          const ListOptions& options) const {
+  auto kind_scope = scope(topic, kind);
+  return options.as_of ? list_as_of(kind_scope, has_id, options)
+                       : list_now(kind_scope, has_id, options);
+}
+
+Reader::Page Reader::list_now(const KindScope& kind_scope, bool has_id,
+                              const ListOptions& options) const {
+  Page page;
+  auto prefix = kind_prefix('R', kind_scope);
+  auto from = prefix;
+  auto to = prefix_end(prefix);
+  if (options.after) {
+    auto after = prefix + entity_key(*options.after);
+    // Keys end in a zero byte, so nothing stands between a key and the key with one more zero.
+    (options.descending ? to : from) = options.descending ? after : after + '\0';
+  }
+  auto visit = [&](std::string_view key, std::string_view row) {
+    FoundRow found{parse_entity_key(key.substr(prefix.size()), has_id), std::string(row)};
+    if (options.filter && !options.filter(found)) return true;
+    page.more = page.rows.size() == options.limit;
+    if (!page.more) page.rows.push_back(std::move(found));
+    return !page.more;
+  };
+  options.descending ? rows_.scan_back(from, to, visit) : rows_.scan(from, to, visit);
+  return page;
+}
+
+/// Hops from entity to entity: one seek finds each one's newest row that is not too new.
+Reader::Page Reader::list_as_of(const KindScope& kind_scope, bool has_id,
+                                const ListOptions& options) const {
+  Page page;
+  if (*options.as_of < 0) return page;
+  const auto prefix = kind_prefix('H', kind_scope);
+  auto from = prefix;
+  auto to = prefix_end(prefix);
+  if (options.after) {
+    auto after = prefix + entity_key(*options.after);
+    (options.descending ? to : from) = options.descending ? after : prefix_end(after);
+  }
+  while (!page.more) {
+    std::optional<std::string> entity_prefix;
+    auto first = [&](std::string_view key, std::string_view) {
+      entity_prefix.emplace(parse_history_key(key).entity);
+      return false;
+    };
+    options.descending ? rows_.scan_back(from, to, first) : rows_.scan(from, to, first);
+    if (!entity_prefix) break;
+    auto entity = parse_entity_key(std::string_view(*entity_prefix).substr(prefix.size()), has_id);
+    (options.descending ? to : from) =
+        options.descending ? *entity_prefix : prefix_end(*entity_prefix);
+    auto row = find_as_of(kind_scope.topic, kind_scope.kind, entity, *options.as_of);
+    if (!row) continue;
+    FoundRow found{std::move(entity), std::move(*row)};
+    if (options.filter && !options.filter(found)) continue;
+    page.more = page.rows.size() == options.limit;
+    if (!page.more) page.rows.push_back(std::move(found));
+  }
+  return page;
+}
+
+std::vector<Reader::EventPlace> Reader::events_of(TopicId topic, std::string_view kind,
+                                                  const Entity& entity, Version after,
+                                                  bool descending, std::size_t limit) const {
+  std::vector<EventPlace> places;
+  auto from = history_prefix(scope(topic, kind), entity);
+  auto to = prefix_end(from);
+  auto visit = [&](std::string_view key, std::string_view row) {
+    auto version = decode_head(row, nullptr).version;
+    if (version <= after) return !descending;
+    auto place = parse_history_key(key);
+    places.push_back({place.offset, place.index, version});
+    return places.size() < limit;
+  };
+  // History is newest first in key order.
+  descending ? rows_.scan(from, to, visit) : rows_.scan_back(from, to, visit);
+  return places;
+}
+
+std::int64_t Reader::offset_at(TopicId topic, Time time) const {
+  // Recorded times never fall within a log, so a bisection over offsets finds the last one in time.
+  auto first_from = [&](Offset offset) {
+    std::optional<std::pair<Offset, Time>> found;
+    rows_.scan(record_key(organization_, space_, topic, offset),
+               prefix_end(record_key(organization_, space_, topic, ~Offset{0})),
+               [&](std::string_view key, std::string_view row) {
+                 Time recorded;
+                 Decoder{row}(recorded);
+                 found = {read_u64(key.substr(key.size() - 8)), recorded};
+                 return false;
+               });
+    return found;
+  };
+  Offset last = 0;
+  rows_.scan_back(record_key(organization_, space_, topic, 0),
+                  prefix_end(record_key(organization_, space_, topic, ~Offset{0})),
+                  [&](std::string_view key, std::string_view) {
+                    last = read_u64(key.substr(key.size() - 8));
+                    return false;
+                  });
+  std::int64_t found = -1;
+  Offset low = 0;
+  Offset high = last + 1;  // the answer is below
+  while (low < high) {
+    auto middle = low + (high - low) / 2;
+    auto record = first_from(middle);
+    if (record && record->second <= time) {
+      found = static_cast<std::int64_t>(record->first);
+      low = record->first + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return found;
+}
+
+}  // namespace projections
