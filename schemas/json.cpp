@@ -135,8 +135,7 @@ class Builder {
   std::vector<std::string_view> names_;
 };
 
-std::unexpected<Error> refusal(std::string_view text) {
-  const Fault fault = find_fault(text).value_or(Fault{0, "this is not JSON"});
+std::unexpected<Error> refusal(std::string_view text, const Fault& fault) {
   const Place place = place_of(text, fault.at);
   return fail(Error{ErrorCode::malformed_json,
                     fmt::format("line {}, column {}: {}", place.line, place.column, fault.detail),
@@ -146,17 +145,38 @@ std::unexpected<Error> refusal(std::string_view text) {
                   .with("column", std::to_string(place.column)));
 }
 
+std::optional<Document> build(Parser& parser, std::string_view text) {
+  const auto root = parser.parse(text);
+  if (root.error() != simdjson::SUCCESS) return std::nullopt;
+  Builder builder(text.size());
+  if (!builder.add(root.value_unsafe(), 0)) return std::nullopt;
+  return std::move(builder).finish();
+}
+
+std::string with_points(std::string_view text, const std::vector<std::size_t>& large_integers) {
+  std::string pointed;
+  std::size_t begin = 0;
+  for (const std::size_t end : large_integers) {
+    pointed += text.substr(begin, end - begin);
+    pointed += ".0";
+    begin = end;
+  }
+  return pointed += text.substr(begin);
+}
+
 }  // namespace
 
 Result<Document> parse(std::string_view text) {
   thread_local Parser kept;
   Parser own;
   Parser& parser = text.size() <= kept_text_max ? kept : own;
-  const auto root = parser.parse(text);
-  if (root.error() != simdjson::SUCCESS) return refusal(text);
-  Builder builder(text.size());
-  if (!builder.add(root.value_unsafe(), 0)) return refusal(text);
-  return std::move(builder).finish();
+  if (auto document = build(parser, text)) return std::move(*document);
+  const Check checked = check(text);
+  if (checked.fault) return refusal(text, *checked.fault);
+  if (auto document = build(parser, with_points(text, checked.large_integers))) {
+    return std::move(*document);
+  }
+  return refusal(text, {0, "this is not JSON"});
 }
 
 bool valid_utf8(std::string_view text) {

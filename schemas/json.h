@@ -20,7 +20,7 @@ enum class Kind : std::uint8_t {
   boolean,
   integer,           // fits std::int64_t
   unsigned_integer,  // above that, fits std::uint64_t
-  real,              // written with a point or an exponent
+  real,              // written with a point or an exponent, or an integer that only a double holds
   string,
   array,
   object,
@@ -167,9 +167,10 @@ class Document {
 };
 
 /// One JSON text (RFC 8259), strictly: also refused are duplicate members (after unescaping), depth
-/// over 64, bad UTF-8, lone surrogates, a byte order mark, anything behind the value, and numbers
-/// that neither 64 bits nor a double can hold. The error is malformed_json with members `line` and
-/// `column` (from 1; columns count characters) and a detail that says what is wrong there.
+/// over 64, bad UTF-8, lone surrogates, a byte order mark, anything behind the value, numbers above
+/// a double's, and integers that neither 64 bits nor a double hold with all their digits. The error
+/// is malformed_json with members `line` and `column` (from 1; columns count characters) and a
+/// detail that says what is wrong there.
 Result<Document> parse(std::string_view text);
 
 /// Without white space, members in order of appearance. Integers come out as they were, other

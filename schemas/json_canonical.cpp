@@ -1,7 +1,6 @@
 #include <algorithm>
-#include <array>
-#include <charconv>
 
+#include "schemas/json_number.h"
 #include "schemas/json_writer.h"
 
 namespace schemas::json {
@@ -20,41 +19,11 @@ bool utf16_less(std::string_view a, std::string_view b) {
   return turned ? q < p : p < q;
 }
 
-/// Number::toString of ECMA-262, which RFC 8785 prescribes.
-std::string es6_number(double number) {
-  if (number == 0) return "0";  // minus zero, too
-  std::array<char, 32> buffer;
-  const auto result = std::to_chars(buffer.data(), buffer.data() + buffer.size(), number,
-                                    std::chars_format::scientific);
-  std::string_view text(buffer.data(), result.ptr);
-  std::string out;
-  if (text.front() == '-') {
-    out = "-";
-    text.remove_prefix(1);
-  }
-  const std::size_t e = text.find('e');
-  std::string digits(text.substr(0, 1));
-  if (e > 2) digits += text.substr(2, e - 2);
-  int exponent = 0;
-  const std::size_t exponent_at = e + (text[e + 1] == '+' ? 2 : 1);
-  std::from_chars(text.data() + exponent_at, text.data() + text.size(), exponent);
-
-  const int count = static_cast<int>(digits.size());
-  const int point = exponent + 1;  // the decimal point stands behind this many digits
-  if (point > 21 || point <= -6) {
-    out += digits.substr(0, 1);
-    if (count > 1) out += '.' + digits.substr(1);
-    return out + (exponent < 0 ? "e-" : "e+") + std::to_string(std::abs(exponent));
-  }
-  if (point <= 0) return out + "0." + std::string(static_cast<std::size_t>(-point), '0') + digits;
-  if (point >= count)
-    return out + digits + std::string(static_cast<std::size_t>(point - count), '0');
-  return out + digits.insert(static_cast<std::size_t>(point), 1, '.');
-}
-
 void write_canonical(Writer& writer, Value value) {
   if (value.is_number()) {
-    writer.raw(es6_number(*value.as_double()));
+    std::string number;
+    append_es6(number, *value.as_double());
+    writer.raw(number);
   } else if (value.is_array()) {
     writer.begin_array();
     for (const Value element : value.elements()) write_canonical(writer, element);

@@ -1,16 +1,27 @@
 #include "schemas/json_fault.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include <fmt/format.h>
 #include <simdjson.h>
 
 #include "schemas/json.h"
+#include "schemas/json_number.h"
 
 namespace schemas::json {
 
 namespace {
+
+/// Whether the shortest text of a double has the digits of this integer.
+bool has_digits(double real, std::string_view integer) {
+  const Decimal decimal(std::abs(real));
+  if (integer.starts_with('-')) integer.remove_prefix(1);
+  return static_cast<std::size_t>(decimal.point()) == integer.size() &&
+         integer.starts_with(decimal.digits()) &&
+         integer.find_first_not_of('0', decimal.digits().size()) == integer.npos;
+}
 
 /// The grammar of RFC 8259 by recursive descent, over a text from its beginning. Every function
 /// takes what its name says from the front, or notes the fault and returns false.
@@ -18,14 +29,14 @@ class Checker {
  public:
   explicit Checker(std::string_view text) : text_(text) {}
 
-  std::optional<Fault> run() {
+  Check run() {
     if (text_.starts_with("\xef\xbb\xbf")) {
       refuse("the text begins with a byte order mark");
     } else if (value(0)) {
       skip_space();
       if (at_ < text_.size()) refuse("nothing may follow the value");
     }
-    return std::move(fault_);
+    return std::move(result_);
   }
 
  private:
@@ -215,9 +226,20 @@ class Checker {
       if (here('+') || here('-')) ++at_;
       if (!digits()) return refuse("a digit should stand here");
     }
-    // Which numbers fit is simdjson's word, so that both looks agree to the last digit.
-    if (number_parser_.parse(std::string(text_.substr(begin, at_ - begin))).error() == 0)
-      return true;
+    return fits(text_.substr(begin, at_ - begin)) || refuse_number(begin);
+  }
+
+  bool fits(std::string_view number) {
+    // simdjson's word, so that both looks agree to the last digit.
+    if (number_parser_.parse(std::string(number)).error() == simdjson::SUCCESS) return true;
+    if (number.find_first_of(".eE") != number.npos) return false;
+    const auto real = number_parser_.parse(std::string(number) + ".0");
+    if (real.error() != simdjson::SUCCESS || !has_digits(double(real), number)) return false;
+    result_.large_integers.push_back(at_);
+    return true;
+  }
+
+  bool refuse_number(std::size_t begin) {
     at_ = begin;
     return refuse("this number fits neither 64 bits nor a double; send it as a string");
   }
@@ -245,19 +267,19 @@ class Checker {
     return refuse(fmt::format("arrays and objects may stand at most {} deep", depth_max));
   }
   bool refuse(std::string detail) {
-    fault_ = Fault{at_, std::move(detail)};
+    result_.fault = Fault{at_, std::move(detail)};
     return false;
   }
 
   std::string_view text_;
   std::size_t at_ = 0;
-  std::optional<Fault> fault_;
+  Check result_;
   simdjson::dom::parser number_parser_;
 };
 
 }  // namespace
 
-std::optional<Fault> find_fault(std::string_view text) {
+Check check(std::string_view text) {
   return Checker(text).run();
 }
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <emmintrin.h>
 
+#include "schemas/json_number.h"
 #include "schemas/time.h"
 
 namespace schemas::json {
@@ -83,7 +84,7 @@ void append_string(std::string& out, std::string_view text) {
   out.push_back('"');
 }
 
-std::string quoted(std::string_view text) {
+std::string quote(std::string_view text) {
   std::string out;
   append_string(out, text);
   return out;
@@ -128,11 +129,12 @@ Writer& Writer::integer(std::uint64_t number) {
 
 Writer& Writer::value(double number) {
   ENSURE(std::isfinite(number));
-  std::array<char, 32> buffer;
-  const std::string_view text = digits(buffer, number);
-  raw(text);
+  separate();
+  const std::size_t begin = out_.size();
+  if (number == 0 && std::signbit(number)) out_.push_back('-');
+  append_es6(out_, number);
   // So that it is read as a real again, not as an integer.
-  if (text.find_first_of(".e") == text.npos) out_ += ".0";
+  if (std::string_view(out_).find_first_of(".e", begin) == out_.npos) out_ += ".0";
   return *this;
 }
 

@@ -71,6 +71,6 @@ class Writer {
 
 /// A string value with its quotes; what must be escaped is, and nothing else.
 void append_string(std::string& out, std::string_view text);
-std::string quoted(std::string_view text);
+std::string quote(std::string_view text);
 
 }  // namespace schemas::json
