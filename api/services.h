@@ -1,5 +1,13 @@
 #pragma once
 
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/asio/thread_pool.hpp>
+
+#include "eventstore/clock.h"
 #include "eventstore/log.h"
 #include "eventstore/topics.h"
 #include "manager/command_handler.h"
@@ -7,9 +15,27 @@
 #include "projections/read_store.h"
 #include "schemas/marks.h"
 
-/// Everything a request handler may use, wired by main. References outlive every session.
 namespace api {
 
+namespace resources {
+class Metrics;
+class StreamHub;
+}  // namespace resources
+
+/// What `/readyz` says: ready when there is no reason against it. A frozen organization is listed
+/// and is no reason, for everyone else goes on.
+struct Readiness {
+  struct Frozen {
+    schemas::OrganizationId organization;
+    schemas::Space space;
+    std::string product;
+    std::string reason;
+  };
+  std::vector<std::string> reasons;
+  std::vector<Frozen> frozen;
+};
+
+/// Everything a request handler may use, wired by main. References outlive every session.
 struct Services {
   manager::Commands& commands;
   const projections::ReadStore& rows;
@@ -19,6 +45,15 @@ struct Services {
   const schemas::MarkCodec& marks;
   /// Keys the digests that an Idempotency-Key leaves in the log.
   const schemas::HmacKey& hmac;
+  const eventstore::Clock& clock;
+  /// Where lists and events are read, so that a long scan does not hold up a connection's thread.
+  boost::asio::thread_pool& scans;
+  resources::StreamHub& streams;
+  resources::Metrics& metrics;
+  /// Any thread.
+  std::function<Readiness()> readiness;
+  /// Of the program.
+  std::string_view version;
 };
 
 }  // namespace api

@@ -1,0 +1,169 @@
+#include "api/edge/caller.h"
+
+#include <algorithm>
+
+#include "api/edge/key_text.h"
+#include "projections/reader.h"
+#include "schemas/json_writer.h"
+#include "schemas/permissions.h"
+
+namespace api::edge {
+namespace {
+
+using schemas::Error;
+using schemas::ErrorCode;
+using schemas::fail;
+
+std::unexpected<Error> unauthenticated(std::string detail) {
+  return fail(ErrorCode::unauthenticated, std::move(detail));
+}
+
+std::unexpected<Error> wrong_header(std::string name, std::string detail) {
+  return fail(Error{ErrorCode::invalid_parameter,
+                    "1 header is wrong",
+                    {{schemas::FieldError::In::header, std::move(name), std::move(detail)}},
+                    {}});
+}
+
+/// The one value of a header; a header given twice is nobody's intention.
+Result<std::optional<std::string_view>> single_header(const http::Request& request,
+                                                      std::string_view name) {
+  auto values = request.header_values(name);
+  if (values.size() > 1) return wrong_header(std::string(name), "must be given once");
+  return values.empty() ? std::nullopt : std::optional(values.front());
+}
+
+Result<std::string_view> bearer(const http::Request& request) {
+  auto header = single_header(request, "Authorization");
+  if (!header) return std::unexpected(std::move(header).error());
+  if (!*header) return unauthenticated("send a key: Authorization: Bearer le_…");
+  constexpr std::string_view scheme = "bearer ";
+  auto value = **header;
+  auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  if (value.size() < scheme.size() ||
+      !std::ranges::equal(value.substr(0, scheme.size()), scheme, {}, lower)) {
+    return unauthenticated("the authorization scheme must be Bearer");
+  }
+  value.remove_prefix(std::min(value.find_first_not_of(' ', scheme.size()), value.size()));
+  return value;
+}
+
+std::optional<projections::Access> find_access(const Services& services,
+                                               const schemas::Digest& digest) {
+  auto row = services.rows.get(projections::access_key(schemas::text_of(digest)));
+  if (!row) return std::nullopt;
+  projections::Access access;
+  projections::Decoder{*row}(access);
+  if (access.expires && *access.expires <= services.clock.wall()) return std::nullopt;
+  return access;
+}
+
+std::optional<projections::Organization::Status> status_of(const Services& services,
+                                                           OrganizationId organization) {
+  auto topic = services.topics.find(eventstore::identity_product);
+  if (!topic) return std::nullopt;
+  projections::Reader reader(services.rows, schemas::platform_organization, Space::live);
+  auto row = reader.get<projections::Organization>(*topic, {organization.uuid(), {}});
+  return row ? std::optional(row->state.status) : std::nullopt;
+}
+
+bool suspended(const Services& services, OrganizationId organization) {
+  return organization != schemas::platform_organization &&
+         status_of(services, organization) == projections::Organization::Status::suspended;
+}
+
+Result<void> name_organization(const Services& services, std::string_view text, Caller& caller) {
+  auto named = schemas::parse_organization(text);
+  if (!caller.platform()) {
+    if (named == caller.organization) return {};
+    return fail(ErrorCode::forbidden,
+                "this key belongs to another organization than the one named "
+                "in Tidemark-Organization");
+  }
+  const bool known = named && (*named == schemas::platform_organization ||
+                               status_of(services, *named).has_value());
+  if (!known) {
+    return fail(ErrorCode::not_found, "the organization named in Tidemark-Organization is unknown");
+  }
+  caller.organization = *named;
+  caller.organization_named = true;
+  return {};
+}
+
+Result<void> name_space(std::string_view text, Caller& caller) {
+  auto named = schemas::parse_space(text);
+  if (!named) return wrong_header("Tidemark-Space", "must be live or test");
+  if (!caller.platform()) {
+    if (*named == caller.space) return {};
+    return fail(ErrorCode::forbidden,
+                "this key belongs to the other space than the one named in Tidemark-Space");
+  }
+  if (*named == Space::test && caller.organization == schemas::platform_organization) {
+    return wrong_header("Tidemark-Space", "org_platform has the space live only");
+  }
+  caller.space = *named;
+  caller.space_named = true;
+  return {};
+}
+
+}  // namespace
+
+bool Caller::may(std::string_view permission) const {
+  return schemas::permits(access->permissions, permission);
+}
+
+bool Caller::sees_project(const schemas::Uuid& project) const {
+  if (!restricted()) return true;
+  return std::ranges::find(*access->projects, schemas::to_text(schemas::ProjectId(project))) !=
+         access->projects->end();
+}
+
+Result<Caller> authenticate(const Services& services, const http::Request& request) {
+  auto key = bearer(request);
+  if (!key) return std::unexpected(std::move(key).error());
+  if (!is_key_text(*key)) {
+    return unauthenticated("this is no key: its form or its check is wrong (mistyped or cut?)");
+  }
+  auto digest = schemas::sha256(schemas::bytes_of(*key));
+  auto access = find_access(services, digest);
+  if (!access) return unauthenticated("this key is unknown, revoked or expired");
+  OrganizationId organization(access->organization);
+  auto space = access->space;
+  if (suspended(services, organization)) {
+    return fail(ErrorCode::organization_suspended,
+                "the organization of this key is suspended; ask the platform's operator");
+  }
+  return Caller{.access = std::make_shared<const projections::Access>(std::move(*access)),
+                .digest = digest,
+                .organization = organization,
+                .space = space};
+}
+
+Result<void> act_where_named(const Services& services, const http::Request& request,
+                             Caller& caller) {
+  auto organization = single_header(request, "Tidemark-Organization");
+  if (!organization) return std::unexpected(std::move(organization).error());
+  auto space = single_header(request, "Tidemark-Space");
+  if (!space) return std::unexpected(std::move(space).error());
+  if (*organization) {
+    auto named = name_organization(services, **organization, caller);
+    if (!named) return named;
+  }
+  if (*space) return name_space(**space, caller);
+  return {};
+}
+
+Result<void> require_permission(const Caller& caller, std::string_view permission) {
+  if (caller.may(permission)) return {};
+  return fail(Error{ErrorCode::forbidden,
+                    "this key lacks the permission " + std::string(permission),
+                    {},
+                    {{"permission", schemas::json::quote(permission)}}});
+}
+
+bool still_welcome(const Services& services, const Caller& caller) {
+  return find_access(services, caller.digest).has_value() &&
+         !suspended(services, OrganizationId(caller.access->organization));
+}
+
+}  // namespace api::edge
