@@ -1,6 +1,7 @@
 #pragma once
 
 #include <exception>
+#include <string>
 #include <string_view>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -21,10 +22,10 @@ using awaitable = asio::awaitable<T>;
 inline constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 /// Starts a coroutine that nobody awaits, on `executor`. What it throws is a bug of ours: it is
-/// caught here, at its edge, and logged under the name of `task`.
+/// caught here, at its edge, and logged under the name of `task`, a literal.
 void spawn(const asio::any_io_executor& executor, std::string_view task, awaitable<void> work);
 
 /// The text of what was thrown, for a log line.
-std::string_view describe(const std::exception_ptr& thrown, std::string& storage);
+std::string describe(const std::exception_ptr& thrown);
 
 }  // namespace api

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,8 +29,10 @@ std::span<const ProblemType> problem_types();
 /// The problem object as JSON text.
 std::string problem_json(const schemas::Error& error, std::string_view request_id);
 
-/// The answer to an error, with the headers its status asks for (WWW-Authenticate, and Retry-After
-/// with the usual pause of its code). The session renders the body, for it knows the request's id.
-Response problem(schemas::Error error);
+/// The answer to an error, with the headers its status asks for: WWW-Authenticate, and Retry-After
+/// with the given pause or the usual one of its code. The session renders the body, for it knows
+/// the request's id.
+Response problem(schemas::Error error,
+                 std::optional<std::chrono::seconds> retry_after = std::nullopt);
 
 }  // namespace api::http

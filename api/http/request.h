@@ -16,6 +16,9 @@
 
 namespace api::http {
 
+/// Place of a route in the table that the router was made of.
+enum class RouteIndex : std::uint16_t {};
+
 enum class Method : std::uint8_t { get, head, post, put, patch, delete_, other };
 std::string_view to_text(Method method);
 
@@ -49,6 +52,7 @@ struct Request {
   std::string id;  ///< X-Request-Id, taken or made
   schemas::Time received{};
   asio::ip::address remote;
+  RouteIndex route{};  ///< the one that matched; the session sets it together with its pattern
   std::span<const std::string_view> pattern;  ///< of the route that matched; `{name}` captures
   std::unique_ptr<char[]> head;               ///< what the views above point into
 
@@ -61,11 +65,6 @@ struct Request {
   /// The path segment that the route calls `{name}`; the route must have it.
   std::string_view captured(std::string_view name) const;
 };
-
-/// Splits and decodes `request.target` into path, segments and query. In a path `+` is a plus and a
-/// decoded slash stays inside its segment; in a query `+` is a space. Wrong percent-encoding and
-/// bad UTF-8 are an invalid_parameter error.
-std::optional<schemas::Error> decode_target(Request& request);
 
 /// A whole request from its bytes on the wire, for tests and fuzzing.
 schemas::Result<Request> parse_request(std::string_view wire);

@@ -13,9 +13,6 @@
 
 namespace api::http {
 
-/// Place of a route in the table that the router was made of.
-enum class RouteIndex : std::uint16_t {};
-
 inline constexpr std::size_t body_bytes_default = std::size_t{1} << 20;
 
 /// What the server must know of a route before it reads a body. `pattern` is like

@@ -11,8 +11,8 @@
 
 namespace api::http {
 
-class Session;
-struct StreamState;
+class StreamControl;
+struct WakeSlot;
 
 /// What became of a write. `slow`: the peer took nothing for the write deadline.
 enum class Sent : std::uint8_t { ok, gone, slow };
@@ -24,11 +24,11 @@ enum class Wake : std::uint8_t { signal, timeout, gone, stopping };
 /// Calls that come before the stream looks are one.
 class Waker {
  public:
-  explicit Waker(std::shared_ptr<StreamState> state);
+  explicit Waker(std::shared_ptr<WakeSlot> slot);
   void operator()() const;
 
  private:
-  std::shared_ptr<StreamState> state_;  // shared with the stream: either may end first
+  std::shared_ptr<WakeSlot> slot_;  // shared with the stream: either may end first
 };
 
 /// The two directions of a connection after the head of a streamed answer was sent. Lives on the
@@ -37,7 +37,7 @@ class Waker {
 /// costs its socket and its coroutine frames.
 class Stream {
  public:
-  explicit Stream(Session& session) : session_(&session) {}
+  explicit Stream(StreamControl& control) : control_(&control) {}
 
   /// Sends `bytes`, which live until it returns: when the kernel took all of it.
   awaitable<Sent> write(std::string_view bytes);
@@ -55,7 +55,7 @@ class Stream {
   bool stopping() const;
 
  private:
-  Session* session_;
+  StreamControl* control_;
 };
 
 }  // namespace api::http

@@ -1,0 +1,121 @@
+#include "api/http/stream.h"
+
+#include <utility>
+
+#include <boost/asio/post.hpp>
+#include <fmt/format.h>
+
+#include "api/http/stream_control.h"
+
+namespace api::http {
+
+Waker::Waker(std::shared_ptr<WakeSlot> slot) : slot_(std::move(slot)) {}
+
+void Waker::operator()() const {
+  if (slot_->posted.exchange(true)) return;
+  asio::post(slot_->executor, [slot = slot_] {
+    slot->posted = false;
+    if (slot->stream != nullptr) slot->stream->signal();
+  });
+}
+
+awaitable<Sent> Stream::write(std::string_view bytes) {
+  return control_->write(bytes);
+}
+awaitable<Wake> Stream::wait(std::chrono::milliseconds at_most) {
+  return control_->wait(at_most);
+}
+Waker Stream::waker() const {
+  return control_->waker();
+}
+awaitable<schemas::Result<std::optional<std::string_view>>> Stream::read_line() {
+  return control_->read_line();
+}
+bool Stream::stopping() const {
+  return control_->stopping();
+}
+
+StreamControl::StreamControl(Connection& connection, Framing framing, Clock::duration patience)
+    : connection_(connection),
+      patience_(patience),
+      framing_(framing),
+      timer_(connection.executor()),
+      slot_(std::make_shared<WakeSlot>(connection.executor())) {
+  slot_->stream = this;
+}
+
+StreamControl::~StreamControl() {
+  slot_->stream = nullptr;
+}
+
+void StreamControl::read_lines(Parser& parser, std::size_t line_bytes_max,
+                               Clock::duration patience) {
+  lines_ = std::make_unique<LineReader>(connection_, parser, line_bytes_max, patience);
+}
+
+void StreamControl::watch_peer() {
+  connection_.when_readable([slot = slot_](const boost::system::error_code& ec) {
+    if (slot->stream == nullptr) return;
+    // A peer that sends something instead is let be: it is read after the stream.
+    if (ec || slot->stream->connection_.peer_closed()) slot->stream->peer_gone();
+  });
+}
+
+awaitable<Sent> StreamControl::write(std::string_view bytes) {
+  if (gone_) co_return Sent::gone;
+  if (bytes.empty()) co_return Sent::ok;  // an empty chunk would end the answer
+  char size[20];
+  const auto size_end = fmt::format_to_n(size, sizeof(size), "{:x}\r\n", bytes.size()).out;
+  Connection::Buffers buffers{asio::buffer(bytes), {}, {}};
+  if (framing_ == Framing::chunked) {
+    buffers = {asio::buffer(size, static_cast<std::size_t>(size_end - size)), asio::buffer(bytes),
+               asio::buffer("\r\n", 2)};
+  }
+  const auto io = co_await connection_.write(buffers, patience_);
+  if (io == Io::ok) co_return Sent::ok;
+  peer_gone();
+  co_return io == Io::expired ? Sent::slow : Sent::gone;
+}
+
+awaitable<Wake> StreamControl::wait(std::chrono::milliseconds at_most) {
+  if (const auto already = news()) co_return *already;
+  timer_.expires_after(at_most);
+  const auto [ec] = co_await timer_.async_wait(as_result);
+  // Cancelled by news, or run down; when both came together the news goes first.
+  co_return news().value_or(ec ? Wake::signal : Wake::timeout);
+}
+
+awaitable<schemas::Result<std::optional<std::string_view>>> StreamControl::read_line() {
+  ENSURE(lines_ != nullptr);  // only a request with `lines` has them
+  return lines_->next();
+}
+
+awaitable<bool> StreamControl::finish() {
+  if (gone_ || framing_ == Framing::until_close) co_return false;
+  const auto io = co_await connection_.write({asio::buffer("0\r\n\r\n", 5)}, patience_);
+  co_return io == Io::ok;
+}
+
+std::optional<Wake> StreamControl::news() {
+  if (gone_) return Wake::gone;
+  if (stopping_) return Wake::stopping;
+  if (std::exchange(signalled_, false)) return Wake::signal;
+  return std::nullopt;
+}
+
+void StreamControl::signal() {
+  signalled_ = true;
+  timer_.cancel();
+}
+
+void StreamControl::stop() {
+  stopping_ = true;
+  timer_.cancel();
+}
+
+void StreamControl::peer_gone() {
+  gone_ = true;
+  timer_.cancel();
+}
+
+}  // namespace api::http

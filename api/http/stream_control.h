@@ -1,0 +1,67 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+
+#include <boost/asio/basic_waitable_timer.hpp>
+
+#include "api/http/body.h"
+#include "api/http/connection.h"
+#include "api/http/head.h"
+#include "api/http/stream.h"
+
+namespace api::http {
+
+class StreamControl;
+
+/// Where wake-ups for a stream arrive. Shared by the stream, its Wakers and the watch on its
+/// socket; whoever comes after the stream has ended finds `stream` empty.
+struct WakeSlot {
+  CoreExecutor executor;
+  std::atomic<bool> posted = false;  ///< a wake-up is on its way: another one would say the same
+  StreamControl* stream = nullptr;   ///< for the core's thread only
+};
+
+/// What lies behind a Stream. Made by the session when the head of a streamed answer is out, and
+/// destroyed when the stream function has ended. For its core's thread.
+class StreamControl {
+ public:
+  StreamControl(Connection& connection, Framing framing, Clock::duration patience);
+  ~StreamControl();
+  StreamControl(const StreamControl&) = delete;
+  StreamControl& operator=(const StreamControl&) = delete;
+
+  /// The request's body is read as lines while the answer is written.
+  void read_lines(Parser& parser, std::size_t line_bytes_max, Clock::duration patience);
+  /// Nothing is read, so that only this tells that the peer closed.
+  void watch_peer();
+
+  awaitable<Sent> write(std::string_view bytes);
+  awaitable<Wake> wait(std::chrono::milliseconds at_most);
+  awaitable<schemas::Result<std::optional<std::string_view>>> read_line();
+  Waker waker() const { return Waker(slot_); }
+  bool stopping() const { return stopping_; }
+
+  /// Ends the answer. False when the connection is of no further use.
+  awaitable<bool> finish();
+
+  void signal();
+  void stop();
+  void peer_gone();
+
+ private:
+  std::optional<Wake> news();
+
+  Connection& connection_;
+  Clock::duration patience_;
+  Framing framing_;
+  bool signalled_ = false;
+  bool gone_ = false;
+  bool stopping_ = false;
+  asio::basic_waitable_timer<Clock, asio::wait_traits<Clock>, CoreExecutor> timer_;
+  std::shared_ptr<WakeSlot> slot_;  // shared with Wakers on other threads
+  std::unique_ptr<LineReader> lines_;
+};
+
+}  // namespace api::http
