@@ -1,0 +1,214 @@
+"""What the end-to-end tests share: the real program as a child process, and ways to talk to it.
+
+    class ProjectsTest(ServerTest):
+        def test_slug_is_unique(self):
+            self.acme.post("/v2/projects", {"name": "Web", "slug": "web"})
+            again = self.acme.post("/v2/projects", {"name": "Web", "slug": "web"}, expect=409)
+            self.problem(again, "slug-taken", pointer="/slug")
+
+The program is the one that the environment's TIDEMARK names, else build/release/tidemark. Every server
+gets a fresh data directory and a free port on 127.0.0.1, and is killed when its test class ends.
+Nothing but Python's standard library.
+"""
+import itertools
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from urllib.parse import quote
+
+from client import SECONDS_MAX, Client
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+PROGRAM = os.environ.get("TIDEMARK", os.path.join(ROOT, "build", "release", "tidemark"))
+counter = itertools.count(1)
+
+
+def unique(word):
+    """A word nobody else used in this run; fit for a slug."""
+    return f"{word}-{next(counter)}"
+
+
+def percent(text):
+    """A path segment, every reserved character encoded."""
+    return quote(text, safe="")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def tidemark(*arguments, expect=0, **options):
+    """Runs a command of the program to its end; its output as text."""
+    done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=300, **options)
+    if expect is not None and done.returncode != expect:
+        raise AssertionError(f"tidemark {' '.join(arguments)}: exit {done.returncode}, expected {expect}\n"
+                             f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+    return done
+
+
+class Server:
+    """One `tidemark serve` over a data directory of its own. It may be killed and started again."""
+
+    def __init__(self, *arguments, environment=None, data=None):
+        self.directory = tempfile.mkdtemp(prefix="tidemark-")
+        self.data = data or os.path.join(self.directory, "data")
+        self.key_file = os.path.join(self.directory, "platform.key")
+        self.output_file = os.path.join(self.directory, "output")
+        self.arguments, self.environment = arguments, environment or {}
+        self.process = None
+        self.port = free_port()
+
+    def launch(self):
+        """Starts the program and does not wait for it."""
+        with open(self.output_file, "ab") as output:
+            self.process = subprocess.Popen(
+                [PROGRAM, "serve", "--data", self.data, "--listen", f"127.0.0.1:{self.port}",
+                 *(["--bootstrap-key-file", self.key_file] if self.key_file else []), *self.arguments],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={**os.environ, **self.environment})
+        return self
+
+    def start(self):
+        """Starts the program and waits until it is ready; how long that took, in seconds."""
+        begun = time.monotonic()
+        self.launch()
+        self.wait_ready()
+        return time.monotonic() - begun
+
+    def wait_ready(self, seconds=60):
+        deadline = time.monotonic() + seconds
+        probe, last = Client(self.port), None
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise AssertionError(f"the server ended with {self.process.returncode}:\n{self.output()[-6000:]}")
+            try:
+                last = probe.get("/readyz", expect="any", timeout=5)
+                if last.status == 200:
+                    probe.close()
+                    return
+            except OSError:
+                pass
+            time.sleep(0.02)
+        raise AssertionError(f"not ready after {seconds} s: {last}\n{self.output()[-6000:]}")
+
+    def output(self):
+        with open(self.output_file, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def kill(self):
+        """SIGKILL: what a power cut looks like to the process, though not to the disk."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, expect=0):
+        """SIGTERM; the program ends gracefully."""
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout=SECONDS_MAX)
+        if code != expect:
+            raise AssertionError(f"exit {code} after SIGTERM, expected {expect}\n{self.output()[-6000:]}")
+
+    def close(self, keep=False):
+        if self.process and self.process.poll() is None:
+            self.kill()
+        if keep:
+            print(f"kept for a look: {self.directory}", file=sys.stderr)
+        else:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def client(self, key=None, **headers):
+        return Client(self.port, key).with_headers(**headers)
+
+    @property
+    def platform(self):
+        with open(self.key_file, encoding="ascii") as file:
+            return self.client(file.read().strip())
+
+    def organization(self, name="Acme", permissions=("*",), space="live"):
+        """A new organization and a client with a key of it."""
+        organization = self.platform.post("/v2/organizations", {"name": name, "slug": unique(name.lower())})["id"]
+        return self.key(organization, permissions, space)
+
+    def key(self, organization, permissions=("*",), space="live", **more):
+        """A client with a new key of this organization; it knows .organization and .key_id."""
+        made = self.platform.with_headers(Tidemark_Organization=organization).post(
+            "/v2/auth/keys", {"name": unique("key"), "space": space, "permissions": list(permissions), **more}, expect=201)
+        client = self.client(made["key"])
+        client.organization, client.key_id = organization, made["id"]
+        return client
+
+    def declare(self, name, manifest):
+        return self.platform.put(f"/v2/products/{name}", manifest)
+
+
+FILES = {"description": "files of a repository", "kinds": {"file": {"events": {
+    "file.added": {"fold": "replace"}, "file.modified": {"fold": "merge"}, "file.deleted": {"fold": "delete"}}}}}
+
+
+class ServerTest(unittest.TestCase):
+    """A server for the whole class, and one organization `acme` with an all-powerful key."""
+
+    arguments = ()
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(*cls.arguments)
+        cls.addClassCleanup(lambda: cls.server.close(keep="KEEP_DATA" in os.environ))
+        cls.server.start()
+        cls.platform = cls.server.platform
+        cls.acme = cls.server.organization()
+
+    def problem(self, answer, name, pointer=None, parameter=None, header=None, detail=None):
+        """The answer is a problem of this type, in its whole shape, and names what is wrong."""
+        self.assertEqual(answer.headers.get_content_type(), "application/problem+json", answer)
+        body = answer.json
+        self.assertEqual(body["type"], f"/problems/{name}", answer)
+        self.assertEqual(body["status"], answer.status, answer)
+        for member in ("title", "detail", "request_id"):
+            self.assertIsInstance(body.get(member), str, f"{member} of {body}")
+        self.assertTrue(body["request_id"], answer)
+        self.assertEqual(body["request_id"], answer.headers["X-Request-Id"], answer)
+        for kind, wanted in (("pointer", pointer), ("parameter", parameter), ("header", header)):
+            if wanted is not None:
+                named = [error.get(kind) for error in body.get("errors", [])]
+                if kind == "header":
+                    named, wanted = [str(name).lower() for name in named], wanted.lower()
+                self.assertIn(wanted, named, answer)
+        if detail is not None:
+            self.assertRegex(json.dumps(body), detail)
+        return body
+
+    def assert_id(self, prefix, text):
+        self.assertRegex(text, rf"^{prefix}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$")
+
+    def assert_time(self, text):
+        self.assertRegex(text, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+
+    def assert_mark(self, text):
+        self.assertRegex(text or "", r"^tm1_[A-Za-z0-9_-]+$")
+        self.assertLessEqual(len(text), 2800)
+
+    def project(self, **members):
+        return self.acme.post("/v2/projects", {"name": "Web shop", "slug": unique("web-shop"), **members}, expect=201)
+
+    def declare_files(self):
+        """A declared product of files under a name of its own."""
+        name = unique("git")
+        self.server.declare(name, FILES)
+        return name
+
+
+def run(test_module="__main__"):
+    """Runs a file's tests; `python3 x_test.py [TestClass[.test_name]]`."""
+    if not os.path.exists(PROGRAM):
+        sys.exit(f"there is no {PROGRAM}; build it with ./run --build-only, or name another in TIDEMARK")
+    unittest.main(test_module, verbosity=2)
+
