@@ -11,8 +11,8 @@
 #include "schemas/controls.h"
 
 /// Which topics there are: the fold of `tm.log`. A topic's number is written there before its first
-/// record and never changes. Built-in products have theirs from the log's birth; a declared product gets
-/// one before its first manifest. Any thread.
+/// record and never changes. Built-in products have theirs from the log's birth; a declared product
+/// gets one before its first manifest. Any thread.
 namespace eventstore {
 
 class Topics {
@@ -39,6 +39,13 @@ class Topics {
   std::uint16_t partitions_ = 0;
   schemas::Uuid log_id_;
 };
+
+using schemas::log_topic;
+inline constexpr LogId log_partition{log_topic, 0};
+
+/// Folds `tm.log` and makes every topic known to the backend. No identity means that the log is
+/// new.
+schemas::Result<void> load_topics(Log& log, Topics& topics);
 
 inline constexpr std::string_view identity_product = "identity";
 inline constexpr std::string_view projects_product = "projects";

@@ -1,11 +1,23 @@
 #pragma once
 
+#include <atomic>
+#include <deque>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
+#include "eventstore/event_store.h"
+#include "eventstore/topics.h"
 #include "manager/commands.h"
+#include "manager/decide.h"
+#include "manager/overlay.h"
+#include "projections/progress.h"
+#include "projections/projector.h"
 #include "schemas/result.h"
 
 namespace manager {
@@ -21,6 +33,103 @@ class Commands {
 
   /// The same for coroutines; resumes on the caller's executor.
   boost::asio::awaitable<schemas::Result<Outcome>> execute(CommandContext context, Command command);
+};
+
+/// The one impure place between a command and the log: idempotency, conditions, overlay, decide,
+/// append, answers in order.
+///
+///     submit (any thread) ─► inbox ─► core: decide on rows under overlay ─► event store ─► overlay
+///                                     │ refused, unchanged, replayed             │
+///                                     ▼                                          ▼ durable
+///                                   the partition's line of answers  ◄── rows written, overlay
+///                                   cleared
+///
+/// No answer passes another of its partition, so nobody learns of what is not durable. One core
+/// thread runs every partition; only `submit` may be called from others. Bounded: beyond
+/// `in_flight_max` commands the answer is `overloaded`.
+class CommandHandler final : public Commands, public eventstore::EventStore::Owner {
+ public:
+  struct Parts {
+    boost::asio::any_io_executor core;
+    eventstore::Log& log;
+    eventstore::EventStore& store;
+    eventstore::Topics& topics;
+    const projections::ReadStore& rows;
+    projections::Projector& projector;
+    projections::Progress& progress;
+    /// Called with every group once its records are in the rows. Core thread.
+    std::function<void(const std::vector<eventstore::StoredRecord>&)> on_applied;
+  };
+  static constexpr std::size_t in_flight_max = 10'000;
+
+  explicit CommandHandler(Parts parts) : parts_(std::move(parts)) {}
+
+  void submit(CommandContext context, Command command, Done done) override;
+
+  /// Writes a control record to `tm.log` and folds it; used for the log's identity and for topics.
+  void append_control(schemas::Control control, std::function<void(Result<void>)> done);
+
+  void durable(const std::vector<eventstore::StoredRecord>& group) override;
+  void failed(const eventstore::AppendFailure& failure) override;
+  void claimed(schemas::LogId log) override;
+
+ private:
+  /// A command on its way to decide.
+  struct Asked {
+    CommandContext context;
+    Command command;
+    Done done;
+  };
+  /// A record between submit and durable, with the rows it changes.
+  struct InFlight {
+    schemas::Offset offset;
+    std::uint64_t ticket;
+    projections::WriteSet changes;
+  };
+  /// An answer in its partition's line; without an offset it only waits for those before it.
+  struct Answer {
+    std::optional<schemas::Offset> offset;
+    schemas::Result<Outcome> result;
+    Done done;
+  };
+  struct Partition {
+    std::vector<Asked> unclaimed;  // until the claim stands
+    std::deque<InFlight> records;
+    std::size_t applied = 0;  // of records, during one durable()
+    std::deque<Answer> line;
+    std::vector<std::pair<schemas::Control, std::function<void(Result<void>)>>> controls;
+  };
+
+  void drain();
+  void take(Asked asked);
+  void run(schemas::LogId log, Asked asked);
+  Result<schemas::LogId> route(const Asked& asked) const;
+  std::optional<schemas::Error> refuse_to_write(const Asked& asked, schemas::LogId log) const;
+  Result<Outcome> handle(schemas::LogId log, const Asked& asked,
+                         std::optional<schemas::Offset>& written);
+  std::optional<Result<Outcome>> repeat(schemas::LogId log, const Asked& asked,
+                                        const projections::RowReader& rows, Time now);
+  Result<Outcome> read_outcome(schemas::LogId log, schemas::Offset offset,
+                               const projections::RowReader& rows) const;
+  Result<Outcome> append(schemas::LogId log, const Asked& asked, const Decision& decision, Time now,
+                         const projections::RowReader& rows);
+  void submit_controls(schemas::LogId log, Partition& partition);
+  bool declare_topic(Asked& asked);
+  Result<const Manifest*> manifest_of(const std::string& product);
+  void answer_line(Partition& partition, schemas::Offset durable_end);
+  void answer(Answer answer);
+
+  Parts parts_;
+  std::mutex inbox_mutex_;
+  std::vector<Asked> inbox_;
+  std::atomic<std::size_t> in_flight_{0};
+
+  Overlay overlay_;
+  std::uint64_t next_ticket_ = 1;
+  std::unordered_map<schemas::LogId, Partition> partitions_;
+  std::vector<Asked> topicless_;  // first manifests that wait for their topic
+  std::unordered_map<std::string, Manifest> manifests_;
+  std::optional<schemas::Error> broken_;  // rows could not be written: nothing goes on
 };
 
 }  // namespace manager

@@ -1,0 +1,67 @@
+#include "eventstore/topics.h"
+
+#include <algorithm>
+#include <mutex>
+
+namespace eventstore {
+
+std::optional<TopicId> Topics::find(std::string_view product) const {
+  std::shared_lock lock(mutex_);
+  for (const auto& [id, topic] : topics_) {
+    if (topic.name == product) return id;
+  }
+  return std::nullopt;
+}
+
+std::string Topics::name(TopicId topic) const {
+  std::shared_lock lock(mutex_);
+  auto found = topics_.find(topic);
+  return found == topics_.end() ? std::string() : found->second.name;
+}
+
+std::vector<Topic> Topics::all() const {
+  std::shared_lock lock(mutex_);
+  std::vector<Topic> topics;
+  for (const auto& [id, topic] : topics_) topics.push_back(topic);
+  return topics;
+}
+
+TopicId Topics::next_id() const {
+  std::shared_lock lock(mutex_);
+  auto last = topics_.empty() ? log_topic : topics_.rbegin()->first;
+  return TopicId{static_cast<std::uint16_t>(static_cast<std::uint16_t>(last) + 1)};
+}
+
+void Topics::apply(const schemas::Control& control) {
+  std::unique_lock lock(mutex_);
+  if (const auto* identity = std::get_if<schemas::LogIdentity>(&control)) {
+    partitions_ = identity->partitions;
+    log_id_ = identity->id;
+  }
+  if (const auto* added = std::get_if<schemas::TopicAdded>(&control)) {
+    topics_.emplace(added->topic, Topic{added->topic, added->name, partitions_});
+  }
+}
+
+schemas::Result<void> load_topics(Log& log, Topics& topics) {
+  auto opened = log.open_topic({log_topic, "log", 1});
+  if (!opened) return opened;
+  auto cursor = log.read({{log_partition, 0}});
+  if (!cursor) return std::unexpected(std::move(cursor).error());
+  PartitionState state;
+  for (;;) {
+    auto record = (*cursor)->next();
+    if (!record) return std::unexpected(std::move(record).error());
+    if (!*record) break;
+    const auto& [log_id, offset, head, payload] = **record;
+    if (state.apply(offset, head, payload.bytes()) != Verdict::control) continue;
+    if (auto control = schemas::read_control(payload.bytes())) topics.apply(*control);
+  }
+  for (const auto& topic : topics.all()) {
+    opened = log.open_topic(topic);
+    if (!opened) return opened;
+  }
+  return {};
+}
+
+}  // namespace eventstore

@@ -1,0 +1,449 @@
+#include "manager/command_handler.h"
+
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <spdlog/spdlog.h>
+
+#include "projections/fold.h"
+#include "projections/layered_rows.h"
+#include "schemas/batch.h"
+
+namespace manager {
+namespace {
+
+using eventstore::Payload;
+using eventstore::RecordKind;
+using eventstore::StoredRecord;
+using projections::LayeredRows;
+using projections::RowReader;
+using projections::WriteSet;
+using schemas::LogId;
+using schemas::Offset;
+
+template <typename... Lambdas>
+struct Overloaded : Lambdas... {
+  using Lambdas::operator()...;
+};
+
+/// Which product's manager takes the command.
+std::string_view product_of(const Command& command) {
+  return std::visit(
+      Overloaded{
+          [](const AppendEvents& append) -> std::string_view { return append.product; },
+          [](const CreateProject&) { return eventstore::projects_product; },
+          [](const ChangeProject&) { return eventstore::projects_product; },
+          [](const ArchiveProject&) { return eventstore::projects_product; },
+          [](const RestoreProject&) { return eventstore::projects_product; },
+          [](const DeleteProject&) { return eventstore::projects_product; },
+          [](const CreateOrganization&) { return eventstore::identity_product; },
+          [](const ChangeOrganization&) { return eventstore::identity_product; },
+          [](const SuspendOrganization&) { return eventstore::identity_product; },
+          [](const ResumeOrganization&) { return eventstore::identity_product; },
+          [](const CreateKey&) { return eventstore::identity_product; },
+          [](const RotateKey&) { return eventstore::identity_product; },
+          [](const RevokeKey&) { return eventstore::identity_product; },
+          [](const DeclareProduct&) { return eventstore::identity_product; },
+      },
+      command);
+}
+
+/// Rows as they will be when everything in flight is applied.
+std::string subject_row(const RowReader& rows, const CommandContext& context, LogId log,
+                        std::string_view kind, const Entity& subject) {
+  Reader reader(rows, context.organization, context.space);
+  return reader.find(log.topic, kind, subject).value_or("");
+}
+
+}  // namespace
+
+boost::asio::awaitable<schemas::Result<Outcome>> Commands::execute(CommandContext context,
+                                                                   Command command) {
+  namespace asio = boost::asio;
+  auto initiate = [this](auto handler, CommandContext asked_context, Command asked) {
+    auto executor = asio::get_associated_executor(handler);
+    auto done = [executor, handler = std::move(handler)](schemas::Result<Outcome> result) mutable {
+      asio::post(executor, [handler = std::move(handler), result = std::move(result)]() mutable {
+        std::move(handler)(std::move(result));
+      });
+    };
+    submit(std::move(asked_context), std::move(asked), std::move(done));
+  };
+  return asio::async_initiate<const asio::use_awaitable_t<>, void(schemas::Result<Outcome>)>(
+      std::move(initiate), asio::use_awaitable, std::move(context), std::move(command));
+}
+
+void CommandHandler::submit(CommandContext context, Command command, Done done) {
+  Asked asked{std::move(context), std::move(command), std::move(done)};
+  if (in_flight_.fetch_add(1) >= in_flight_max) {
+    boost::asio::post(parts_.core, [this, asked = std::move(asked)]() mutable {
+      answer(
+          {{},
+           fail(ErrorCode::overloaded, "too many commands wait for the disk; nothing was written"),
+           std::move(asked.done)});
+    });
+    return;
+  }
+  bool first = false;
+  {
+    std::lock_guard lock(inbox_mutex_);
+    first = inbox_.empty();
+    inbox_.push_back(std::move(asked));
+  }
+  if (first) boost::asio::post(parts_.core, [this] { drain(); });
+}
+
+void CommandHandler::drain() {
+  std::vector<Asked> inbox;
+  {
+    std::lock_guard lock(inbox_mutex_);
+    inbox.swap(inbox_);
+  }
+  for (auto& asked : inbox) take(std::move(asked));
+  parts_.store.flush();
+}
+
+void CommandHandler::take(Asked asked) {
+  if (declare_topic(asked)) return;
+  auto log = route(asked);
+  if (!log) {
+    if (asked.context.sequence) asked.context.sequence->stopped = true;
+    return answer({{}, std::unexpected(std::move(log).error()), std::move(asked.done)});
+  }
+  if (!parts_.store.owned(*log)) {
+    partitions_[*log].unclaimed.push_back(std::move(asked));
+    return parts_.store.claim(*log);
+  }
+  run(*log, std::move(asked));
+}
+
+/// A new product needs its topic before its first manifest: true when the command waits for that.
+/// One topic at a time, so that no two get the same number.
+bool CommandHandler::declare_topic(Asked& asked) {
+  const auto* declare = std::get_if<DeclareProduct>(&asked.command);
+  if (declare == nullptr || parts_.topics.find(declare->name)) return false;
+  topicless_.push_back(std::move(asked));
+  if (topicless_.size() > 1) return true;
+  const auto& name = std::get<DeclareProduct>(topicless_.front().command).name;
+  schemas::TopicAdded added{parts_.topics.next_id(), name};
+  append_control(added, [this](Result<void> done) {
+    auto waiting = std::exchange(topicless_, {});
+    for (auto& command : waiting) {
+      if (done) {
+        take(std::move(command));
+      } else {
+        answer({{}, std::unexpected(done.error()), std::move(command.done)});
+      }
+    }
+    parts_.store.flush();
+  });
+  return true;
+}
+
+Result<LogId> CommandHandler::route(const Asked& asked) const {
+  auto product = product_of(asked.command);
+  auto topic = parts_.topics.find(product);
+  if (!topic) {
+    return fail(ErrorCode::not_found, "there is no product '" + std::string(product) + "'");
+  }
+  return parts_.topics.log_of(*topic, asked.context.organization);
+}
+
+void CommandHandler::run(LogId log, Asked asked) {
+  auto& partition = partitions_[log];
+  std::optional<Offset> written;
+  auto refused = refuse_to_write(asked, log);
+  Result<Outcome> result =
+      refused ? std::unexpected(std::move(*refused)) : handle(log, asked, written);
+  if (!result && asked.context.sequence) asked.context.sequence->stopped = true;
+  partition.line.push_back({written, std::move(result), std::move(asked.done)});
+  // Answers that wait for nothing need no durable group to release them.
+  if (partition.records.empty()) answer_line(partition, 0);
+}
+
+std::optional<schemas::Error> CommandHandler::refuse_to_write(const Asked& asked, LogId log) const {
+  if (asked.context.sequence && asked.context.sequence->stopped) {
+    return schemas::Error{ErrorCode::overloaded, "not tried: an earlier line was refused", {}, {}};
+  }
+  if (broken_) return broken_;
+  if (auto read_only = parts_.log.read_only()) return read_only;
+  const auto* frozen =
+      parts_.projector.frozen({asked.context.organization, asked.context.space, log.topic});
+  if (frozen != nullptr) {
+    return schemas::Error{ErrorCode::projection_frozen, frozen->reason, {}, {}};
+  }
+  return std::nullopt;
+}
+
+Result<Outcome> CommandHandler::handle(LogId log, const Asked& asked,
+                                       std::optional<Offset>& written) {
+  auto now = parts_.store.now(log);
+  if (!now) return std::unexpected(std::move(now).error());
+  LayeredRows rows(parts_.rows, overlay_.rows());
+  if (auto repeated = repeat(log, asked, rows, *now)) return std::move(*repeated);
+
+  Reader view(rows, asked.context.organization, asked.context.space);
+  Context context{.view = view,
+                  .topic = log.topic,
+                  .now = *now,
+                  .new_id = [time = *now] { return schemas::make_uuid(time); },
+                  .if_match = asked.context.if_match,
+                  .rights = asked.context.rights.get(),
+                  .type_in_use = {}};
+  if (const auto* events = std::get_if<AppendEvents>(&asked.command)) {
+    auto manifest = manifest_of(events->product);
+    if (!manifest) return std::unexpected(std::move(manifest).error());
+    context.manifest = *manifest;
+  }
+  if (const auto* declare = std::get_if<DeclareProduct>(&asked.command)) {
+    auto topic = *parts_.topics.find(declare->name);
+    context.type_in_use = [this, topic](std::string_view kind, std::string_view type) {
+      return parts_.rows.get(projections::used_type_key(topic, kind, type)).has_value();
+    };
+  }
+  auto decision =
+      std::visit([&](const auto& command) { return decide(context, command); }, asked.command);
+  if (!decision) return std::unexpected(std::move(decision).error());
+  if (decision->events.empty()) {
+    return Outcome{.position = parts_.store.tip(log).position(log),
+                   .recorded = *now,
+                   .unchanged = true,
+                   .events = {},
+                   .subject = decision->subject,
+                   .row = subject_row(rows, asked.context, log, decision->kind, decision->subject)};
+  }
+  auto outcome = append(log, asked, *decision, *now, rows);
+  if (outcome) written = static_cast<Offset>(outcome->position.offset);
+  return outcome;
+}
+
+/// The first answer again, if this idempotency key has one.
+std::optional<Result<Outcome>> CommandHandler::repeat(LogId log, const Asked& asked,
+                                                      const RowReader& rows, Time now) {
+  const auto& proof = asked.context.idempotency;
+  if (!proof) return std::nullopt;
+  auto first = projections::find_first_answer(rows, asked.context.organization, asked.context.space,
+                                              log.topic, proof->key);
+  if (!first || first->recorded + projections::idempotency_window <= now) return std::nullopt;
+  if (first->request != proof->request) {
+    return fail(ErrorCode::idempotency_key_reused,
+                "this Idempotency-Key was used with another request; use a new key");
+  }
+  for (const auto& ahead : partitions_[log].line) {
+    if (ahead.offset != first->offset || !ahead.result) continue;
+    auto outcome = *ahead.result;
+    outcome.replayed = true;
+    return outcome;
+  }
+  return read_outcome(log, first->offset, rows);
+}
+
+Result<Outcome> CommandHandler::read_outcome(LogId log, Offset offset,
+                                             const RowReader& rows) const {
+  auto record = parts_.log.read_one(log, offset);
+  if (!record) return std::unexpected(std::move(record).error());
+  auto batch = schemas::BatchView::trusted(record->payload.bytes());
+  Outcome outcome{
+      .position = {log, static_cast<std::int64_t>(offset), schemas::Position::whole_record,
+                   record->head.epoch, record->head.sequence, record->head.chain},
+      .recorded = batch.recorded(),
+      .replayed = true,
+      .events = {},
+      .subject = batch.event(0).entity(),
+      .row = {}};
+  for (std::uint32_t i = 0; i < batch.event_count(); ++i) {
+    auto event = batch.event(i);
+    outcome.events.push_back(
+        {event.id(), std::string(event.kind()), event.entity(), event.version()});
+  }
+  Reader reader(rows, batch.organization(), batch.space());
+  outcome.row = reader
+                    .find_as_of(log.topic, batch.event(0).kind(), outcome.subject,
+                                static_cast<std::int64_t>(offset))
+                    .value_or("");
+  return outcome;
+}
+
+Result<Outcome> CommandHandler::append(LogId log, const Asked& asked, const Decision& decision,
+                                       Time now, const RowReader& rows) {
+  const auto& context = asked.context;
+  schemas::BatchHead head{.organization = context.organization,
+                          .space = context.space,
+                          .actor = context.actor,
+                          .correlation = context.correlation,
+                          .traceparent = context.traceparent,
+                          .recorded = now,
+                          .command = schemas::CommandId(schemas::make_uuid(now)),
+                          .idempotency = context.idempotency,
+                          .references = {}};
+  if (std::holds_alternative<AppendEvents>(asked.command)) {
+    auto manifests = parts_.topics.log_of(*parts_.topics.find(eventstore::identity_product),
+                                          schemas::platform_organization);
+    head.references.push_back({manifests, parts_.progress.applied_end(manifests)});
+  }
+  auto built = schemas::build_batch(head, decision.events);
+  if (built.bytes.size() + eventstore::RecordHead::size_bytes > eventstore::record_size_max) {
+    return fail(ErrorCode::record_too_large,
+                "the record would have " + std::to_string(built.bytes.size()) +
+                    " bytes; a record has at most 4 MiB: send fewer or smaller events");
+  }
+  InFlight record{
+      .offset = parts_.store.tip(log).next_offset, .ticket = next_ticket_, .changes = {}};
+  auto folded = projections::fold(
+      rows, {log, record.offset, schemas::BatchView::trusted(built.bytes)}, record.changes);
+  if (!folded) {
+    // What our own fold cannot apply is never appended: it would freeze the organization.
+    spdlog::error("decided events do not fold product={} reason=\"{}\"",
+                  parts_.topics.name(log.topic), folded.error().detail);
+    return fail(ErrorCode::internal, "the command could not be applied; nothing was written");
+  }
+  ++next_ticket_;
+  const auto& tip = parts_.store.submit(log, RecordKind::events, Payload(built.owner, built.bytes));
+  overlay_.add(record.ticket, record.changes);
+  Outcome outcome{.position = tip.position(log),
+                  .recorded = now,
+                  .events = {},
+                  .subject = decision.subject,
+                  .row = {}};
+  LayeredRows after(parts_.rows, record.changes);
+  outcome.row = subject_row(after, context, log, decision.kind, decision.subject);
+  for (const auto& draft : decision.events) {
+    outcome.events.push_back({draft.id, std::string(draft.kind), draft.entity, draft.version});
+  }
+  partitions_[log].records.push_back(std::move(record));
+  return outcome;
+}
+
+Result<const Manifest*> CommandHandler::manifest_of(const std::string& product) {
+  // Another product's rows: durable ones only, never the overlay.
+  Reader platform(parts_.rows, schemas::platform_organization, Space::live);
+  auto row = platform.get<projections::Product>(*parts_.topics.find(eventstore::identity_product),
+                                                Entity{{}, product});
+  if (!row) return fail(ErrorCode::not_found, "there is no product '" + product + "'");
+  auto version = static_cast<std::uint32_t>(to_number(row->head.version));
+  auto found = manifests_.find(product);
+  if (found != manifests_.end() && found->second.version() == version) return &found->second;
+  auto manifest = Manifest::parse(row->state.manifest, version);
+  if (!manifest) return std::unexpected(std::move(manifest).error());
+  return &manifests_.insert_or_assign(product, std::move(*manifest)).first->second;
+}
+
+void CommandHandler::append_control(schemas::Control control,
+                                    std::function<void(Result<void>)> done) {
+  const auto log = eventstore::log_partition;
+  auto& partition = partitions_[log];
+  partition.controls.emplace_back(std::move(control), std::move(done));
+  if (!parts_.store.owned(log)) return parts_.store.claim(log);
+  submit_controls(log, partition);
+}
+
+void CommandHandler::submit_controls(LogId log, Partition& partition) {
+  for (auto& [control, done] : std::exchange(partition.controls, {})) {
+    auto built = schemas::build_control(control);
+    auto offset = parts_.store.tip(log).next_offset;
+    parts_.store.submit(log, RecordKind::control, Payload(built.owner, built.bytes));
+    auto finish = [this, control, done](Result<Outcome> result) {
+      if (!result) return done(std::unexpected(std::move(result).error()));
+      parts_.topics.apply(control);
+      if (const auto* added = std::get_if<schemas::TopicAdded>(&control)) {
+        return done(
+            parts_.log.open_topic({added->topic, added->name, parts_.topics.partition_count()}));
+      }
+      done({});
+    };
+    partition.records.push_back({offset, next_ticket_++, {}});
+    in_flight_.fetch_add(1);
+    partition.line.push_back(
+        {offset,
+         Outcome{.position = {.log = log}, .recorded = {}, .events = {}, .subject = {}, .row = {}},
+         std::move(finish)});
+  }
+  parts_.store.flush();
+}
+
+void CommandHandler::durable(const std::vector<StoredRecord>& group) {
+  auto prepared = [this](LogId log, Offset offset) -> const WriteSet* {
+    auto& partition = partitions_[log];
+    while (partition.applied < partition.records.size()) {
+      const auto& record = partition.records[partition.applied];
+      if (record.offset > offset) break;
+      ++partition.applied;
+      if (record.offset == offset) return &record.changes;
+    }
+    return nullptr;
+  };
+  auto applied =
+      broken_ ? Result<void>(std::unexpected(*broken_)) : parts_.projector.apply(group, prepared);
+  if (!applied) {
+    spdlog::critical("rows cannot be written detail=\"{}\"", applied.error().detail);
+    broken_ = std::move(applied).error();
+  } else if (parts_.on_applied) {
+    parts_.on_applied(group);
+  }
+  std::unordered_map<LogId, Offset> ends;
+  for (const auto& record : group) ends[record.log] = record.offset + 1;
+  for (auto [log, end] : ends) {
+    auto& partition = partitions_[log];
+    while (!partition.records.empty() && partition.records.front().offset < end) {
+      auto& record = partition.records.front();
+      overlay_.remove(record.ticket, record.changes);
+      partition.records.pop_front();
+    }
+    partition.applied = 0;
+    answer_line(partition, end);
+  }
+}
+
+void CommandHandler::failed(const eventstore::AppendFailure& failure) {
+  auto& partition = partitions_[failure.log];
+  while (!partition.records.empty() && partition.records.back().offset >= failure.first) {
+    overlay_.remove(partition.records.back().ticket, partition.records.back().changes);
+    partition.records.pop_back();
+  }
+  bool gone = false;
+  std::deque<Answer> kept;
+  for (auto& waiting : std::exchange(partition.line, {})) {
+    // Whoever stands behind the failed record was decided on it: nothing of that happened either.
+    gone = gone || (waiting.offset && *waiting.offset >= failure.first);
+    if (!gone) {
+      kept.push_back(std::move(waiting));
+      continue;
+    }
+    waiting.result = std::unexpected(failure.error);
+    answer(std::move(waiting));
+  }
+  partition.line = std::move(kept);
+  for (auto& asked : std::exchange(partition.unclaimed, {})) {
+    answer({{}, std::unexpected(failure.error), std::move(asked.done)});
+  }
+  for (auto& [control, done] : std::exchange(partition.controls, {})) {
+    done(std::unexpected(failure.error));
+  }
+}
+
+void CommandHandler::claimed(LogId log) {
+  auto& partition = partitions_[log];
+  for (auto& asked : std::exchange(partition.unclaimed, {})) take(std::move(asked));
+  submit_controls(log, partition);
+}
+
+void CommandHandler::answer_line(Partition& partition, Offset durable_end) {
+  while (!partition.line.empty()) {
+    auto& front = partition.line.front();
+    if (front.offset && *front.offset >= durable_end) break;
+    auto next = std::move(front);
+    partition.line.pop_front();
+    if (broken_ && next.offset) {
+      next.result = fail(ErrorCode::outcome_unknown,
+                         "the write is in the log, but the rows could not be written");
+    }
+    answer(std::move(next));
+  }
+}
+
+void CommandHandler::answer(Answer answer) {
+  in_flight_.fetch_sub(1);
+  answer.done(std::move(answer.result));
+}
+
+}  // namespace manager

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "manager/commands.h"
+#include "manager/manifest.h"
+#include "projections/reader.h"
+
+/// The rules. Every decide is a pure function of what it is given: the view (rows under everything
+/// decided but not yet applied), the command, and the context with its time and ids.
+namespace manager {
+
+using projections::Reader;
+using schemas::ErrorCode;
+using schemas::fail;
+using schemas::Result;
+using schemas::TopicId;
+
+struct Context {
+  const Reader& view;
+  TopicId topic;
+  Time now;
+  /// Ids of this command's events and entities, made from `now` and random bytes.
+  std::function<Uuid()> new_id;
+  std::optional<Version> if_match;
+  /// The maker's rights; null for the program itself.
+  const projections::Access* rights = nullptr;
+  /// The declared product that the command belongs to, at its newest version.
+  const Manifest* manifest = nullptr;
+  /// Whether a declared type has events already, in any organization.
+  std::function<bool(std::string_view kind, std::string_view type)> type_in_use;
+};
+
+/// What a command comes to: events (none: nothing has to change) about one subject.
+struct Decision {
+  std::string kind;
+  Entity subject;
+  std::vector<schemas::EventDraft> events;
+  /// Texts that the drafts point into and that no command holds.
+  std::deque<std::string> texts;
+
+  std::string_view keep(std::string text) { return texts.emplace_back(std::move(text)); }
+};
+
+Result<Decision> decide(const Context& context, const CreateOrganization& command);
+Result<Decision> decide(const Context& context, const ChangeOrganization& command);
+Result<Decision> decide(const Context& context, const SuspendOrganization& command);
+Result<Decision> decide(const Context& context, const ResumeOrganization& command);
+Result<Decision> decide(const Context& context, const CreateKey& command);
+Result<Decision> decide(const Context& context, const RotateKey& command);
+Result<Decision> decide(const Context& context, const RevokeKey& command);
+Result<Decision> decide(const Context& context, const DeclareProduct& command);
+Result<Decision> decide(const Context& context, const CreateProject& command);
+Result<Decision> decide(const Context& context, const ChangeProject& command);
+Result<Decision> decide(const Context& context, const ArchiveProject& command);
+Result<Decision> decide(const Context& context, const RestoreProject& command);
+Result<Decision> decide(const Context& context, const DeleteProject& command);
+Result<Decision> decide(const Context& context, const AppendEvents& command);
+
+// ---- what several kinds share ----
+
+/// 412 when the caller named another version than the current one.
+Result<void> check_if_match(const Context& context, Version current);
+/// A decision with one event about an entity that stands at `current` (0: new).
+Decision one_event(const Context& context, Entity subject, Version current,
+                   schemas::EventData data);
+/// A decision that nothing has to change.
+Decision nothing(std::string_view kind, Entity subject);
+/// The row of the entity, not_found, or precondition_failed.
+template <typename State>
+Result<projections::Row<State>> required(const Context& context, const Uuid& id) {
+  auto row = context.view.get<State>(context.topic, Entity{id, {}});
+  if (!row)
+    return fail(ErrorCode::not_found, "there is no " + std::string(State::kind) + " with this id");
+  auto matched = check_if_match(context, row->head.version);
+  if (!matched) return std::unexpected(std::move(matched).error());
+  return std::move(*row);
+}
+
+/// `Web shop` becomes `web-shop`; never empty.
+std::string slug_of(std::string_view name);
+/// Why a slug that somebody else holds cannot be had.
+std::unexpected<schemas::Error> slug_taken(std::string_view slug);
+
+}  // namespace manager
