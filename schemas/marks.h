@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <span>
 #include <string>
 #include <string_view>
@@ -7,18 +8,21 @@
 
 #include "schemas/crypto.h"
 #include "schemas/ids.h"
+#include "schemas/packing.h"
 #include "schemas/result.h"
 
-/// Marks: opaque URL-safe text of positions. A write's mark names its own log, a read's every log that
-/// its answer reflects.
+/// Marks: opaque URL-safe text of positions. A write's mark names its own log, a read's every log
+/// that its answer reflects.
 ///
 ///     tm1_ base64url( version u8 | key id u32 | n × position | tag 8 )
-///     position = topic u16 | partition u16 | offset i64 | index u32 | check 8        (24 bytes, LE)
+///     position = topic u16 | partition u16 | offset i64 | index u32 | check 8        (24 bytes,
+///     LE)
 ///
-/// `check` is the start of SHA-256 over the rest of the position (epoch, sequence, chain), so that a
-/// mark from a lost tail is told from one of today's log. `tag` is the start of HMAC-SHA256 with the
-/// mark key over organization, space and everything before it: a mark of another organization, space or
-/// log is not accepted. At most 85 positions (2 KiB of bytes).
+/// `check` is the start of SHA-256 over the rest of the position (epoch, sequence, chain), so that
+/// a mark from a lost tail is told from one of today's log. `tag` is the start of HMAC-SHA256 with
+/// the mark key over prefix, organization, space and everything before it (signed_text.h): a mark
+/// of another organization, space or log is not accepted. Positions stand in the order of their
+/// logs, so that what a mark says has one text.
 namespace schemas {
 
 using Check = std::array<std::uint8_t, 8>;
@@ -34,12 +38,19 @@ struct MarkedPosition {
 };
 MarkedPosition marked(const Position& position);
 
+/// A position as it stands in marks and cursors.
+inline constexpr std::size_t marked_position_bytes = 24;
+void pack(Packer& out, const MarkedPosition& position);
+MarkedPosition unpack_marked_position(Unpacker& in);
+
 /// Writes and checks marks. Immutable after construction; any thread.
 class MarkCodec {
  public:
-  static constexpr std::size_t positions_max = 85;
+  /// A text of at most 2 KiB, prefix and all: 4 + ⌈(5 + 63 × 24 + 8) × 4/3⌉ = 2038 characters.
+  static constexpr std::size_t positions_max = 63;
 
   MarkCodec(std::uint32_t key_id, HmacKey key);
+  /// At most positions_max positions of different logs, in any order.
   std::string encode(OrganizationId organization, Space space,
                      std::span<const MarkedPosition> positions) const;
   /// foreign_mark for everything that this codec did not write for this organization and space.
