@@ -94,7 +94,7 @@ Rows scan_back(const RowReader& reader, std::string_view from, std::string_view 
   return rows;
 }
 
-TEST_P(Stores, a_row_is_written_replaced_and_erased) {
+TEST_P(Stores, ARowIsWrittenReplacedAndErased) {
   EXPECT_EQ(get("a"), std::nullopt);
   EXPECT_TRUE(write({{"a", "1"}, {"b", ""}}));
   EXPECT_EQ(get("a"), "1");
@@ -106,7 +106,7 @@ TEST_P(Stores, a_row_is_written_replaced_and_erased) {
   EXPECT_EQ(store().broken(), std::nullopt);
 }
 
-TEST_P(Stores, keys_and_values_are_any_bytes) {
+TEST_P(Stores, KeysAndValuesAreAnyBytes) {
   std::string key("\0\xff\0", 3);
   std::string value("\xff\0\n", 3);
   EXPECT_TRUE(write({{key, value}}));
@@ -115,7 +115,7 @@ TEST_P(Stores, keys_and_values_are_any_bytes) {
   EXPECT_EQ(scan(store(), std::string("\0", 1), "\x01"), (Rows{{key, value}}));
 }
 
-TEST_P(Stores, scans_keep_their_bounds_in_both_directions) {
+TEST_P(Stores, ScansKeepTheirBoundsInBothDirections) {
   EXPECT_TRUE(write({{"a", "1"}, {"b", "2"}, {"b\xff", "3"}, {"c", "4"}}));
   EXPECT_EQ(scan(store(), "b", "c"), (Rows{{"b", "2"}, {"b\xff", "3"}}));
   EXPECT_EQ(scan_back(store(), "b", "c"), (Rows{{"b\xff", "3"}, {"b", "2"}}));
@@ -128,7 +128,7 @@ TEST_P(Stores, scans_keep_their_bounds_in_both_directions) {
   EXPECT_EQ(scan(store(), "b", "b"), Rows{});
 }
 
-TEST_P(Stores, a_scan_stops_when_told) {
+TEST_P(Stores, AScanStopsWhenTold) {
   EXPECT_TRUE(write({{"a", "1"}, {"b", "2"}, {"c", "3"}}));
   int visits = 0;
   auto second = [&](auto, auto) { return ++visits < 2; };
@@ -139,7 +139,7 @@ TEST_P(Stores, a_scan_stops_when_told) {
   EXPECT_EQ(visits, 2);
 }
 
-TEST_P(Stores, a_scan_sees_the_moment_at_which_it_began) {
+TEST_P(Stores, AScanSeesTheMomentAtWhichItBegan) {
   EXPECT_TRUE(write({{"a", "1"}, {"c", "3"}}));
   Rows rows;
   store().scan("a", "z", [&](auto key, auto value) {
@@ -151,7 +151,7 @@ TEST_P(Stores, a_scan_sees_the_moment_at_which_it_began) {
   EXPECT_EQ(scan(store(), "a", "z"), (Rows{{"a", "1"}, {"b", "2"}}));
 }
 
-TEST_P(Stores, a_snapshot_does_not_see_later_writes) {
+TEST_P(Stores, ASnapshotDoesNotSeeLaterWrites) {
   EXPECT_TRUE(write({{"a", "1"}, {"b", "1"}}));
   auto before = store().snapshot();
   EXPECT_TRUE(write({{"a", "2"}, {"b", std::nullopt}, {"c", "2"}}));
@@ -164,7 +164,7 @@ TEST_P(Stores, a_snapshot_does_not_see_later_writes) {
   EXPECT_EQ(scan(store(), "a", "z"), (Rows{{"a", "3"}, {"c", "2"}}));
 }
 
-TEST_P(Stores, what_was_flushed_is_there_after_reopening) {
+TEST_P(Stores, WhatWasFlushedIsThereAfterReopening) {
   EXPECT_TRUE(write({{"a", "1"}}));
   EXPECT_TRUE(flush());
   EXPECT_TRUE(flush());  // nothing to do
@@ -172,7 +172,7 @@ TEST_P(Stores, what_was_flushed_is_there_after_reopening) {
   EXPECT_EQ(get("a"), "1");
 }
 
-TEST_P(Stores, snapshots_serve_other_threads_while_one_writes) {
+TEST_P(Stores, SnapshotsServeOtherThreadsWhileOneWrites) {
   EXPECT_TRUE(write({{"a", "0"}, {"b", "0"}}));
   std::jthread reader([&](std::stop_token stop) {
     while (!stop.stop_requested()) {
@@ -186,7 +186,7 @@ TEST_P(Stores, snapshots_serve_other_threads_while_one_writes) {
   }
 }
 
-TEST_P(Stores, random_operations_agree_with_a_map) {
+TEST_P(Stores, RandomOperationsAgreeWithAMap) {
   auto seed = std::random_device{}();
   SCOPED_TRACE(fmt::format("seed {}", seed));
   std::mt19937 random(seed);
@@ -229,7 +229,7 @@ TEST_P(Stores, random_operations_agree_with_a_map) {
   }
 }
 
-TEST(MemoryStore, a_crash_forgets_what_was_not_flushed) {
+TEST(MemoryStore, ACrashForgetsWhatWasNotFlushed) {
   MemoryStore store;
   ASSERT_TRUE(store.write({{"a", "1"}, {"position", "1"}}));
   ASSERT_TRUE(store.flush());
@@ -241,7 +241,7 @@ TEST(MemoryStore, a_crash_forgets_what_was_not_flushed) {
   EXPECT_EQ(store.unflushed(), 0);
 }
 
-TEST(MemoryStore, a_crash_may_keep_part_of_the_tail) {
+TEST(MemoryStore, ACrashMayKeepPartOfTheTail) {
   MemoryStore store;
   for (int i = 1; i <= 5; ++i) ASSERT_TRUE(store.write({{"position", std::to_string(i)}}));
   store.crash(3);
@@ -250,7 +250,7 @@ TEST(MemoryStore, a_crash_may_keep_part_of_the_tail) {
   EXPECT_EQ(store.get("position"), "3");
 }
 
-TEST(MemoryStore, a_flush_that_was_only_started_may_be_lost) {
+TEST(MemoryStore, AFlushThatWasOnlyStartedMayBeLost) {
   MemoryStore store;
   ASSERT_TRUE(store.write({{"a", "1"}}));
   store.flush_soon();
@@ -261,7 +261,7 @@ TEST(MemoryStore, a_flush_that_was_only_started_may_be_lost) {
   EXPECT_EQ(store.get("a"), "1");
 }
 
-TEST(MemoryStore, when_broken_it_refuses_until_it_is_opened_again) {
+TEST(MemoryStore, WhenBrokenItRefusesUntilItIsOpenedAgain) {
   MemoryStore store;
   ASSERT_TRUE(store.write({{"a", "1"}}));
   store.break_with({ErrorCode::disk_full, "no space", {}, {}});
@@ -274,7 +274,7 @@ TEST(MemoryStore, when_broken_it_refuses_until_it_is_opened_again) {
   EXPECT_TRUE(store.write({{"a", "2"}}));
 }
 
-TEST(RocksStore, a_snapshot_keeps_the_directory_taken) {
+TEST(RocksStore, ASnapshotKeepsTheDirectoryTaken) {
   TemporaryDirectory directory;
   auto store = open(directory.path());
   ASSERT_TRUE(store->write({{"a", "1"}}));
@@ -288,7 +288,7 @@ TEST(RocksStore, a_snapshot_keeps_the_directory_taken) {
   EXPECT_EQ(open(directory.path())->get("a"), "1");
 }
 
-TEST(RocksStore, destroying_leaves_nothing) {
+TEST(RocksStore, DestroyingLeavesNothing) {
   TemporaryDirectory directory;
   auto rows = directory.path() / "rows" / "1";
   ASSERT_TRUE(open(rows)->write({{"a", "1"}}));
@@ -297,7 +297,7 @@ TEST(RocksStore, destroying_leaves_nothing) {
   EXPECT_EQ(open(rows)->get("a"), std::nullopt);
 }
 
-TEST(RocksStore, a_damaged_file_is_an_error_and_not_an_absent_row) {
+TEST(RocksStore, ADamagedFileIsAnErrorAndNotAnAbsentRow) {
   TemporaryDirectory directory;
   ASSERT_TRUE(open(directory.path())->write({{"a", std::string(1000, 'x')}}));
   for (const auto& entry : std::filesystem::directory_iterator(directory.path())) {
@@ -373,7 +373,7 @@ std::uint64_t position_in(const ReadStore& store) {
   return position ? std::stoull(*position) : 0;
 }
 
-TEST(RocksStoreChild, DISABLED_writes_until_killed) {
+TEST(RocksStoreChild, DISABLED_WritesUntilKilled) {
   auto store = open(child_directory());
   auto number = position_in(*store);
   while (true) {
@@ -382,12 +382,12 @@ TEST(RocksStoreChild, DISABLED_writes_until_killed) {
   }
 }
 
-TEST(RocksStore, after_a_kill_rows_and_positions_agree_and_are_a_prefix) {
+TEST(RocksStore, AfterAKillRowsAndPositionsAgreeAndAreAPrefix) {
   TemporaryDirectory directory;
   std::mt19937 random(std::random_device{}());
   std::uint64_t last = 0;
   for (int cycle = 0; cycle < 6; ++cycle) {
-    auto child = start_child("RocksStoreChild.DISABLED_writes_until_killed", directory.path());
+    auto child = start_child("RocksStoreChild.DISABLED_WritesUntilKilled", directory.path());
     std::this_thread::sleep_for(std::chrono::milliseconds(300 + random() % 300));
     kill(child, SIGKILL);
     ASSERT_TRUE(WIFSIGNALED(wait_for(child)));
@@ -437,7 +437,7 @@ void expect_recovery(const std::filesystem::path& directory, ErrorCode expected,
   EXPECT_TRUE(store->flush());
 }
 
-TEST(RocksStoreChild, DISABLED_runs_out_of_space) {
+TEST(RocksStoreChild, DISABLED_RunsOutOfSpace) {
   auto directory = child_directory();
   if (unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) {
     GTEST_SKIP() << "mounting is not allowed here";
@@ -450,13 +450,13 @@ TEST(RocksStoreChild, DISABLED_runs_out_of_space) {
   umount(directory.c_str());
 }
 
-TEST(RocksStore, without_space_it_says_so_and_goes_on_after_reopening) {
+TEST(RocksStore, WithoutSpaceItSaysSoAndGoesOnAfterReopening) {
   TemporaryDirectory directory;
-  auto child = start_child("RocksStoreChild.DISABLED_runs_out_of_space", directory.path());
+  auto child = start_child("RocksStoreChild.DISABLED_RunsOutOfSpace", directory.path());
   EXPECT_EQ(wait_for(child), 0);
 }
 
-TEST(RocksStoreChild, DISABLED_cannot_write_to_its_files) {
+TEST(RocksStoreChild, DISABLED_CannotWriteToItsFiles) {
   signal(SIGXFSZ, SIG_IGN);
   rlimit limit{};
   ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &limit), 0);
@@ -467,9 +467,9 @@ TEST(RocksStoreChild, DISABLED_cannot_write_to_its_files) {
                   [&] { ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0); });
 }
 
-TEST(RocksStore, when_writing_fails_it_says_so_and_goes_on_after_reopening) {
+TEST(RocksStore, WhenWritingFailsItSaysSoAndGoesOnAfterReopening) {
   TemporaryDirectory directory;
-  auto child = start_child("RocksStoreChild.DISABLED_cannot_write_to_its_files", directory.path());
+  auto child = start_child("RocksStoreChild.DISABLED_CannotWriteToItsFiles", directory.path());
   EXPECT_EQ(wait_for(child), 0);
 }
 
