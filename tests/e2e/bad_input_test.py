@@ -1,0 +1,192 @@
+# TIMEOUT 300
+"""Every route refuses what it cannot take with a 4xx problem that names the field, and writes nothing.
+
+The requests are generated from /openapi.json: a new route is covered by being there.
+"""
+import json
+import re
+
+import openapi
+from client import NO_BODY
+from harness import FILES, ServerTest, run, unique
+
+
+class BadInput(ServerTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.product = unique("git")
+        cls.server.declare(cls.product, FILES)
+        cls.project_id = cls.acme.post("/v2/projects", {"name": "P"})["id"]
+        cls.acme.post(f"/v2/products/{cls.product}/file/a/events", {"events": [{"type": "file.added", "data": {}}]})
+        cls.within = cls.platform.with_headers(Tidemark_Organization=cls.acme.organization)
+        cls.operations = openapi.operations(cls.server.client())
+
+    def setUp(self):
+        self.assertGreater(len(self.operations), 25)
+        self.before = self.written()
+
+    def tearDown(self):
+        self.assertEqual(self.written(), self.before, "a refused request wrote something")
+
+    def written(self):
+        """What is in the log: every event of the organization and of the platform."""
+        mine, platform = (client.events() for client in (self.acme, self.platform.with_headers(Tidemark_Organization="org_platform")))
+        return [event["id"] for event in mine + platform]
+
+    def values(self, operation):
+        """Ids that exist, by the word before the parameter."""
+        values, words = {}, operation.path.split("/")
+        for word, parameter in zip(words, words[1:]):
+            if parameter.startswith("{"):
+                known = {"organizations": self.acme.organization, "projects": self.project_id, "keys": self.acme.key_id,
+                         "products": self.product, "problems": "not-found", "{product}": "file", "{name}": "file", "{kind}": "a"}
+                self.assertIn(word, known, f"{operation.name}: teach this test an id of '{word}'")
+                values[parameter[1:-1]] = known[word]
+        return values
+
+    def client(self, operation):
+        """The platform key for what is the platform's, the same key within the organization for the rest."""
+        platforms = operation.path.startswith("/v2/organizations") or operation.path == "/v2/status" or \
+            (operation.method == "PUT" and operation.path.startswith("/v2/products"))
+        return self.platform if platforms else self.within
+
+    def send(self, operation, body, **headers):
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json", **{name.replace("_", "-"): value for name, value in headers.items()}}
+        return self.client(operation).request(operation.method, operation.url(self.values(operation)), content, expect="any", headers=headers)
+
+    def refused(self, operation, answer, statuses, names, **named):
+        self.assertIn(answer.status, statuses, f"{operation.name}: {answer}")
+        name = answer.json["type"].removeprefix("/problems/")
+        self.assertIn(name, names, f"{operation.name}: {answer}")
+        self.problem(answer, name, **named)
+
+    def bodies(self):
+        """(operation, a good body) of every operation that takes one."""
+        with_body = [operation for operation in self.operations if operation.schema is not None]
+        self.assertGreater(len(with_body), 8)
+        for operation in with_body:
+            yield operation, operation.body()
+
+    def test_wrong_type(self):
+        for operation, good in self.bodies():
+            for name, schema in operation.properties().items():
+                for value in openapi.wrong_values(operation, schema):
+                    with self.subTest(operation=operation.name, member=name, value=value):
+                        answer = self.send(operation, {**good, name: value})
+                        self.refused(operation, answer, [422], ["invalid-request"])
+                        pointers = [error["pointer"] for error in answer["errors"]]
+                        self.assertTrue([p for p in pointers if p == f"/{name}" or p.startswith(f"/{name}/")], answer)
+            for value in ([], "text", 7, None, True):
+                with self.subTest(operation=operation.name, value=value):
+                    self.refused(operation, self.send(operation, value), [422], ["invalid-request"], pointer="")
+
+    def test_missing_member(self):
+        for operation, good in self.bodies():
+            for name in operation.required():
+                with self.subTest(operation=operation.name, member=name):
+                    without = {key: value for key, value in good.items() if key != name}
+                    self.refused(operation, self.send(operation, without), [422], ["invalid-request"], pointer=f"/{name}")
+
+    def test_unknown_member(self):
+        for operation, good in self.bodies():
+            for name, pointer in (("zzz", "/zzz"), ("a/b~c", "/a~1b~0c"), ("", "/")):
+                with self.subTest(operation=operation.name, member=name):
+                    self.refused(operation, self.send(operation, {**good, name: 1}), [422], ["invalid-request"], pointer=pointer)
+
+    def test_writes_without_members_refuse_all(self):
+        for operation in self.operations:
+            if operation.writes and operation.schema is None and "application/x-ndjson" not in operation.content_types:
+                with self.subTest(operation=operation.name):
+                    self.refused(operation, self.send(operation, {"zzz": 1}), [422], ["invalid-request"], pointer="/zzz")
+
+    def test_too_large(self):
+        for operation, good in self.bodies():
+            with self.subTest(operation=operation.name):
+                answer = self.send(operation, {**good, "zzz": "x" * (4 * openapi.MIB + 100)})
+                self.refused(operation, answer, [413], ["too-large"])
+
+    def test_malformed(self):
+        deep = b'{"zzz":' + b"[" * 64 + b"]" * 64 + b"}"
+        for text in (deep, b'{"zzz":"\xff"}', b'{"zzz":"\xc0\x80"}', b'{"zzz":"\xed\xa0\x80"}', b'{"zzz":1,"zzz":1}', b'{"zzz":', b"nope", b"\x00"):
+            for operation, _ in self.bodies():
+                with self.subTest(operation=operation.name, text=text[:20]):
+                    answer = self.send(operation, text)
+                    self.refused(operation, answer, [400], ["malformed-json"])
+                    self.assertIsInstance(answer["line"], int)
+                    self.assertIsInstance(answer["column"], int)
+
+    def test_wrong_content_type(self):
+        for operation, good in self.bodies():
+            for kind in ("text/plain", "application/xml", "multipart/form-data; boundary=x", "text/json", "application/merge-patch+xml"):
+                with self.subTest(operation=operation.name, kind=kind):
+                    self.refused(operation, self.send(operation, good, Content_Type=kind), [415], ["unsupported-media-type"])
+
+    def test_wrong_method(self):
+        methods = {}
+        for operation in self.operations:
+            methods.setdefault(operation.path, set()).add(operation.method)
+        for operation in self.operations:
+            url = operation.url(self.values(operation))
+            for method in {"GET", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"} - methods[operation.path]:
+                with self.subTest(path=operation.path, method=method):
+                    answer = self.client(operation).request(method, url, expect="any")
+                    self.refused(operation, answer, [405], ["method-not-allowed"])
+                    allowed = {name.strip() for name in answer.headers["Allow"].split(",")}
+                    self.assertLessEqual(methods[operation.path], allowed)
+
+    def test_unknown_parameter(self):
+        for operation in self.operations:
+            with self.subTest(operation=operation.name):
+                url = operation.url(self.values(operation)) + "?zzz=1"
+                answer = self.client(operation).request(operation.method, url, operation.body() if operation.schema else b"", expect="any")
+                self.refused(operation, answer, [400], ["invalid-parameter"], parameter="zzz")
+
+    def test_wrong_parameter_values(self):
+        """A number, a mark, a cursor, a time, a word of a list: garbage is refused and named; free texts may match nothing."""
+        for operation in self.operations:
+            for name in operation.query_parameters:
+                for value in ("%00", "%FF", "-1", "zzz%20zzz", "x" * 5000):
+                    with self.subTest(operation=operation.name, parameter=name, value=value[:10]):
+                        url = f"{operation.url(self.values(operation))}?{name}={value}"
+                        if operation.is_stream:
+                            with self.within.stream(f"{name}={value}") as stream:
+                                self.assertIn(stream.status, (200, 400))
+                            continue
+                        answer = self.client(operation).request(operation.method, url, operation.body() if operation.schema else b"", expect="any")
+                        if operation.writes or answer.status >= 400:
+                            self.refused(operation, answer, [400, 404], ["invalid-parameter", "foreign-mark", "not-found"])
+
+    def test_wrong_path_values(self):
+        for operation in self.operations:
+            values = self.values(operation)
+            for name in values:
+                for value in ("%FF", "%00", "..", "x" * 3000, "org_x", "%F0%9F%9C%81"):
+                    with self.subTest(operation=operation.name, parameter=name, value=value[:10]):
+                        url = re.sub(r"\{(\w+)\}", lambda match: value if match[1] == name else openapi.percent(values[match[1]]), operation.path)
+                        if operation.is_stream or (operation.writes and not operation.schema and name == "entity"):
+                            continue
+                        # A good body would be written where any text is a good entity, so the body is wrong too.
+                        answer = self.client(operation).request(operation.method, url, b'{"zzz":1}' if operation.writes else NO_BODY, expect="any",
+                                                                headers={"Content-Type": "application/json"} if operation.writes else {})
+                        self.assertTrue(400 <= answer.status < 500, f"{operation.name}: {answer}")
+                        self.problem(answer, answer.json["type"].removeprefix("/problems/"))
+
+    def test_wrong_headers(self):
+        for operation in self.operations:
+            if not operation.path.startswith("/v2") or operation.is_stream:
+                continue
+            for name, value in (("Tidemark", "zzz"), ("Idempotency-Key", "x" * 256), ("Tidemark-Organization", "zzz"), ("Tidemark-Space", "zzz")):
+                if name == "Idempotency-Key" and not operation.writes or name == "Tidemark" and operation.writes:
+                    continue
+                with self.subTest(operation=operation.name, header=name):
+                    answer = self.client(operation).request(operation.method, operation.url(self.values(operation)),
+                                                            b'{"zzz":1}' if operation.writes else NO_BODY, expect="any",
+                                                            headers={name: value, "Content-Type": "application/json"})
+                    self.assertTrue(400 <= answer.status < 500, f"{operation.name}: {answer}")
+                    self.problem(answer, answer.json["type"].removeprefix("/problems/"))
+
+
+if __name__ == "__main__":
+    run()
