@@ -146,6 +146,7 @@ std::optional<Response> Session::find_route(Request& request, Asked& asked) {
   asked.route = std::get<RouteIndex>(match);
   const auto& route = setting().router.route(*asked.route);
   request.method = route.method;
+  request.route = *asked.route;
   request.pattern = setting().router.pattern(*asked.route);
   if (route.line_bytes_max && is_ndjson(request)) {
     request.lines = true;
