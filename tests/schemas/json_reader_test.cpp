@@ -28,7 +28,8 @@ std::string faults(std::string_view text, const std::function<void(ObjectReader&
 
 TEST(ObjectReader, GivesWhatIsThere) {
   const auto document = parse(R"({"name":"ä","count":3,"yes":true,"at":"1970-01-01T00:00:01Z",
-      "tags":["a","b"],"space":"test","any":[1],"null":null,"inner":{"x":1},"list":[{"x":2},{"x":3}]})");
+      "tags":["a","b"],"space":"test","any":[1],"null":null,"inner":{"x":1},
+      "list":[{"x":2},{"x":3}]})");
   ObjectReader reader(document->root());
   EXPECT_EQ(reader.text("name"), "ä");
   EXPECT_EQ(reader.integer("count"), 3);
