@@ -1,0 +1,56 @@
+#include "manager/core.h"
+
+#include "schemas/controls.h"
+
+namespace manager {
+namespace {
+
+constexpr std::uint16_t log_format = 1;
+
+}  // namespace
+
+Core::Core(Options options)
+    : options_(std::move(options)),
+      store_(options_.executor, options_.clock, options_.nonce, options_.process),
+      projector_(options_.rows, progress_) {}
+
+void Core::attach(eventstore::Log& log) {
+  log_ = &log;
+  handler_ =
+      std::make_unique<CommandHandler>(CommandHandler::Parts{.core = options_.executor,
+                                                             .log = log,
+                                                             .store = store_,
+                                                             .topics = topics_,
+                                                             .rows = options_.rows,
+                                                             .projector = projector_,
+                                                             .progress = progress_,
+                                                             .on_applied = options_.on_applied});
+  store_.attach(log, *handler_);
+}
+
+Result<projections::Projector::CaughtUp> Core::catch_up(
+    const projections::Projector::Report& report) {
+  auto loaded = eventstore::load_topics(*log_, topics_);
+  if (!loaded) return std::unexpected(std::move(loaded).error());
+  return projector_.catch_up(*log_, report);
+}
+
+void Core::found(std::uint16_t partitions, std::function<void(Result<void>)> done) {
+  schemas::LogIdentity identity{schemas::make_uuid(options_.clock.wall()), partitions, log_format};
+  handler_->append_control(identity, [this, done = std::move(done)](Result<void> written) {
+    if (!written) return done(std::move(written));
+    found_next(0, done);
+  });
+}
+
+/// One topic after the other: each has its number before the next is asked for.
+void Core::found_next(std::size_t index, std::function<void(Result<void>)> done) {
+  if (index == std::size(eventstore::built_in_products)) return done({});
+  schemas::TopicAdded added{topics_.next_id(), std::string(eventstore::built_in_products[index])};
+  handler_->append_control(added, [this, index, done = std::move(done)](Result<void> written) {
+    if (!written) return done(std::move(written));
+    found_next(index + 1, done);
+  });
+}
+
+}  // namespace manager

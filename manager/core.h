@@ -1,0 +1,67 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include "eventstore/event_store.h"
+#include "eventstore/topics.h"
+#include "manager/command_handler.h"
+#include "projections/progress.h"
+#include "projections/projector.h"
+#include "projections/read_store.h"
+
+namespace manager {
+
+/// The parts that run on the core thread, joined: event store, projector, command handler, and what
+/// they share. The same assembly under the program and under tests.
+///
+///     Core core(options);
+///     auto log = open_some_log(core.observer());     // memory, journal, Kafka
+///     core.attach(*log);
+///     core.catch_up();                               // rows reach the log's durable end
+///     core.found(64, [] (Result<void>) { … });       // a new log gets its identity and topics
+///
+/// `commands()` takes commands from then on. The log must be closed before the core ends.
+class Core {
+ public:
+  struct Options {
+    boost::asio::any_io_executor executor;
+    const eventstore::Clock& clock;
+    eventstore::EventStore::Nonce nonce;
+    std::string process;
+    projections::ReadStore& rows;
+    std::function<void(const std::vector<eventstore::StoredRecord>&)> on_applied;
+  };
+  explicit Core(Options options);
+
+  eventstore::LogObserver& observer() { return store_; }
+  void attach(eventstore::Log& log);
+  /// Topics, then rows. Blocks; before any command.
+  Result<projections::Projector::CaughtUp> catch_up(
+      const projections::Projector::Report& report = {});
+  /// Whether the log has an identity already.
+  bool founded() const { return topics_.partition_count() != 0; }
+  /// Writes identity and the built-in topics of a new log. Core thread; `done` there too.
+  void found(std::uint16_t partitions, std::function<void(Result<void>)> done);
+
+  Commands& commands() { return *handler_; }
+  eventstore::Topics& topics() { return topics_; }
+  projections::Progress& progress() { return progress_; }
+  projections::Projector& projector() { return projector_; }
+
+ private:
+  void found_next(std::size_t index, std::function<void(Result<void>)> done);
+
+  Options options_;
+  eventstore::EventStore store_;
+  eventstore::Topics topics_;
+  projections::Progress progress_;
+  projections::Projector projector_;
+  eventstore::Log* log_ = nullptr;
+  std::unique_ptr<CommandHandler> handler_;
+};
+
+}  // namespace manager
