@@ -17,9 +17,9 @@
 ///      .....................................................^              ^
 ///                                             durable_end = 10             the writer's own next
 ///
-/// A partition is an ordered sequence of records counted from 0. `append` names the offset at which the
-/// writer expects its record to stand; nothing is visible (to cursors, the observer, `state`) before it
-/// is durable. Every backend passes tests/eventstore/log_contract_test.cpp.
+/// A partition is an ordered sequence of records counted from 0. `append` names the offset at which
+/// the writer expects its record to stand; nothing is visible (to cursors, the observer, `state`)
+/// before it is durable. Every backend passes tests/eventstore/log_contract_test.cpp.
 namespace eventstore {
 
 struct Topic {
@@ -28,7 +28,8 @@ struct Topic {
   std::uint16_t partitions;
 };
 
-/// One record to be written. `head` is complete but for nothing: the event store computed all of it.
+/// One record to be written. `head` is complete but for nothing: the event store computed all of
+/// it.
 struct Append {
   LogId log;
   Offset expected;
@@ -39,7 +40,8 @@ struct Append {
 /// Records that became durable together, in log order per partition, void ones included.
 using Group = std::shared_ptr<const std::vector<StoredRecord>>;
 
-/// An append that will not be acknowledged, and with it everything submitted behind it in its partition.
+/// An append that will not be acknowledged, and with it everything submitted behind it in its
+/// partition.
 struct AppendFailure {
   enum class Outcome : std::uint8_t {
     refused,  // surely not written: the same offset may be tried again
@@ -77,15 +79,17 @@ class Log {
  public:
   virtual ~Log() = default;
 
-  /// Makes a topic known before its first use; idempotent. Thread: start-up or core, may block shortly.
+  /// Makes a topic known before its first use; idempotent. Thread: start-up or core, may block
+  /// shortly.
   virtual schemas::Result<void> open_topic(const Topic& topic) = 0;
 
   /// Queues records, in order; never blocks. Each ends in exactly one on_durable or on_failure. An
-  /// append whose `expected` is not the partition's next offset is refused. One writer thread at a time.
+  /// append whose `expected` is not the partition's next offset is refused. One writer thread at a
+  /// time.
   virtual void append(std::vector<Append> records) = 0;
 
-  /// Records of the named partitions from the given offsets on; per partition in offset order, between
-  /// partitions in whatever order is cheapest (the journal: one pass). Any thread.
+  /// Records of the named partitions from the given offsets on; per partition in offset order,
+  /// between partitions in whatever order is cheapest (the journal: one pass). Any thread.
   virtual schemas::Result<std::unique_ptr<Cursor>> read(std::vector<ReadFrom> from) = 0;
 
   /// The record at exactly this offset; not_found beyond the end. Any thread.
@@ -94,8 +98,8 @@ class Log {
   /// First offset that is not yet durable. Any thread, wait-free.
   virtual Offset durable_end(LogId log) const = 0;
 
-  /// What the one rule (claims.h) gives at the durable end: next offset, epoch, sequence, chain, time.
-  /// Any thread.
+  /// What the one rule (claims.h) gives at the durable end: next offset, epoch, sequence, chain,
+  /// time. Any thread.
   virtual PartitionState state(LogId log) const = 0;
 
   /// Partitions that hold at least one record. Any thread.

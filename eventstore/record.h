@@ -12,12 +12,14 @@
 /// The record head: 56 bytes that stand before every payload, the same on every backend.
 ///
 ///      0        4      5        6        8            16           24         32      48        52
-///      | length | kind | format | zero   | epoch off. | nonce      | sequence | chain | payload | head |
-///      | u32    | u8   | u8     | u16    | i64        | u64        | u64      | 16 B  | CRC32C  | CRC  |
+///      | length | kind | format | zero   | epoch off. | nonce      | sequence | chain | payload |
+///      head | | u32    | u8   | u8     | u16    | i64        | u64        | u64      | 16 B  |
+///      CRC32C  | CRC  |
 ///
-/// All little-endian. `length` counts the payload without padding; the head is followed by the payload
-/// at an 8-byte boundary. Both CRCs are CRC32C, unseeded, so that a record can be checked anywhere.
-/// For a claim the epoch is that of the claim before it, and the payload names the new nonce.
+/// All little-endian. `length` counts the payload without padding; the head is followed by the
+/// payload at an 8-byte boundary. Both CRCs are CRC32C, unseeded, so that a record can be checked
+/// anywhere. For a claim the epoch is that of the claim before it, and the payload names the new
+/// nonce.
 namespace eventstore {
 
 using schemas::Chain;
@@ -54,7 +56,8 @@ inline constexpr std::size_t record_size_max = 4 * 1024 * 1024;
 class Payload {
  public:
   Payload() = default;
-  Payload(std::shared_ptr<const void> owner, Bytes bytes) : owner_(std::move(owner)), bytes_(bytes) {}
+  Payload(std::shared_ptr<const void> owner, Bytes bytes)
+      : owner_(std::move(owner)), bytes_(bytes) {}
   /// Copies into aligned memory of its own.
   static Payload copy(Bytes bytes);
   Bytes bytes() const { return bytes_; }
@@ -64,8 +67,8 @@ class Payload {
   Bytes bytes_;
 };
 
-/// A record at its place. The payload of a record that came from a Cursor is valid until the cursor's
-/// next call unless `payload` owns it; `Payload::copy` keeps it.
+/// A record at its place. The payload of a record that came from a Cursor is valid until the
+/// cursor's next call unless `payload` owns it; `Payload::copy` keeps it.
 struct StoredRecord {
   LogId log;
   Offset offset;

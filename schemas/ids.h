@@ -10,14 +10,15 @@
 #include <string>
 #include <string_view>
 
-/// Strong types for everything that is an id, a count of something or a place. Explicit in, explicit
-/// out, compared only with their like.
+/// Strong types for everything that is an id, a count of something or a place. Explicit in,
+/// explicit out, compared only with their like.
 namespace schemas {
 
 /// Wall-clock time as the log keeps it: milliseconds, UTC.
 using Time = std::chrono::sys_time<std::chrono::milliseconds>;
 
-/// 16 bytes, a UUIDv7 (RFC 9562 5.7) where made by us, so that ids sort by the time of their making.
+/// 16 bytes, a UUIDv7 (RFC 9562 5.7) where made by us, so that ids sort by the time of their
+/// making.
 struct Uuid {
   std::array<std::uint8_t, 16> bytes{};
 
@@ -61,7 +62,8 @@ using KeyId = Id<KeyTag>;
 using EventId = Id<EventTag>;
 using CommandId = Id<CommandTag>;
 
-/// The reserved organization that owns organizations, manifests and signing keys; text `org_platform`.
+/// The reserved organization that owns organizations, manifests and signing keys; text
+/// `org_platform`.
 inline constexpr OrganizationId platform_organization{Uuid{}};
 
 /// TypeID 0.3 text: prefix, `_`, 26 characters of lowercase Crockford base32.
@@ -91,8 +93,12 @@ std::optional<Space> parse_space(std::string_view text);
 
 /// Counts an entity's events from 1; goes on after a delete. 0: never existed.
 enum class Version : std::uint64_t {};
-constexpr std::uint64_t to_number(Version version) { return static_cast<std::uint64_t>(version); }
-constexpr Version next(Version version) { return Version{to_number(version) + 1}; }
+constexpr std::uint64_t to_number(Version version) {
+  return static_cast<std::uint64_t>(version);
+}
+constexpr Version next(Version version) {
+  return Version{to_number(version) + 1};
+}
 
 /// Which entity of a kind. Built-in kinds have an id (and a name below it, such as
 /// `secrets/DB_PASSWORD`); declared kinds have a name only and a nil id.

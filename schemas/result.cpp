@@ -1,8 +1,8 @@
 #include "schemas/result.h"
 
-#include <fmt/core.h>
-
 #include <cstdlib>
+
+#include <fmt/core.h>
 
 namespace schemas {
 

@@ -8,8 +8,8 @@
 #include <vector>
 
 /// What can go wrong, as one closed list: the problem types of the public interface. What can be
-/// expected returns Result<T>; exceptions are for failing start-up and for bugs; ENSURE is for broken
-/// invariants of our own, on in every build, and ends the process.
+/// expected returns Result<T>; exceptions are for failing start-up and for bugs; ENSURE is for
+/// broken invariants of our own, on in every build, and ends the process.
 namespace schemas {
 
 enum class ErrorCode : std::uint8_t {
@@ -53,7 +53,8 @@ enum class ErrorCode : std::uint8_t {
   disk_full,
 };
 
-/// One wrong field. `where` is a JSON pointer for `in == body`, else the name of a parameter or header.
+/// One wrong field. `where` is a JSON pointer for `in == body`, else the name of a parameter or
+/// header.
 struct FieldError {
   enum class In : std::uint8_t { body, parameter, header };
   In in = In::body;
@@ -61,8 +62,9 @@ struct FieldError {
   std::string detail;
 };
 
-/// An error as a user will read it: the code picks type, title and status; `detail` says what happened
-/// and what to do; `members` are extra members of the problem object, already rendered as JSON values.
+/// An error as a user will read it: the code picks type, title and status; `detail` says what
+/// happened and what to do; `members` are extra members of the problem object, already rendered as
+/// JSON values.
 struct Error {
   ErrorCode code;
   std::string detail;
@@ -81,7 +83,9 @@ using Result = std::expected<T, Error>;
 inline std::unexpected<Error> fail(ErrorCode code, std::string detail) {
   return std::unexpected(Error{code, std::move(detail), {}, {}});
 }
-inline std::unexpected<Error> fail(Error error) { return std::unexpected(std::move(error)); }
+inline std::unexpected<Error> fail(Error error) {
+  return std::unexpected(std::move(error));
+}
 
 /// 422 with one pointer, the commonest refusal.
 inline std::unexpected<Error> invalid_field(std::string pointer, std::string detail) {
