@@ -15,6 +15,7 @@
 
 #include "eventstore/nonces.h"
 #include "eventstore/root_key.h"
+#include "tests/support/temporary_directory.h"
 
 namespace eventstore {
 namespace {
@@ -94,20 +95,13 @@ class DyingFiles final : public FileSystem {
 
 class DataDirectory : public testing::Test {
  protected:
-  DataDirectory() {
-    auto name = (std::filesystem::temp_directory_path() / "keyring-XXXXXX").string();
-    ENSURE(mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~DataDirectory() override { std::filesystem::remove_all(path_); }
-
-  const std::string& directory() const { return path_; }
-  std::string path(std::string_view name) const { return path_ + '/' + std::string(name); }
+  std::string directory() const { return directory_.path(); }
+  std::string path(std::string_view name) const { return directory_.path() / name; }
   schemas::Result<Keyring> open(FileSystem& files = posix_files()) const {
-    return Keyring::open_or_create(files, {path_, std::nullopt});
+    return Keyring::open_or_create(files, {directory(), std::nullopt});
   }
   schemas::Result<Keyring> open_with(const std::string& root_key) const {
-    return Keyring::open_or_create(posix_files(), {path_, root_key});
+    return Keyring::open_or_create(posix_files(), {directory(), root_key});
   }
   std::string refusal() const {
     auto opened = open();
@@ -128,14 +122,14 @@ class DataDirectory : public testing::Test {
   }
   std::set<std::string> content() const {
     std::set<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+    for (const auto& entry : std::filesystem::directory_iterator(directory())) {
       names.insert(entry.path().filename());
     }
     return names;
   }
 
  private:
-  std::string path_;
+  TemporaryDirectory directory_;
 };
 
 using KeyringFile = DataDirectory;
