@@ -13,6 +13,7 @@
 #include "manager/command_handler.h"
 #include "projections/progress.h"
 #include "projections/read_store.h"
+#include "schemas/cursors.h"
 #include "schemas/marks.h"
 
 namespace api {
@@ -43,10 +44,12 @@ struct Services {
   eventstore::Log& log;
   const eventstore::Topics& topics;
   const schemas::MarkCodec& marks;
+  const schemas::CursorCodec& cursors;
   /// Keys the digests that an Idempotency-Key leaves in the log.
   const schemas::HmacKey& hmac;
   const eventstore::Clock& clock;
   /// Where lists and events are read, so that a long scan does not hold up a connection's thread.
+  /// Joined after the server has stopped and before it is destroyed.
   boost::asio::thread_pool& scans;
   resources::StreamHub& streams;
   resources::Metrics& metrics;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "api/edge/errors.h"
 #include "api/edge/key_text.h"
 #include "projections/reader.h"
 #include "schemas/json_writer.h"
@@ -16,13 +17,6 @@ using schemas::fail;
 
 std::unexpected<Error> unauthenticated(std::string detail) {
   return fail(ErrorCode::unauthenticated, std::move(detail));
-}
-
-std::unexpected<Error> wrong_header(std::string name, std::string detail) {
-  return fail(Error{ErrorCode::invalid_parameter,
-                    "1 header is wrong",
-                    {{schemas::FieldError::In::header, std::move(name), std::move(detail)}},
-                    {}});
 }
 
 /// The one value of a header; a header given twice is nobody's intention.

@@ -1,0 +1,72 @@
+#include "api/resources/answers.h"
+
+#include "projections/row.h"
+
+namespace api::resources {
+namespace {
+
+void say_replayed(const manager::Outcome& outcome, Response& response) {
+  if (outcome.replayed) response.add_header("Idempotent-Replayed", "true");
+}
+
+void say_version(const manager::Outcome& outcome, Response& response) {
+  auto version = projections::decode_head(outcome.row, nullptr).version;
+  response.add_header("ETag", edge::etag(version));
+}
+
+}  // namespace
+
+manager::CommandContext command_context(const Ask& ask, MarkOwner where) {
+  const auto& caller = ask.caller();
+  manager::CommandContext context{.organization = where.organization,
+                                  .space = where.space,
+                                  .actor = {schemas::ActorKind::key, caller.access->key},
+                                  .rights = caller.access,
+                                  .correlation = ask.request.id,
+                                  .traceparent = std::string(ask.conditions.traceparent),
+                                  .if_match = ask.conditions.if_match};
+  if (ask.conditions.idempotency_key && ask.document) {
+    context.idempotency = edge::idempotency_proof(
+        ask.services.hmac, *ask.conditions.idempotency_key, ask.request, ask.body());
+  }
+  return context;
+}
+
+awaitable<Result<manager::Outcome>> write(Ask& ask, MarkOwner where, manager::Command command) {
+  auto context = command_context(ask, where);
+  auto outcome = co_await ask.services.commands.execute(std::move(context), std::move(command));
+  if (outcome) ask.reflects = {schemas::marked(outcome->position)};
+  co_return outcome;
+}
+
+Response created(const manager::Outcome& outcome, std::string_view location, std::string body) {
+  auto response = http::json_response(201, std::move(body));
+  response.add_header("Location", location);
+  say_version(outcome, response);
+  say_replayed(outcome, response);
+  return response;
+}
+
+Response changed(const manager::Outcome& outcome, std::string body) {
+  auto response = http::json_response(200, std::move(body));
+  say_version(outcome, response);
+  say_replayed(outcome, response);
+  return response;
+}
+
+Response removed(const manager::Outcome& outcome) {
+  auto response = http::empty_response();
+  say_replayed(outcome, response);
+  return response;
+}
+
+Response entity_answer(const Ask& ask, schemas::Version version, std::string body) {
+  const auto& known = ask.conditions.if_none_match;
+  const bool fresh = known && edge::etag_matches(*known, version);
+  auto response = fresh ? http::empty_response() : http::json_response(200, std::move(body));
+  if (fresh) response.status = 304;
+  response.add_header("ETag", edge::etag(version));
+  return response;
+}
+
+}  // namespace api::resources

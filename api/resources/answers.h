@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+
+#include "api/resources/ask.h"
+#include "manager/commands.h"
+
+/// Writes and what all answers have in common.
+namespace api::resources {
+
+/// Runs a command of the caller where `where` says; its mark is the answer's. What the command
+/// refuses has everything before it durable and visible, like what it accepts.
+awaitable<Result<manager::Outcome>> write(Ask& ask, MarkOwner where, manager::Command command);
+
+/// What every command of this request carries.
+manager::CommandContext command_context(const Ask& ask, MarkOwner where);
+
+/// 201, for what was made now or by the first request with the same idempotency key.
+Response created(const manager::Outcome& outcome, std::string_view location, std::string body);
+/// 200 and the entity after the change.
+Response changed(const manager::Outcome& outcome, std::string body);
+/// 204.
+Response removed(const manager::Outcome& outcome);
+
+/// One entity as read: 200, or 304 when the caller has this version.
+Response entity_answer(const Ask& ask, schemas::Version version, std::string body);
+
+}  // namespace api::resources

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "api/edge/caller.h"
+#include "api/edge/conditions.h"
+#include "api/edge/errors.h"
+#include "api/http/request.h"
+#include "api/resources/operation.h"
+#include "api/services.h"
+#include "schemas/json.h"
+#include "schemas/marks.h"
+
+namespace api::resources {
+
+using schemas::OrganizationId;
+using schemas::Space;
+using schemas::TopicId;
+
+/// Rows and events of one product of one (organization, space).
+struct Place {
+  OrganizationId organization;
+  Space space;
+  TopicId topic;
+};
+
+/// For whom a mark is made; only they can use it.
+struct MarkOwner {
+  OrganizationId organization;
+  Space space;
+};
+
+/// One request on its way through its handler: what was asked, by whom, under what conditions; and
+/// what the answer will say that it reflects. Lives as long as the handler runs, on one thread.
+struct Ask {
+  const Services& services;
+  const Operation& operation;
+  http::Request request;
+  std::optional<edge::Caller> who = std::nullopt;  // nobody on open routes
+  edge::Conditions conditions = {};
+  std::optional<schemas::json::Document> document = std::nullopt;
+  /// What the marks that came with the request say.
+  std::vector<schemas::MarkedPosition> at_least = {};
+
+  /// What the answer reflects; the answer's mark is made of it.
+  std::vector<schemas::MarkedPosition> reflects = {};
+  std::optional<MarkOwner> reflects_for = std::nullopt;  // usually the caller
+
+  const edge::Caller& caller() const { return *who; }
+  schemas::json::Value body() const { return document->root(); }
+  MarkOwner mark_owner() const {
+    return reflects_for.value_or(MarkOwner{caller().organization, caller().space});
+  }
+
+  // Places that handlers speak of. Built-in topics are there from the log's birth.
+  Place platform() const;
+  Place identity() const;
+  Place projects() const;
+};
+
+/// Decodes a mark that the caller sent: its own organization's and space's, for a platform key also
+/// the other space's and the platform's.
+Result<std::vector<schemas::MarkedPosition>> decode_mark(const Services& services,
+                                                         const edge::Caller& caller,
+                                                         std::string_view text);
+
+}  // namespace api::resources

@@ -1,0 +1,163 @@
+#include "api/resources/dispatch.h"
+
+#include <algorithm>
+
+#include <spdlog/spdlog.h>
+
+#include "api/http/problem.h"
+#include "api/resources/ask.h"
+#include "api/resources/parameters.h"
+#include "schemas/json_reader.h"
+#include "schemas/json_writer.h"
+
+namespace api::resources {
+namespace {
+
+using schemas::ErrorCode;
+using schemas::fail;
+
+constexpr std::size_t events_body_bytes = std::size_t{4} << 20;
+
+/// A text of the table line with the path's product in its place.
+std::string concrete(const Ask& ask, std::string_view text) {
+  constexpr std::string_view placeholder = "{product}";
+  std::string filled(text);
+  auto at = filled.find(placeholder);
+  if (at != std::string::npos) {
+    filled.replace(at, placeholder.size(), ask.request.captured("product"));
+  }
+  return filled;
+}
+
+std::string concrete_permission(const Ask& ask) {
+  return concrete(ask, ask.operation.permission);
+}
+
+/// Where the request acts, by the operation's scope.
+Result<void> enter_scope(Ask& ask) {
+  auto& caller = *ask.who;
+  switch (ask.operation.scope) {
+    case Scope::platform:
+      if (!caller.platform()) {
+        return fail(
+            schemas::Error{ErrorCode::forbidden,
+                           "only a platform key may do this",
+                           {},
+                           {{"permission", schemas::json::quote(concrete_permission(ask))}}});
+      }
+      caller.organization = schemas::platform_organization;
+      caller.space = Space::live;
+      return {};
+    case Scope::organization:
+      if (caller.platform() && !caller.organization_named) {
+        return fail(ErrorCode::organization_required,
+                    "a platform key names the organization it acts in: "
+                    "Tidemark-Organization: org_…");
+      }
+      return {};
+    case Scope::open:
+    case Scope::any_key:
+    case Scope::own:
+      return {};
+  }
+  return {};
+}
+
+Result<void> admit(Ask& ask) {
+  auto caller = edge::authenticate(ask.services, ask.request);
+  if (!caller) return std::unexpected(std::move(caller).error());
+  ask.who = std::move(*caller);
+  auto named = edge::act_where_named(ask.services, ask.request, *ask.who);
+  if (!named) return named;
+  auto entered = enter_scope(ask);
+  if (!entered || ask.operation.permission.empty()) return entered;
+  return edge::require_permission(*ask.who, concrete_permission(ask));
+}
+
+Result<void> read_body(Ask& ask) {
+  if (!is_write(ask.operation) || ask.request.lines) return {};
+  auto type = edge::check_content_type(ask.request, ask.operation.body == Body::merge_patch);
+  if (!type && !ask.request.body.empty()) return type;
+  auto document = schemas::json::parse(ask.request.body.empty() ? "{}" : ask.request.body);
+  if (!document) return std::unexpected(std::move(document).error());
+  ask.document = std::move(*document);
+  if (ask.operation.body != Body::none) return {};
+  return schemas::json::ObjectReader(ask.body()).finish();
+}
+
+/// Everything that is the same for all operations, in the order in which a caller may learn it.
+Result<void> prepare(Ask& ask) {
+  if (ask.operation.scope != Scope::open) {
+    auto admitted = admit(ask);
+    if (!admitted) return admitted;
+  }
+  auto parameters = check_parameters(ask);
+  if (!parameters || ask.operation.scope == Scope::open) return parameters;
+  auto conditions = edge::read_conditions(ask.request);
+  if (!conditions) return std::unexpected(std::move(conditions).error());
+  ask.conditions = std::move(*conditions);
+  auto marks = read_marks(ask);
+  if (!marks) return marks;
+  return read_body(ask);
+}
+
+/// What a refusal reflects: everything applied by now. Only for callers who act somewhere.
+void reflect_refusal(Ask& ask) {
+  if (!ask.reflects.empty() || !ask.who) return;
+  const auto topic = ask.services.topics.find(concrete(ask, ask.operation.product));
+  if (!topic) return;
+  const auto log = ask.services.topics.log_of(*topic, ask.caller().organization);
+  ask.reflects = {schemas::marked(ask.services.progress.applied(log).position(log))};
+}
+
+void add_mark(Ask& ask, Response& response) {
+  if (!ask.who || ask.reflects.empty() || response.stream) return;
+  const auto owner = ask.mark_owner();
+  response.add_header("Tidemark",
+                      ask.services.marks.encode(owner.organization, owner.space, ask.reflects));
+}
+
+awaitable<Response> answer(const Services& services, std::span<const Operation> operations,
+                           http::Request request) {
+  const auto& operation = operations[static_cast<std::size_t>(request.route)];
+  Ask ask{services, operation, std::move(request)};
+  Result<Response> result = http::empty_response();
+  auto prepared = prepare(ask);
+  if (!prepared) {
+    result = std::unexpected(std::move(prepared).error());
+  } else {
+    try {
+      result = co_await operation.function(ask);
+    } catch (const projections::StoreFailure& failure) {
+      spdlog::error("rows cannot be read request={} error=\"{}\"", ask.request.id, failure.what());
+      result = fail(ErrorCode::internal, "the row store cannot be read");
+    }
+  }
+  if (!result) reflect_refusal(ask);
+  auto response = result ? std::move(*result) : http::problem(std::move(result).error());
+  add_mark(ask, response);
+  co_return response;
+}
+
+}  // namespace
+
+std::vector<http::Route> http_routes(std::span<const Operation> operations) {
+  std::vector<http::Route> routes;
+  for (const auto& operation : operations) {
+    http::Route route{operation.method, operation.pattern};
+    if (operation.body == Body::events) {
+      route.body_bytes_max = events_body_bytes;
+      if (operation.lines) route.line_bytes_max = events_body_bytes;
+    }
+    routes.push_back(route);
+  }
+  return routes;
+}
+
+http::Handler make_handler(const Services& services, std::span<const Operation> operations) {
+  return [&services, operations](http::Request request) {
+    return answer(services, operations, std::move(request));
+  };
+}
+
+}  // namespace api::resources

@@ -1,0 +1,142 @@
+#include "api/resources/lists.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "api/resources/parameters.h"
+#include "api/resources/pool.h"
+#include "schemas/json_writer.h"
+#include "schemas/time.h"
+
+namespace api::resources {
+namespace {
+
+std::optional<schemas::Time> time_parameter(const Ask& ask, std::string_view name) {
+  auto text = ask.request.parameter(name);
+  return text ? schemas::parse_time(*text) : std::nullopt;
+}
+
+/// One way of writing a list, whatever the order of its parameters.
+schemas::ListDigest digest_of(const Ask& ask) {
+  std::vector<std::pair<std::string_view, std::string_view>> parts;
+  for (const auto& [name, value] : ask.request.query) {
+    const bool about_paging =
+        name == "limit" || name == "cursor" || name == "at_least" || name == "stale";
+    if (!about_paging) parts.emplace_back(name, value);
+  }
+  std::ranges::sort(parts);
+  std::string text(ask.request.path);
+  for (const auto& [name, value] : parts) {
+    text.append(1, '\0').append(name).append(1, '\0').append(value);
+  }
+  return schemas::list_digest(text);
+}
+
+}  // namespace
+
+Result<ListRequest> parse_list(const Ask& ask) {
+  ListRequest request;
+  request.limit = number_parameter(ask, "limit", request.limit);
+  request.descending = ask.request.parameter("order") == "desc";
+  request.created_after = time_parameter(ask, "created_after");
+  request.created_before = time_parameter(ask, "created_before");
+  request.digest = digest_of(ask);
+  if (auto text = ask.request.parameter("cursor")) {
+    auto cursor = ask.services.cursors.decode(ask.caller().organization, ask.caller().space,
+                                              request.digest, *text);
+    if (!cursor) return std::unexpected(std::move(cursor).error());
+    request.cursor = std::move(*cursor);
+  }
+  return request;
+}
+
+awaitable<Result<Reading>> open_list(Ask& ask, Place place, const ListRequest& request) {
+  if (!request.cursor) co_return co_await open_reading(ask, place, View::snapshot);
+  if (request.cursor->began.size() != 1) {
+    co_return edge::wrong_parameter("cursor", "not a cursor of this list");
+  }
+  const auto& began = request.cursor->began.front();
+  auto checked = check_mark(ask.services, began);
+  if (!checked) co_return std::unexpected(std::move(checked).error());
+  const auto end = static_cast<schemas::Offset>(began.offset + 1);
+  if (!co_await reach(ask.services.progress, began.log, end, ask.conditions.wait)) {
+    co_return mark_not_reached();
+  }
+  Reading reading(ask, place, View::snapshot);
+  auto frozen = check_frozen(reading.rows(), place);
+  if (!frozen) co_return std::unexpected(std::move(frozen).error());
+  reading.set_as_of(began);
+  co_return reading;
+}
+
+projections::ListOptions list_options(const ListRequest& request, const Reading& reading,
+                                      const Keep& keep) {
+  projections::ListOptions options{
+      .descending = request.descending, .limit = request.limit, .as_of = reading.as_of()};
+  if (!keep && !request.created_after && !request.created_before) return options;
+  options.filter = [&request, &keep](const projections::FoundRow& row) {
+    const auto created = projections::decode_head(row.bytes, nullptr).created_at;
+    if (request.created_after && created < *request.created_after) return false;
+    if (request.created_before && created >= *request.created_before) return false;
+    return !keep || keep(row);
+  };
+  return options;
+}
+
+std::string next_cursor(const Ask& ask, const ListRequest& request, const Reading& reading,
+                        std::string last_key) {
+  return ask.services.cursors.encode(ask.caller().organization, ask.caller().space, request.digest,
+                                     {{reading.reflects()}, std::move(last_key)});
+}
+
+std::string page_json(const Ask& ask, const ListRequest& request, const Reading& reading,
+                      const projections::Reader::Page& page, const Render& render) {
+  std::string json = R"({"data":[)";
+  for (const auto& row : page.rows) {
+    if (json.back() != '[') json.push_back(',');
+    render(json, row);
+  }
+  json += R"(],"next_cursor":)";
+  if (page.more) {
+    auto last = projections::entity_key(page.rows.back().entity);
+    json += schemas::json::quote(next_cursor(ask, request, reading, std::move(last)));
+  } else {
+    json += "null";
+  }
+  json.push_back('}');
+  return json;
+}
+
+awaitable<Result<Response>> list_answer(Ask& ask, Place place, ListSpec spec) {
+  auto request = parse_list(ask);
+  if (!request) co_return std::unexpected(std::move(request).error());
+  auto reading = co_await open_list(ask, place, *request);
+  if (!reading) co_return std::unexpected(std::move(reading).error());
+  auto read_page = [&] {
+    auto options = list_options(*request, *reading, spec.keep);
+    if (request->cursor) {
+      options.after = projections::parse_entity_key(request->cursor->last_key, spec.has_id);
+    }
+    auto page = reading->reader().list(place.topic, spec.kind, spec.has_id, options);
+    return page_json(ask, *request, *reading, page, spec.render);
+  };
+  auto json = co_await answer_on(ask.services.scans, read_page);
+  co_return http::json_response(200, std::move(json));
+}
+
+bool picked(const Ask& ask, std::string_view filter, std::string_view value) {
+  bool there = false;
+  for (const auto& parameter : ask.request.query) {
+    if (parameter.name != filter) continue;
+    if (parameter.value == value) return true;
+    there = true;
+  }
+  return !there;
+}
+
+bool filtered(const Ask& ask, std::initializer_list<std::string_view> filters) {
+  return std::ranges::any_of(filters,
+                             [&](auto name) { return ask.request.parameter(name).has_value(); });
+}
+
+}  // namespace api::resources

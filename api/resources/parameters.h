@@ -1,0 +1,61 @@
+#pragma once
+
+#include <array>
+#include <string_view>
+
+#include "api/resources/ask.h"
+#include "api/resources/fields.h"
+
+/// Parameters behind the question mark: what the routes have in common, and their checks.
+namespace api::resources {
+
+/// Every parameter is one that the operation knows, given as often as it may be, and of the form
+/// that its field says; else invalid_parameter names it.
+Result<void> check_parameters(const Ask& ask);
+
+/// Decodes the marks that a read came with: the header Tidemark and ?at_least=.
+Result<void> read_marks(Ask& ask);
+
+/// Whole numbers were checked by check_parameters.
+std::size_t number_parameter(const Ask& ask, std::string_view name, std::size_t usual);
+
+inline constexpr std::array<std::string_view, 1> stale_choices{"allow"};
+inline constexpr std::array<std::string_view, 2> order_choices{"asc", "desc"};
+
+inline constexpr std::array<Field, 2> read_parameters{
+    Field{.name = "at_least",
+          .many = Many::list,
+          .description = "a mark that the answer reflects at least, like the header Tidemark"},
+    Field{.name = "stale",
+          .choices = stale_choices,
+          .description = "answers at once, with what is folded by now"}};
+
+inline constexpr std::array<Field, 3> entity_parameters =
+    joined(read_parameters,
+           std::array{Field{.name = "as_of",
+                            .description = "a mark or a time: the state as it was then"}});
+
+inline constexpr std::array<Field, 3> page_parameters{
+    Field{.name = "limit",
+          .type = Type::integer,
+          .min = 1,
+          .max = 1000,
+          .description = "how many at most, 50 when left out"},
+    Field{.name = "cursor", .description = "next_cursor of the page before"},
+    Field{.name = "order", .choices = order_choices}};
+
+inline constexpr std::array<Field, 2> created_parameters{
+    Field{.name = "created_after", .type = Type::time, .description = "inclusive"},
+    Field{.name = "created_before", .type = Type::time, .description = "exclusive"}};
+
+inline constexpr auto list_parameters =
+    joined(entity_parameters, joined(page_parameters, created_parameters));
+
+inline constexpr auto entity_events_parameters =
+    joined(joined(entity_parameters, page_parameters),
+           std::array{Field{.name = "after_version",
+                            .type = Type::integer,
+                            .min = 0,
+                            .description = "only events that made a later version"}});
+
+}  // namespace api::resources

@@ -1,0 +1,208 @@
+#include "api/resources/reading.h"
+
+#include <algorithm>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include "projections/projector.h"
+#include "schemas/time.h"
+
+namespace api::resources {
+namespace {
+
+using schemas::ErrorCode;
+using schemas::fail;
+using schemas::LogId;
+using schemas::MarkedPosition;
+using schemas::Offset;
+using schemas::Position;
+
+/// What ?as_of= says: a place in this log, or a time to be looked up in the rows.
+struct AsOf {
+  std::optional<MarkedPosition> position;
+  std::optional<schemas::Time> time;
+};
+
+Result<AsOf> parse_as_of(const Ask& ask, LogId log) {
+  auto text = ask.request.parameter("as_of");
+  if (!text) return AsOf{};
+  if (!text->starts_with("tm1_")) {
+    auto time = schemas::parse_time(*text);
+    if (!time) return edge::wrong_parameter("as_of", "must be a mark or an RFC 3339 time");
+    if (*time > ask.services.clock.wall()) {
+      return fail(ErrorCode::as_of_in_future, "as_of names a time that has not come yet");
+    }
+    return AsOf{{}, time};
+  }
+  auto positions = decode_mark(ask.services, ask.caller(), *text);
+  if (!positions) return std::unexpected(std::move(positions).error());
+  auto found = std::ranges::find(*positions, log, &MarkedPosition::log);
+  if (found == positions->end()) {
+    return fail(ErrorCode::mark_without_position,
+                "the mark in as_of names no position of the log that this is read from");
+  }
+  auto checked = check_mark(ask.services, *found);
+  if (!checked) return std::unexpected(std::move(checked).error());
+  found->index = Position::whole_record;
+  return AsOf{*found, {}};
+}
+
+MarkedPosition applied(const Services& services, LogId log) {
+  return schemas::marked(services.progress.applied(log).position(log));
+}
+
+std::unexpected<schemas::Error> lost(const MarkedPosition& position) {
+  return fail(ErrorCode::lost_mark,
+              position.offset < 0
+                  ? "the mark is not of this log"
+                  : "the mark names a place that this log lost, for example when it was restored");
+}
+
+}  // namespace
+
+Reading::Reading(Ask& ask, Place place, View view)
+    : ask_(&ask),
+      place_(place),
+      log_(ask.services.topics.log_of(place.topic, place.organization)),
+      rows_(&ask.services.rows),
+      reflects_(applied(ask.services, log_)) {
+  if (view == View::snapshot) {
+    snapshot_ = ask.services.rows.snapshot();
+    rows_ = snapshot_.get();
+    // Rows and their position are written together, so this is exactly what the snapshot shows.
+    auto position = rows_->get(projections::position_key(log_));
+    if (position) {
+      reflects_ = schemas::marked(projections::decode_position(*position).position(log_));
+    }
+  }
+  reflect(reflects_);
+}
+
+void Reading::reflect(const MarkedPosition& position) {
+  reflects_ = position;
+  ask_->reflects = {position};
+}
+
+void Reading::set_as_of(const MarkedPosition& position) {
+  as_of_ = position.offset;
+  reflect(position);
+}
+
+std::optional<std::string> Reading::find(std::string_view kind, const schemas::Entity& entity) {
+  if (as_of_) return reader().find_as_of(place_.topic, kind, entity, *as_of_);
+  for (;;) {
+    auto row = reader().find(place_.topic, kind, entity);
+    const auto made_at =
+        row ? static_cast<std::int64_t>(projections::decode_head(*row, nullptr).offset) : -1;
+    if (made_at <= reflects_.offset) return row;
+    // Rows become visible an instant before the position does: take both anew.
+    reflect(applied(ask_->services, log_));
+  }
+}
+
+awaitable<bool> reach(projections::Progress& progress, LogId log, Offset end,
+                      std::chrono::milliseconds wait) {
+  if (progress.applied_end(log) >= end) co_return true;
+  auto executor = co_await asio::this_coro::executor;
+  // Shared so that the core's call, which may come after this wait gave up, can find it gone. It is
+  // only touched here, on the connection's thread.
+  auto timer = std::make_shared<asio::steady_timer>(executor, wait);
+  auto reached = [executor, waiting = std::weak_ptr(timer)] {
+    asio::post(executor, [waiting] {
+      if (auto still = waiting.lock()) still->cancel();
+    });
+  };
+  if (!progress.wait(log, end, std::move(reached))) co_return true;
+  auto [ec] = co_await timer->async_wait(as_result);
+  if (ec && ec != asio::error::operation_aborted) co_return false;
+  co_return progress.applied_end(log) >= end;
+}
+
+std::unexpected<schemas::Error> mark_not_reached() {
+  return fail(ErrorCode::mark_not_reached,
+              "the rows did not get as far as asked in time; try again, or wait longer with "
+              "Prefer: wait=<seconds>");
+}
+
+Result<void> check_mark(const Services& services, const MarkedPosition& position) {
+  if (position.offset >= 0 &&
+      static_cast<Offset>(position.offset) >= services.log.durable_end(position.log)) {
+    return lost(position);
+  }
+  auto stands = mark_at(services, position.log, position.offset);
+  if (!stands) return std::unexpected(std::move(stands).error());
+  if (stands->check != position.check) return lost(position);
+  return {};
+}
+
+Result<MarkedPosition> mark_at(const Services& services, LogId log, std::int64_t offset) {
+  Position position{.log = log, .offset = offset};
+  if (offset < 0) return schemas::marked(position);
+  if (auto check = services.progress.check_at(log, offset)) {
+    return MarkedPosition{log, offset, Position::whole_record, *check};
+  }
+  auto record = services.log.read_one(log, static_cast<Offset>(offset));
+  if (!record) return std::unexpected(std::move(record).error());
+  position.epoch = record->head.epoch;
+  position.sequence = record->head.sequence;
+  position.chain = record->head.chain;
+  return schemas::marked(position);
+}
+
+Result<Offset> must_reach(const Ask& ask, LogId log) {
+  const bool has_mark = ask.request.parameter("at_least") || ask.request.header("Tidemark");
+  if (!has_mark) {
+    if (ask.request.parameter("stale")) return Offset{0};
+    return ask.services.log.durable_end(log);
+  }
+  Offset end = 0;
+  for (const auto& position : ask.at_least) {
+    if (position.log != log) continue;
+    auto checked = check_mark(ask.services, position);
+    if (!checked) return std::unexpected(std::move(checked).error());
+    end = std::max(end, static_cast<Offset>(position.offset + 1));
+  }
+  return end;
+}
+
+Result<void> check_frozen(const projections::RowReader& rows, const Place& place) {
+  auto row = rows.get(projections::frozen_key({place.organization, place.space, place.topic}));
+  if (!row) return {};
+  projections::Decoder decoder(*row);
+  std::uint16_t partition = 0;
+  Offset offset = 0;
+  std::string reason;
+  decoder(partition);
+  decoder(offset);
+  decoder(reason);
+  return fail(ErrorCode::projection_frozen, std::move(reason));
+}
+
+awaitable<Result<Reading>> open_reading(Ask& ask, Place place, View view) {
+  const auto& services = ask.services;
+  const auto log = services.topics.log_of(place.topic, place.organization);
+  auto as_of = parse_as_of(ask, log);
+  if (!as_of) co_return std::unexpected(std::move(as_of).error());
+  auto end = must_reach(ask, log);
+  if (!end) co_return std::unexpected(std::move(end).error());
+  if (as_of->position) {
+    *end = std::max(*end, static_cast<Offset>(as_of->position->offset + 1));
+  }
+  if (!co_await reach(services.progress, log, *end, ask.conditions.wait)) {
+    co_return mark_not_reached();
+  }
+  Reading reading(ask, place, view);
+  auto frozen = check_frozen(reading.rows(), place);
+  if (!frozen) co_return std::unexpected(std::move(frozen).error());
+  if (as_of->time) {
+    auto found = mark_at(services, log, reading.reader().offset_at(place.topic, *as_of->time));
+    if (!found) co_return std::unexpected(std::move(found).error());
+    as_of->position = *found;
+  }
+  if (as_of->position) reading.set_as_of(*as_of->position);
+  co_return reading;
+}
+
+}  // namespace api::resources
