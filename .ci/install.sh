@@ -1,6 +1,6 @@
 # Sourced by run and test: the Debian packages they need, and how they get there.
 
-say() { printf '\033[1m==\033[0m %s\n' "$*" >&2; }
+say() { printf '== %s\n' "$*" >&2; }
 stop() { printf '%s\n' "$*" >&2; exit 1; }
 
 # install_missing <yes|ask> <run|test>…  – installs what .ci/packages lists for these and is not there.
