@@ -1,0 +1,259 @@
+#include "eventstore/journal_opening.h"
+
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "eventstore/journal_health.h"
+#include "schemas/crypto.h"
+
+namespace eventstore::journal {
+
+using schemas::ErrorCode;
+using schemas::fail;
+using schemas::Result;
+
+namespace {
+
+/// No write of this journal's is longer than this: what it left unsynced lies within two of them
+/// behind the last stated durable end.
+constexpr std::uint64_t unsynced_max = 4 * (record_size_max + segment_header_size);
+
+/// Zeros over [from, to), in pieces.
+Result<void> write_zeros(File& file, std::uint64_t from, std::uint64_t to) {
+  const std::vector<std::uint8_t> zeros(1024 * 1024);
+  while (from < to) {
+    const auto piece = std::min<std::uint64_t>(zeros.size(), to - from);
+    auto written = write_all(file, from, Bytes(zeros).first(piece));
+    if (!written) return written;
+    from += piece;
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Opening::Settled> Opening::settle() {
+  if (auto loaded = folder_.load(); !loaded) return fail(std::move(loaded).error());
+  if (folder_.bases().empty()) {
+    if (auto created = create_first(); !created) return fail(std::move(created).error());
+  }
+  if (auto found = find_start(); !found) return fail(std::move(found).error());
+  const auto seed = crc_seed(header_.id);
+  Walk walk(folder_, seed, options_.accept_losses);
+  const WalkState start{.end = header_.base, .durable_end = header_.base, .losses = start_.losses};
+  auto cached = walk.to_first_bad_place(start);
+  if (!cached) return fail(std::move(cached).error());
+  // Again from the last durable end, by what the disk holds. The open count that counts is the one
+  // in front of that place, which is not known: the frames there say theirs.
+  WalkState from = start;
+  from.end = from.durable_end = cached->durable_end;
+  auto walked = walk.to_end(from);
+  if (!walked) return fail(std::move(walked).error());
+
+  report_.damages = walked->damages;
+  report_.losses = walked->losses;
+  const auto segment = folder_.containing(walked->end);
+  if (!segment) return fail(segment.error());
+  auto header = folder_.header(segment->base);
+  if (!header) return fail(std::move(header).error());
+  Settled settled{.id = header_.id,
+                  .active_base = segment->base,
+                  .active_file = nullptr,
+                  .active_size = header->size_bytes,
+                  .end = walked->end,
+                  .durable_end = walked->durable_end,
+                  .open_count = std::max(walked->open_count, cached->open_count),
+                  .losses = walked->losses};
+  if (!walked->damages.empty()) return settled;
+  if (auto repaired = repair_tail(*walked, settled); !repaired) {
+    return fail(std::move(repaired).error());
+  }
+  return settled;
+}
+
+/// A journal's first segment is made like all others, under a name that does not count until it is
+/// whole, so a numbered file always has its header.
+Result<void> Opening::create_first() {
+  auto& files = folder_.files();
+  const std::string path = folder_.path() + "/next";
+  if (auto gone = files.remove(path); !gone && gone.error().code != ErrorCode::not_found) {
+    return gone;
+  }
+  auto file = files.open(path, FileSystem::Open::create_new);
+  if (!file) return fail(std::move(file).error());
+  SegmentHeader header{.id = {}, .base = 0, .size_bytes = options_.segment_size};
+  schemas::random_bytes(header.id);
+  if (auto zeroed = write_zeros(**file, 0, header.size_bytes); !zeroed) return zeroed;
+  if (auto written = write_all(**file, 0, encode(header)); !written) return written;
+  if (auto synced = (*file)->sync(); !synced) return synced;
+  if (auto named = files.rename(path, folder_.path_of(0)); !named) return named;
+  if (auto synced = files.sync_directory(folder_.path()); !synced) return synced;
+  report_.created = true;
+  return folder_.load();
+}
+
+/// Reading starts in the last segment whose predecessor was closed: the closing table there says
+/// all that one needs of what is before.
+Result<void> Opening::find_start() {
+  const auto bases = folder_.bases();
+  for (auto base = bases.rbegin(); base != bases.rend(); ++base) {
+    auto header = folder_.header(*base);
+    if (!header) return fail(std::move(header).error());
+    if (base != bases.rbegin() && header->id != header_.id) {
+      return fail(ErrorCode::internal,
+                  fmt::format("{} belongs to another journal than the segment behind it",
+                              folder_.path_of(*base)));
+    }
+    header_ = *header;
+    start_ = {};
+    if (header->previous_base == SegmentHeader::none) return {};
+    if (auto table = read_closing_before(folder_, *base, crc_seed(header->id))) {
+      start_ = std::move(*table);
+      return {};
+    }
+  }
+  return fail(ErrorCode::internal,
+              fmt::format("the segment before {} is missing", folder_.path_of(bases.front())));
+}
+
+Result<void> Opening::repair_tail(const WalkState& walked, Settled& settled) {
+  auto opened =
+      folder_.files().open(folder_.path_of(settled.active_base), FileSystem::Open::existing);
+  if (!opened) return fail(std::move(opened).error());
+  settled.active_file = std::move(*opened);
+  File& file = *settled.active_file;
+  const Segment segment{settled.active_base, settled.active_file};
+
+  // What may be in the page cache only is written again, so that the sync below covers it.
+  const auto from = std::max(walked.durable_end, segment.base);
+  std::vector<std::uint8_t> last(walked.end - from);
+  auto got = file.read_from_disk(segment.file_offset(from), last);
+  if (!got) return fail(std::move(got).error());
+  last.resize(*got);
+  if (auto written = write_all(file, segment.file_offset(from), last); !written) return written;
+
+  if (auto cut = cut_tail(file, segment, walked.end); !cut) return cut;
+  auto size = file.size();
+  if (!size) return fail(std::move(size).error());
+  if (auto zeroed = write_zeros(file, *size, settled.active_size); !zeroed) return zeroed;
+  if (auto synced = file.sync(); !synced) return synced;
+  settled.durable_end = walked.end;
+  return remove_unlinked(settled.active_base);
+}
+
+Result<void> Opening::cut_tail(File& file, const Segment& segment, std::uint64_t end) {
+  auto cached = end_of_bytes(segment, {end, position_max}, FrameReader::Source::cache);
+  if (!cached) return fail(std::move(cached).error());
+  auto on_disk = end_of_bytes(segment, {end, end + unsynced_max}, FrameReader::Source::disk);
+  if (!on_disk) return fail(std::move(on_disk).error());
+  const auto behind = std::max(*cached, *on_disk);
+  if (behind == end) return {};
+  if (auto kept = keep_aside(segment, {end, behind}); !kept) return kept;
+  return write_zeros(file, segment.file_offset(end), segment.file_offset(behind));
+}
+
+Result<void> Opening::keep_aside(const Segment& segment, Range range) {
+  std::vector<std::uint8_t> bytes(range.to - range.from);
+  auto got = segment.file->read(segment.file_offset(range.from), bytes);
+  if (!got) return fail(std::move(got).error());
+  bytes.resize(*got);
+  // A crash while opening cuts the same place again, perhaps with other bytes: nothing that was
+  // kept is overwritten.
+  const std::string name = fmt::format("{}/cut-{:020}", options_.directory, range.from);
+  std::string path = name;
+  for (int again = 2;; ++again) {
+    auto before = read_whole(folder_.files(), path);
+    if (!before && before.error().code != ErrorCode::not_found) {
+      return fail(std::move(before).error());
+    }
+    if (!before || *before == bytes) break;
+    path = fmt::format("{}-{}", name, again);
+  }
+  report_.cut = OpeningReport::Cut{range.from, bytes.size(), path};
+  return replace_whole(folder_.files(), path, bytes);
+}
+
+/// A segment that was made to follow the active one, but whose predecessor was not closed before
+/// the crash. No frame stands in it: writing there begins after the closing frame is durable.
+Result<void> Opening::remove_unlinked(std::uint64_t active_base) {
+  while (folder_.bases().back() != active_base) {
+    const auto base = folder_.bases().back();
+    auto segment = folder_.open(base);
+    if (!segment) return fail(std::move(segment).error());
+    auto end = end_of_bytes(*segment, {base, position_max}, FrameReader::Source::cache);
+    if (!end) return fail(std::move(end).error());
+    if (*end != base) {
+      if (auto kept = keep_aside(*segment, {base, *end}); !kept) return kept;
+    }
+    if (auto removed = folder_.remove_last(); !removed) return removed;
+  }
+  return {};
+}
+
+Result<Opening::Folded> Opening::fold(std::uint64_t durable_end) {
+  Folded folded{.states = start_.states, .stopped = {}, .entries = {}};
+  JournalReader reader(folder_, crc_seed(header_.id));
+  if (auto there = reader.seek(header_.base, durable_end); !there) {
+    return fail(std::move(there).error());
+  }
+  while (true) {
+    auto step = reader.next();
+    if (!step) return fail(std::move(step).error());
+    if (std::holds_alternative<AtLimit>(*step)) break;
+    if (const auto* good = std::get_if<GoodFrame>(&*step)) {
+      if (!good->frame.own()) fold_record(*good, folded);
+      continue;
+    }
+    const auto behind = behind_damage(reader.position());
+    if (!behind || *behind >= durable_end) break;
+    if (auto there = reader.seek(*behind, durable_end); !there) {
+      return fail(std::move(there).error());
+    }
+  }
+  stop_unseen(folded);
+  return folded;
+}
+
+void Opening::fold_record(const GoodFrame& good, Folded& folded) {
+  const auto& frame = good.frame;
+  auto& state = folded.states[frame.log];
+  last_seen_[frame.log] = frame.position;
+  if (frame.offset != state.next_offset && report_.losses.empty()) {
+    // Without an accepted loss a missing offset is corruption: the partition stops there.
+    const Damage damage{{frame.position, frame.position + frame.size_bytes()}, frame.log};
+    if (report_.damages.empty()) report_.damages.push_back(damage);
+    folded.stopped.try_emplace(frame.log, damage_error(folder_.path(), report_.damages.front()));
+    return;
+  }
+  state.apply(frame.offset, frame.head, good.payload);
+  if (sampler_.wants(frame.log, frame.position)) {
+    folded.entries.push_back({frame.log, frame.offset, frame.position});
+  }
+}
+
+/// A record that cannot be read may have been any partition's last one.
+void Opening::stop_unseen(Folded& folded) const {
+  for (const auto& damage : report_.damages) {
+    for (const auto& [log, state] : folded.states) {
+      const auto seen = last_seen_.find(log);
+      const bool later = seen != last_seen_.end() && seen->second > damage.range.from;
+      if (damage.log ? *damage.log == log : !later) {
+        folded.stopped.try_emplace(log, damage_error(folder_.path(), damage));
+      }
+    }
+  }
+}
+
+/// The end of the damage or loss that begins at `position`.
+std::optional<std::uint64_t> Opening::behind_damage(std::uint64_t position) const {
+  for (const auto& loss : report_.losses) {
+    if (loss.contains(position)) return loss.to;
+  }
+  for (const auto& damage : report_.damages) {
+    if (damage.range.contains(position)) return damage.range.to;
+  }
+  return std::nullopt;
+}
+
+}  // namespace eventstore::journal
