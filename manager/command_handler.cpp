@@ -179,7 +179,7 @@ Result<Outcome> CommandHandler::handle(LogId log, const Asked& asked,
                                        std::optional<Offset>& written) {
   auto now = parts_.store.now(log);
   if (!now) return std::unexpected(std::move(now).error());
-  LayeredRows rows(parts_.rows, overlay_.rows());
+  OverlaidRows rows(parts_.rows, overlay_.changes());
   if (auto repeated = repeat(log, asked, rows, *now)) return std::move(*repeated);
 
   Reader view(rows, asked.context.organization, asked.context.space);
@@ -299,7 +299,6 @@ Result<Outcome> CommandHandler::append(LogId log, const Asked& asked, const Deci
   }
   ++next_ticket_;
   const auto& tip = parts_.store.submit(log, RecordKind::events, Payload(built.owner, built.bytes));
-  overlay_.add(record.ticket, record.changes);
   Outcome outcome{.position = tip.position(log),
                   .recorded = now,
                   .events = {},
@@ -310,7 +309,9 @@ Result<Outcome> CommandHandler::append(LogId log, const Asked& asked, const Deci
   for (const auto& draft : decision.events) {
     outcome.events.push_back({draft.id, std::string(draft.kind), draft.entity, draft.version});
   }
-  partitions_[log].records.push_back(std::move(record));
+  // Only now do the changes stand where they stay.
+  const auto& kept = partitions_[log].records.emplace_back(std::move(record));
+  overlay_.add(kept.ticket, kept.changes);
   return outcome;
 }
 

@@ -3,18 +3,21 @@
 namespace manager {
 
 void Overlay::add(std::uint64_t ticket, const projections::WriteSet& changes) {
-  for (const auto& [key, value] : changes) {
-    rows_.insert_or_assign(key, value);
-    newest_.insert_or_assign(key, ticket);
+  for (const auto& [key, row] : changes) {
+    auto [at, is_new] = changes_.try_emplace(key, Change{&row, ticket});
+    if (is_new) continue;
+    // The key must live as long as the newest record that changed it.
+    auto node = changes_.extract(at);
+    node.key() = key;
+    node.mapped() = {&row, ticket};
+    changes_.insert(std::move(node));
   }
 }
 
 void Overlay::remove(std::uint64_t ticket, const projections::WriteSet& changes) {
-  for (const auto& [key, value] : changes) {
-    auto found = newest_.find(key);
-    if (found == newest_.end() || found->second != ticket) continue;
-    newest_.erase(found);
-    rows_.erase(key);
+  for (const auto& [key, row] : changes) {
+    auto found = changes_.find(key);
+    if (found != changes_.end() && found->second.ticket == ticket) changes_.erase(found);
   }
 }
 

@@ -52,16 +52,18 @@ std::unique_ptr<RowReader> MemoryStore::snapshot() const {
   return std::make_unique<Snapshot>(*this);
 }
 
-schemas::Result<void> MemoryStore::write(const WriteSet& changes) {
+schemas::Result<void> MemoryStore::write(std::span<const WriteSet* const> changes) {
   std::lock_guard lock(mutex_);
   if (broken_) return schemas::fail(*broken_);
   flushed_ = std::max(flushed_, flushing_);
   ++written_;
-  for (const auto& [key, value] : changes) {
-    auto row = rows_.try_emplace(key).first;
-    row->second[written_] = value;
-    prune(row->second);
-    if (row->second.size() == 1 && !value) rows_.erase(row);
+  for (const auto* set : changes) {
+    for (const auto& [key, value] : *set) {
+      auto row = rows_.try_emplace(key).first;
+      row->second[written_] = value;
+      prune(row->second);
+      if (row->second.size() == 1 && !value) rows_.erase(row);
+    }
   }
   return {};
 }

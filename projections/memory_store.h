@@ -26,7 +26,8 @@ class MemoryStore final : public ReadStore {
   void scan(std::string_view from, std::string_view to, const Visit& visit) const override;
   void scan_back(std::string_view from, std::string_view to, const Visit& visit) const override;
   std::unique_ptr<RowReader> snapshot() const override;
-  schemas::Result<void> write(const WriteSet& changes) override;
+  using ReadStore::write;
+  schemas::Result<void> write(std::span<const WriteSet* const> changes) override;
   schemas::Result<void> flush() override;
   /// The flush is done when the next write begins: a crash before that forgets.
   void flush_soon() override;

@@ -124,16 +124,26 @@ void Projector::fold_record(const StoredRecord& record, Pass& pass, const Prepar
   auto batch = schemas::BatchView::trusted(record.payload.bytes());
   pass.events += batch.event_count();
   if (frozen({batch.organization(), batch.space(), record.log.topic}) != nullptr) {
+    merge_ready(pass);
     fold_place(folded(record), pass.changes);
     return;
   }
   if (const auto* ready = prepared ? prepared(record.log, record.offset) : nullptr) {
-    for (const auto& [key, value] : *ready) pass.changes.insert_or_assign(key, value);
+    pass.ready.push_back(ready);
+    if (!pass.changes.empty()) merge_ready(pass);
     return;
   }
+  merge_ready(pass);
   LayeredRows rows(rows_, pass.changes);
   auto done = fold(rows, folded(record), pass.changes);
   if (!done) freeze(record, done.error().detail, pass);
+}
+
+/// Keeps the order of writes where some records come folded and some do not.
+void Projector::merge_ready(Pass& pass) {
+  for (const auto* ready : std::exchange(pass.ready, {})) {
+    for (const auto& [key, value] : *ready) pass.changes.insert_or_assign(key, value);
+  }
 }
 
 void Projector::freeze(const StoredRecord& record, std::string reason, Pass& pass) {
@@ -153,7 +163,8 @@ Result<void> Projector::write(Pass& pass) {
   for (const auto& [log, accepted] : pass.accepted) {
     pass.changes[position_key(log)] = encode_state(states_[log]);
   }
-  auto written = rows_.write(pass.changes);
+  pass.ready.push_back(&pass.changes);
+  auto written = rows_.write(pass.ready);
   if (!written) return written;
   for (const auto& [log, accepted] : pass.accepted) progress_.advance(log, states_[log], accepted);
   unflushed_events_ += pass.events;

@@ -56,6 +56,8 @@ class Projector {
 
  private:
   struct Pass {
+    /// What deciding folded, to be written before `changes`; owned by whoever prepared it.
+    std::vector<const WriteSet*> ready;
     WriteSet changes;
     std::unordered_map<schemas::LogId, std::vector<schemas::Position>> accepted;
     std::uint64_t events = 0;
@@ -63,6 +65,7 @@ class Projector {
   schemas::Result<void> take(const eventstore::StoredRecord& record, Pass& pass,
                              const Prepared& prepared);
   void fold_record(const eventstore::StoredRecord& record, Pass& pass, const Prepared& prepared);
+  static void merge_ready(Pass& pass);
   void freeze(const eventstore::StoredRecord& record, std::string reason, Pass& pass);
   schemas::Result<void> write(Pass& pass);
   void forget_old_answers(Pass& pass) const;

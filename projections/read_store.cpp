@@ -10,6 +10,7 @@
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
@@ -164,12 +165,14 @@ class RocksStore : public ReadStore {
     return std::make_unique<RocksSnapshot>(database_);
   }
 
-  Result<void> write(const WriteSet& changes) override {
+  Result<void> write(std::span<const WriteSet* const> changes) override {
     if (auto error = broken()) return schemas::fail(std::move(*error));
     rocksdb::WriteBatch batch(size_of(changes));
-    for (const auto& [key, value] : changes) {
-      auto status = value ? batch.Put(key, *value) : batch.Delete(key);
-      ENSURE(status.ok());
+    for (const auto* set : changes) {
+      for (const auto& [key, value] : *set) {
+        auto status = value ? batch.Put(key, *value) : batch.Delete(key);
+        ENSURE(status.ok());
+      }
     }
     rocksdb::WriteOptions options;
     options.disableWAL = true;
@@ -192,12 +195,14 @@ class RocksStore : public ReadStore {
   std::optional<Error> broken() const override { return database_->health->broken(); }
 
  private:
-  static std::size_t size_of(const WriteSet& changes) {
+  static std::size_t size_of(std::span<const WriteSet* const> changes) {
     constexpr std::size_t header_bytes = 12;
     constexpr std::size_t row_bytes_max = 11;  // tag and two lengths
     std::size_t bytes = header_bytes;
-    for (const auto& [key, value] : changes) {
-      bytes += row_bytes_max + key.size() + (value ? value->size() : 0);
+    for (const auto* set : changes) {
+      for (const auto& [key, value] : *set) {
+        bytes += row_bytes_max + key.size() + (value ? value->size() : 0);
+      }
     }
     return bytes;
   }
@@ -230,6 +235,9 @@ rocksdb::Options database_options(const RocksOptions& options, std::shared_ptr<H
   database.write_buffer_size = std::size_t{16} << 20;
   database.max_write_buffer_number = 4;
   database.allow_concurrent_memtable_write = false;  // there is one writer
+  // Ids and offsets rise, so inserts of one table come next to each other: a hint per (organization,
+  // space, table, topic) saves most of the search.
+  database.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(20));
   database.memtable_whole_key_filtering = true;
   database.memtable_prefix_bloom_size_ratio = 0.02;
   database.level_compaction_dynamic_level_bytes = true;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stdexcept>
 
 #include "projections/rows.h"
@@ -31,9 +32,13 @@ class ReadStore : public RowReader {
   /// A consistent view of one moment; made by any thread, then used by one. It keeps the files
   /// open: the directory can be opened again only when the store and all its snapshots are gone.
   virtual std::unique_ptr<RowReader> snapshot() const = 0;
-  /// All or nothing, visible at once, durable only with a later flush. Core thread. May wait for
-  /// the disk when it is several buffers behind.
-  virtual schemas::Result<void> write(const WriteSet& changes) = 0;
+  /// Several sets of changes one after the other, all or nothing, visible at once, durable only
+  /// with a later flush. Core thread. May wait for the disk when it is several buffers behind.
+  virtual schemas::Result<void> write(std::span<const WriteSet* const> changes) = 0;
+  schemas::Result<void> write(const WriteSet& changes) {
+    const WriteSet* one = &changes;
+    return write({&one, 1});
+  }
   /// Makes everything written so far durable. Blocks. Any thread.
   virtual schemas::Result<void> flush() = 0;
   /// Starts a flush without waiting for it, so that the tail that a restart must fold again is
