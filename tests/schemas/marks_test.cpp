@@ -27,6 +27,7 @@ MarkedPosition position(std::uint16_t topic, std::int64_t offset) {
 
 std::vector<MarkedPosition> positions(std::size_t count) {
   std::vector<MarkedPosition> result;
+  result.reserve(count);
   for (std::uint16_t i = 0; i < count; ++i) result.push_back(position(i, i * 1'000'000'007LL));
   return result;
 }
