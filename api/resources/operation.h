@@ -56,6 +56,8 @@ struct Operation {
   bool conditional = false;
   unsigned status = 200;
   const Shape* answer = nullptr;
+  /// What the answer is when it has no shape.
+  std::string_view media = {};
   /// The answer is a page of such things.
   bool page = false;
 };

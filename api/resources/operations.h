@@ -1,0 +1,69 @@
+#pragma once
+
+#include <array>
+
+#include "api/resources/operation.h"
+
+/// What operators and their tools ask.
+namespace api::resources {
+
+class Metrics;
+
+Answer healthz(Ask& ask);
+Answer readyz(Ask& ask);
+Answer metrics(Ask& ask);
+Answer problem_page(Ask& ask);
+Answer status(Ask& ask);
+
+/// Gauges of what the services know at any time: log ends, lag, streams. Before the server starts.
+void watch_services(Metrics& metrics, const Services& services);
+
+inline constexpr std::array<std::string_view, 1> ok_choices{"ok"};
+inline constexpr std::array<Field, 1> health_fields{
+    Field{.name = "status", .need = Need::required, .choices = ok_choices}};
+inline constexpr Shape health_shape{"Health", health_fields};
+
+inline constexpr std::array<Field, 4> frozen_fields{
+    Field{.name = "organization_id", .need = Need::required},
+    Field{.name = "space", .need = Need::required},
+    Field{.name = "product", .need = Need::required},
+    Field{.name = "reason", .need = Need::required}};
+inline constexpr std::array<Field, 3> readiness_fields{
+    Field{.name = "ready", .type = Type::boolean, .need = Need::required},
+    Field{.name = "reasons", .need = Need::required, .many = Many::list},
+    Field{.name = "frozen",
+          .type = Type::object,
+          .need = Need::required,
+          .many = Many::list,
+          .fields = frozen_fields}};
+inline constexpr Shape readiness_shape{"Readiness", readiness_fields};
+
+inline constexpr std::array<Field, 5> partition_fields{
+    Field{.name = "partition", .type = Type::integer, .need = Need::required},
+    Field{.name = "log_end", .type = Type::integer, .need = Need::required},
+    Field{.name = "applied_end", .type = Type::integer, .need = Need::required},
+    Field{.name = "lag", .type = Type::integer, .need = Need::required},
+    Field{.name = "recorded_time", .type = Type::time, .need = Need::required, .nullable = true}};
+inline constexpr std::array<Field, 4> product_status_fields{
+    Field{.name = "name", .need = Need::required},
+    Field{.name = "log_end", .type = Type::integer, .need = Need::required},
+    Field{.name = "lag", .type = Type::integer, .need = Need::required},
+    Field{.name = "partitions",
+          .type = Type::object,
+          .need = Need::required,
+          .many = Many::list,
+          .fields = partition_fields}};
+inline constexpr std::array<Field, 6> status_fields{
+    Field{.name = "version", .need = Need::required},
+    Field{.name = "log_id", .need = Need::required},
+    Field{.name = "partition_count", .type = Type::integer, .need = Need::required},
+    Field{.name = "read_only", .need = Need::required, .nullable = true},
+    Field{.name = "products",
+          .type = Type::object,
+          .need = Need::required,
+          .many = Many::list,
+          .fields = product_status_fields},
+    Field{.name = "streams", .type = Type::integer, .need = Need::required}};
+inline constexpr Shape status_shape{"Status", status_fields};
+
+}  // namespace api::resources

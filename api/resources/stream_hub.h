@@ -1,0 +1,77 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "api/http/coroutine.h"
+#include "api/http/stream.h"
+#include "eventstore/record.h"
+#include "schemas/ids.h"
+
+namespace api::resources {
+
+/// Tells open event streams that there is something new for them.
+///
+///     core: applied(group) ──► per API thread, once ──► its streams of the organizations touched
+///
+/// The core does a little work per thread, never per stream. The platform's own events (a suspended
+/// organization, a revoked platform key) concern streams of every organization: those wake all, at
+/// most ten times a second.
+///
+/// A stream joins on its connection's thread and leaves there. The hub outlives every stream.
+class StreamHub {
+  struct Shard;
+  struct Group {
+    schemas::OrganizationId organization;
+    schemas::Space space;
+    friend bool operator==(const Group&, const Group&) = default;
+  };
+  struct GroupHash {
+    std::size_t operator()(const Group& group) const {
+      return std::hash<schemas::OrganizationId>{}(group.organization) ^
+             static_cast<std::size_t>(group.space);
+    }
+  };
+  using Members = std::list<http::Waker>;
+
+ public:
+  /// As long as it lives, the stream is woken.
+  class Membership {
+   public:
+    Membership(Shard& shard, Group group, http::Waker waker);
+    ~Membership();
+    Membership(const Membership&) = delete;
+    Membership& operator=(const Membership&) = delete;
+
+   private:
+    Shard& shard_;
+    Group group_;
+    Members::iterator member_;
+  };
+
+  StreamHub();
+  ~StreamHub();
+
+  /// `executor` is the connection's.
+  Membership join(const asio::any_io_executor& executor, schemas::OrganizationId organization,
+                  schemas::Space space, http::Waker waker);
+
+  /// These records are in the rows now. Core thread.
+  void applied(const std::vector<eventstore::StoredRecord>& group);
+
+  /// Open streams, for metrics. Any thread.
+  std::size_t count() const;
+
+ private:
+  Shard& shard_of(const asio::any_io_executor& executor);
+
+  mutable std::mutex mutex_;  // guards shards_, which only grows
+  std::vector<std::unique_ptr<Shard>> shards_;
+};
+
+}  // namespace api::resources
