@@ -34,6 +34,20 @@ bool Progress::wait(LogId log, schemas::Offset end, Reached reached) {
   return true;
 }
 
+std::vector<Frozen> Progress::frozen() const {
+  std::lock_guard lock(mutex_);
+  return frozen_;
+}
+std::optional<Frozen> Progress::frozen(const FrozenScope& scope) const {
+  std::lock_guard lock(mutex_);
+  auto found = std::ranges::find(frozen_, scope, &Frozen::scope);
+  return found == frozen_.end() ? std::nullopt : std::optional(*found);
+}
+void Progress::set_frozen(std::vector<Frozen> frozen) {
+  std::lock_guard lock(mutex_);
+  frozen_ = std::move(frozen);
+}
+
 void Progress::advance(LogId log, const eventstore::PartitionState& state,
                        std::span<const schemas::Position> accepted) {
   std::vector<Waiter> due;

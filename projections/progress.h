@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "eventstore/claims.h"
+#include "projections/row_keys.h"
 #include "schemas/marks.h"
 
 /// How far the rows are, per log, and who waits for them to get further. Written by the projector
@@ -17,6 +18,14 @@
 namespace projections {
 
 using schemas::LogId;
+
+/// Why an organization's product stands still in the rows.
+struct Frozen {
+  FrozenScope scope;
+  std::uint16_t partition;
+  schemas::Offset offset;  // of the record that could not be folded
+  std::string reason;
+};
 
 class Progress {
  public:
@@ -33,6 +42,12 @@ class Progress {
   /// Calls `reached` once records below `end` are folded: at once (false is answered and `reached`
   /// is dropped) or later from the core thread. A waiter that gives up just ignores the call.
   bool wait(LogId log, schemas::Offset end, Reached reached);
+
+  /// Products that stand still. Empty but for a broken fold.
+  std::vector<Frozen> frozen() const;
+  std::optional<Frozen> frozen(const FrozenScope& scope) const;
+  /// Core thread.
+  void set_frozen(std::vector<Frozen> frozen);
 
   /// Core thread: rows up to `state` are visible now; `accepted` are the event records on the way.
   void advance(LogId log, const eventstore::PartitionState& state,
@@ -56,6 +71,7 @@ class Progress {
 
   mutable std::mutex mutex_;
   std::unordered_map<LogId, Entry> entries_;
+  std::vector<Frozen> frozen_;
 };
 
 }  // namespace projections

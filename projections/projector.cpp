@@ -156,15 +156,19 @@ void Projector::freeze(const StoredRecord& record, std::string reason, Pass& pas
   pass.changes[frozen_key(frozen.scope)] = encode_frozen(frozen);
   fold_place(folded(record), pass.changes);
   frozen_.push_back(std::move(frozen));
+  progress_.set_frozen(frozen_);
 }
 
 Result<void> Projector::write(Pass& pass) {
-  forget_old_answers(pass);
   for (const auto& [log, accepted] : pass.accepted) {
     pass.changes[position_key(log)] = encode_state(states_[log]);
   }
-  pass.ready.push_back(&pass.changes);
-  auto written = rows_.write(pass.ready);
+  // Forgetting comes first, so that a key which this pass uses again keeps its answer.
+  const auto forgotten = forget_old_answers(pass.events);
+  std::vector<const WriteSet*> changes{&forgotten};
+  changes.insert(changes.end(), pass.ready.begin(), pass.ready.end());
+  changes.push_back(&pass.changes);
+  auto written = rows_.write(changes);
   if (!written) return written;
   for (const auto& [log, accepted] : pass.accepted) progress_.advance(log, states_[log], accepted);
   unflushed_events_ += pass.events;
@@ -176,17 +180,26 @@ Result<void> Projector::write(Pass& pass) {
 }
 
 /// Idempotency rows end 24 h after they were recorded, in log time. Two of them leave for each
-/// event that comes, so no sweep ever has much to do.
-void Projector::forget_old_answers(Pass& pass) const {
-  auto oldest_kept = newest_ - idempotency_window;
-  if (oldest_kept <= Time{}) return;
-  auto limit = 2 * pass.events + 2;
-  rows_.scan(expiry_prefix(), expiry_key(oldest_kept, ""), [&](std::string_view key, auto) {
+/// event that comes, so no sweep ever has much to do; each begins behind the last, so that it does
+/// not walk over what the store has yet to clear away.
+WriteSet Projector::forget_old_answers(std::uint64_t events) {
+  WriteSet forgotten;
+  const auto oldest_kept = newest_ - idempotency_window;
+  if (oldest_kept <= Time{}) return forgotten;
+  auto limit = 2 * events + 2;
+  if (forgotten_to_.empty()) forgotten_to_ = expiry_prefix();
+  rows_.scan(forgotten_to_, expiry_key(oldest_kept, ""), [&](std::string_view key, auto) {
     auto row = key.substr(expiry_prefix().size() + 8);
-    pass.changes.try_emplace(std::string(row), std::nullopt);
-    pass.changes[std::string(key)] = std::nullopt;
+    // A key that was used again since has a younger answer in the same row.
+    auto answer = rows_.get(row);
+    if (answer && decode_first_answer(*answer).recorded < oldest_kept) {
+      forgotten[std::string(row)] = std::nullopt;
+    }
+    forgotten[std::string(key)] = std::nullopt;
+    forgotten_to_ = key;
     return --limit > 0;
   });
+  return forgotten;
 }
 
 const Frozen* Projector::frozen(const FrozenScope& scope) const {
@@ -273,6 +286,7 @@ Result<void> Projector::load_frozen(eventstore::Log& log) {
     if (!thawed) return std::unexpected(std::move(thawed).error());
     if (!*thawed) frozen_.push_back(std::move(frozen));
   }
+  progress_.set_frozen(frozen_);
   return {};
 }
 

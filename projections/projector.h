@@ -9,7 +9,6 @@
 #include "eventstore/log.h"
 #include "projections/progress.h"
 #include "projections/read_store.h"
-#include "projections/row_keys.h"
 #include "schemas/batch.h"
 
 /// Follows the logs and keeps rows and positions together, in one write per group: exactly once,
@@ -19,14 +18,6 @@
 /// records of it are only noted, everyone else goes on; the next start tries again from that event.
 /// Core thread (catch_up: start-up, before any other call).
 namespace projections {
-
-/// Why an organization's product stands still in the rows.
-struct Frozen {
-  FrozenScope scope;
-  std::uint16_t partition;
-  schemas::Offset offset;  // of the record that could not be folded
-  std::string reason;
-};
 
 class Projector {
  public:
@@ -68,7 +59,7 @@ class Projector {
   static void merge_ready(Pass& pass);
   void freeze(const eventstore::StoredRecord& record, std::string reason, Pass& pass);
   schemas::Result<void> write(Pass& pass);
-  void forget_old_answers(Pass& pass) const;
+  WriteSet forget_old_answers(std::uint64_t events);
 
   void load_positions();
   schemas::Result<void> load_frozen(eventstore::Log& log);
@@ -82,6 +73,7 @@ class Projector {
   std::vector<Frozen> frozen_;
   std::map<eventstore::Verdict, std::uint64_t> skipped_;
   schemas::Time newest_;
+  std::string forgotten_to_;
   std::uint64_t unflushed_events_ = 0;
 };
 

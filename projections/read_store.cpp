@@ -235,8 +235,8 @@ rocksdb::Options database_options(const RocksOptions& options, std::shared_ptr<H
   database.write_buffer_size = std::size_t{16} << 20;
   database.max_write_buffer_number = 4;
   database.allow_concurrent_memtable_write = false;  // there is one writer
-  // Ids and offsets rise, so inserts of one table come next to each other: a hint per (organization,
-  // space, table, topic) saves most of the search.
+  // Ids and offsets rise, so inserts of one table come next to each other: a hint per
+  // (organization, space, table, topic) saves most of the search.
   database.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(20));
   database.memtable_whole_key_filtering = true;
   database.memtable_prefix_bloom_size_ratio = 0.02;
