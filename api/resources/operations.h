@@ -5,6 +5,10 @@
 #include "api/resources/operation.h"
 
 /// What operators and their tools ask.
+namespace api {
+struct Services;
+}
+
 namespace api::resources {
 
 class Metrics;
