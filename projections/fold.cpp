@@ -106,9 +106,10 @@ Result<void> fold_event(const FoldedEvent& e) {
   return {};
 }
 
+/// Written every time: a look whether it is there already could meet another partition's record
+/// that is then refused, and this one's type would never be noted.
 void fold_used_type(const FoldedEvent& e) {
-  auto key = used_type_key(e.record.log.topic, e.event.kind(), e.event.type());
-  if (!e.rows.get(key)) e.changes[std::move(key)] = "";
+  e.changes[used_type_key(e.record.log.topic, e.event.kind(), e.event.type())] = "";
 }
 
 Result<void> fold_one(const FoldedEvent& e) {
@@ -169,18 +170,21 @@ Result<void> fold(const RowReader& rows, const FoldedRecord& record, WriteSet& c
   return {};
 }
 
-std::optional<FirstAnswer> find_first_answer(const RowReader& rows, OrganizationId organization,
-                                             Space space, TopicId topic,
-                                             const schemas::ShortDigest& key) {
-  auto row = rows.get(idempotency_key(organization, space, topic, key));
-  if (!row) return std::nullopt;
+FirstAnswer decode_first_answer(std::string_view row) {
   FirstAnswer answer;
-  Decoder decoder(*row);
+  Decoder decoder(row);
   decoder(answer.offset);
   decoder(answer.recorded);
   ENSURE(decoder.rest().size() == answer.request.size());
   std::ranges::copy(decoder.rest(), answer.request.begin());
   return answer;
+}
+
+std::optional<FirstAnswer> find_first_answer(const RowReader& rows, OrganizationId organization,
+                                             Space space, TopicId topic,
+                                             const schemas::ShortDigest& key) {
+  auto row = rows.get(idempotency_key(organization, space, topic, key));
+  return row ? std::optional(decode_first_answer(*row)) : std::nullopt;
 }
 
 }  // namespace projections

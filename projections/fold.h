@@ -31,6 +31,7 @@ struct FirstAnswer {
   schemas::ShortDigest request{};
 };
 inline constexpr std::chrono::hours idempotency_window{24};
+FirstAnswer decode_first_answer(std::string_view row);
 std::optional<FirstAnswer> find_first_answer(const RowReader& rows, OrganizationId organization,
                                              Space space, TopicId topic,
                                              const schemas::ShortDigest& key);
