@@ -76,11 +76,13 @@ boost::asio::awaitable<schemas::Result<Outcome>> Commands::execute(CommandContex
 void CommandHandler::submit(CommandContext context, Command command, Done done) {
   Asked asked{std::move(context), std::move(command), std::move(done)};
   if (in_flight_.fetch_add(1) >= in_flight_max) {
+    // At once: a later line of the same sequence must not slip in before the answer is posted.
+    if (asked.context.sequence) asked.context.sequence->stopped = true;
     boost::asio::post(parts_.core, [this, asked = std::move(asked)]() mutable {
-      answer(
-          {{},
-           fail(ErrorCode::overloaded, "too many commands wait for the disk; nothing was written"),
-           std::move(asked.done)});
+      refuse(std::move(asked), {ErrorCode::overloaded,
+                                "too many commands wait for the disk; nothing was written",
+                                {},
+                                {}});
     });
     return;
   }
@@ -106,10 +108,7 @@ void CommandHandler::drain() {
 void CommandHandler::take(Asked asked) {
   if (declare_topic(asked)) return;
   auto log = route(asked);
-  if (!log) {
-    if (asked.context.sequence) asked.context.sequence->stopped = true;
-    return answer({{}, std::unexpected(std::move(log).error()), std::move(asked.done)});
-  }
+  if (!log) return refuse(std::move(asked), std::move(log).error());
   if (!parts_.store.owned(*log)) {
     partitions_[*log].unclaimed.push_back(std::move(asked));
     return parts_.store.claim(*log);
@@ -132,7 +131,7 @@ bool CommandHandler::declare_topic(Asked& asked) {
       if (done) {
         take(std::move(command));
       } else {
-        answer({{}, std::unexpected(done.error()), std::move(command.done)});
+        refuse(std::move(command), done.error());
       }
     }
     parts_.store.flush();
@@ -156,7 +155,8 @@ void CommandHandler::run(LogId log, Asked asked) {
   Result<Outcome> result =
       refused ? std::unexpected(std::move(*refused)) : handle(log, asked, written);
   if (!result && asked.context.sequence) asked.context.sequence->stopped = true;
-  partition.line.push_back({written, std::move(result), std::move(asked.done)});
+  partition.line.push_back(
+      {written, std::move(result), std::move(asked.done), asked.context.sequence});
   // Answers that wait for nothing need no durable group to release them.
   if (partition.records.empty()) answer_line(partition, 0);
 }
@@ -411,11 +411,12 @@ void CommandHandler::failed(const eventstore::AppendFailure& failure) {
       continue;
     }
     waiting.result = std::unexpected(failure.error);
+    if (waiting.sequence) waiting.sequence->stopped = true;
     answer(std::move(waiting));
   }
   partition.line = std::move(kept);
   for (auto& asked : std::exchange(partition.unclaimed, {})) {
-    answer({{}, std::unexpected(failure.error), std::move(asked.done)});
+    refuse(std::move(asked), failure.error);
   }
   for (auto& [control, done] : std::exchange(partition.controls, {})) {
     done(std::unexpected(failure.error));
@@ -445,6 +446,12 @@ void CommandHandler::answer_line(Partition& partition, Offset durable_end) {
 void CommandHandler::answer(Answer answer) {
   in_flight_.fetch_sub(1);
   answer.done(std::move(answer.result));
+}
+
+/// Answers a command that never came to its turn.
+void CommandHandler::refuse(Asked asked, schemas::Error error) {
+  if (asked.context.sequence) asked.context.sequence->stopped = true;
+  answer({{}, std::unexpected(std::move(error)), std::move(asked.done)});
 }
 
 }  // namespace manager

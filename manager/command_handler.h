@@ -91,6 +91,7 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
     std::optional<schemas::Offset> offset;
     schemas::Result<Outcome> result;
     Done done;
+    std::shared_ptr<Sequence> sequence = {};
   };
   struct Partition {
     std::vector<Asked> unclaimed;  // until the claim stands
@@ -118,6 +119,7 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
   Result<const Manifest*> manifest_of(const std::string& product);
   void answer_line(Partition& partition, schemas::Offset durable_end);
   void answer(Answer answer);
+  void refuse(Asked asked, schemas::Error error);
 
   Parts parts_;
   std::mutex inbox_mutex_;

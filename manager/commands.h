@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -116,10 +117,10 @@ using Command =
                  CreateKey, RotateKey, RevokeKey, DeclareProduct, CreateProject, ChangeProject,
                  ArchiveProject, RestoreProject, DeleteProject, AppendEvents>;
 
-/// Commands of one client that must run in order and stop at the first refusal (bulk lines).
-/// Touched on the core thread only.
+/// Commands of one client that must run in order and stop at the first refusal (bulk lines). Any
+/// thread may stop it; what is not yet decided then is not tried.
 struct Sequence {
-  bool stopped = false;
+  std::atomic<bool> stopped = false;
 };
 
 /// Who asks, where, and how often: everything about a command that is not the command.
