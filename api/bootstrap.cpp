@@ -52,21 +52,22 @@ Result<void> write_durably(const std::string& path, const Secret& key) {
 
 }  // namespace
 
-Result<BootstrapKey> bootstrap_key(const Bootstrap& bootstrap) {
-  if (bootstrap.given) {
-    auto key = checked(*bootstrap.given, "TIDEMARK_BOOTSTRAP_KEY");
+Result<BootstrapKey> bootstrap_key(const Settings& settings) {
+  if (settings.bootstrap_key) {
+    auto key = checked(std::string(settings.bootstrap_key->reveal()), "TIDEMARK_BOOTSTRAP_KEY");
     if (!key) return std::unexpected(std::move(key).error());
     return BootstrapKey{std::move(*key), false};
   }
-  if (!bootstrap.key_file) return BootstrapKey{edge::make_key_text(schemas::Space::live), true};
-  if (std::filesystem::exists(*bootstrap.key_file)) {
-    std::ifstream file(*bootstrap.key_file);
-    auto key = checked(std::string(std::istreambuf_iterator<char>(file), {}), *bootstrap.key_file);
+  const auto& path = settings.bootstrap_key_file;
+  if (!path) return BootstrapKey{edge::make_key_text(schemas::Space::live), true};
+  if (std::filesystem::exists(*path)) {
+    std::ifstream file(*path);
+    auto key = checked(std::string(std::istreambuf_iterator<char>(file), {}), *path);
     if (!key) return std::unexpected(std::move(key).error());
     return BootstrapKey{std::move(*key), false};
   }
   BootstrapKey made{edge::make_key_text(schemas::Space::live), false};
-  auto written = write_durably(*bootstrap.key_file, made.text);
+  auto written = write_durably(*path, made.text);
   if (!written) return std::unexpected(std::move(written).error());
   return made;
 }

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "api/bootstrap.h"
 #include "api/data_directory.h"
 #include "api/resources/dispatch.h"
 #include "api/resources/metrics.h"
@@ -62,7 +63,7 @@ class CoreThread {
 /// Everything that one process consists of, in the order in which it is built up and taken down.
 class Process {
  public:
-  explicit Process(const ServeOptions& options) : options_(options) {}
+  explicit Process(const Settings& options) : options_(options) {}
 
   Result<void> open();
   Result<void> start();
@@ -78,7 +79,7 @@ class Process {
   Readiness readiness() const;
   void applied(const std::vector<eventstore::StoredRecord>& group);
 
-  const ServeOptions& options_;
+  const Settings& options_;
   std::optional<DataDirectory> directory_;
   std::optional<eventstore::Keyring> keyring_;
   std::optional<eventstore::Nonces> nonces_;
@@ -134,7 +135,7 @@ Result<void> Process::open_log() {
   if (!log) return std::unexpected(std::move(log).error());
   log_ = std::move(*log);
   for (const auto& damage : log_->opening().damages) {
-    spdlog::critical("journal damaged, read-only detail=\"{}\"", damage.reason);
+    spdlog::critical("journal damaged, read-only positions={}", to_text(damage.range));
   }
   if (const auto& cut = log_->opening().cut) {
     spdlog::warn("torn tail cut off position={} bytes={} kept_in={}", cut->position,
@@ -167,7 +168,11 @@ Result<void> Process::start() {
                              .readiness = [this] { return readiness(); },
                              .version = version});
   router_ = std::make_unique<http::Router>(resources::http_routes(resources::operations()));
-  auto http = options_.http;
+  http::Options http{.listen = options_.listen,
+                     .threads = options_.threads,
+                     .deadlines = options_.deadlines,
+                     .limits = {.connections = options_.connections_max},
+                     .on_answer = {}};
   http.on_answer = [this](const http::Answered& answered) { metrics_->answered(answered); };
   server_ = std::make_unique<http::Server>(
       http, *router_, resources::make_handler(*services_, resources::operations()));
@@ -195,7 +200,7 @@ Result<void> Process::bootstrap() {
   auto identity = *core_->topics().find(eventstore::identity_product);
   projections::Reader reader(*rows_, schemas::platform_organization, schemas::Space::live);
   if (!reader.list(identity, projections::Key::kind, true, {.limit = 1}).rows.empty()) return {};
-  auto key = bootstrap_key(options_.bootstrap);
+  auto key = bootstrap_key(options_);
   if (!key) return std::unexpected(std::move(key).error());
   auto written = core_thread_.wait_for([&](auto done) {
     manager::CommandContext context{.organization = schemas::platform_organization,
@@ -227,8 +232,56 @@ Readiness Process::readiness() const {
   return readiness;
 }
 
+/// Numbers that are read when a scrape comes.
+void Process::register_gauges() {
+  auto number = [](auto value) { return static_cast<double>(value); };
+  metrics_->gauge("tidemark_connections", "Open connections.",
+                  [=, this] { return number(server_->gauges().connections); });
+  metrics_->gauge("tidemark_requests_in_flight", "Requests being answered.",
+                  [=, this] { return number(server_->gauges().requests_in_flight); });
+  metrics_->gauge("tidemark_streams", "Open event streams.",
+                  [=, this] { return number(streams_->count()); });
+  metrics_->gauge("tidemark_journal_bytes", "Bytes of journal that are durable.",
+                  [=, this] { return number(log_->durable_position()); });
+  metrics_->gauge("tidemark_frozen_products", "Products of organizations that stand still.",
+                  [=, this] { return number(core_->progress().frozen().size()); });
+  auto per_topic = [this](auto&& count) {
+    std::map<std::string, double> sums;
+    for (auto log : log_->partitions()) {
+      auto name = core_->topics().name(log.topic);
+      sums[name.empty() ? "log" : name] += static_cast<double>(count(log));
+    }
+    std::vector<resources::Metrics::Labeled> labeled;
+    for (auto& [topic, sum] : sums) labeled.push_back({topic, sum});
+    return labeled;
+  };
+  metrics_->gauges(
+      "tidemark_log_records", "Durable records of a topic, all partitions.", "topic",
+      [=, this] { return per_topic([this](auto log) { return log_->durable_end(log); }); });
+  metrics_->gauges("tidemark_projection_lag_records", "Durable records that the rows have not.",
+                   "topic", [=, this] {
+                     return per_topic([this](auto log) {
+                       auto end = log_->durable_end(log);
+                       return end - std::min(end, core_->progress().applied_end(log));
+                     });
+                   });
+}
+
+/// Core thread: a group is durable and in the rows.
+void Process::applied(const std::vector<eventstore::StoredRecord>& group) {
+  streams_->applied(group);
+  std::size_t records = 0;
+  auto oldest = eventstore::system_clock().wall();
+  for (const auto& record : group) {
+    if (record.head.kind != eventstore::RecordKind::events) continue;
+    ++records;
+    oldest = std::min(oldest, schemas::BatchView::trusted(record.payload.bytes()).recorded());
+  }
+  if (records > 0) metrics_->committed(records, eventstore::system_clock().wall() - oldest);
+}
+
 void Process::print_welcome() const {
-  auto url = fmt::format("http://{}:{}", options_.http.listen.host, server_->port());
+  auto url = fmt::format("http://{}:{}", options_.listen.host, server_->port());
   fmt::print("Tidemark {} listens on {}, data in {}\n", version, url, options_.data);
   if (key_to_show_) {
     fmt::print("\nPlatform key (shown only this once; keep it safe):\n  {}\n",
@@ -259,7 +312,7 @@ void Process::stop() {
 
 namespace {
 
-Result<void> run(const ServeOptions& options, boost::asio::io_context& signals) {
+Result<void> run(const Settings& options, boost::asio::io_context& signals) {
   Process process(options);
   auto opened = process.open();
   auto started = opened ? process.start() : opened;
@@ -273,7 +326,7 @@ Result<void> run(const ServeOptions& options, boost::asio::io_context& signals) 
 
 }  // namespace
 
-Result<void> serve(const ServeOptions& options) {
+Result<void> serve(const Settings& options) {
   boost::asio::io_context context;
   boost::asio::signal_set signals(context, SIGTERM, SIGINT);
   signals.async_wait([](auto, int signal) { spdlog::info("stopping signal={}", signal); });
