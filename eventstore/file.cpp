@@ -1,6 +1,7 @@
 #include "eventstore/file.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -257,6 +258,17 @@ Result<void> write_all(File& file, std::uint64_t at, std::span<const std::uint8_
     if (*written == 0) return fail(ErrorCode::internal, "a write made no progress");
     at += *written;
     bytes = bytes.subspan(*written);
+  }
+  return {};
+}
+
+Result<void> write_zeros(File& file, std::uint64_t from, std::uint64_t to) {
+  static std::array<std::uint8_t, 1024 * 1024> zeros;  // never written: not const, to cost no file
+  while (from < to) {
+    const auto piece = std::min<std::uint64_t>(zeros.size(), to - from);
+    auto written = write_all(file, from, std::span(zeros).first(piece));
+    if (!written) return written;
+    from += piece;
   }
   return {};
 }

@@ -77,6 +77,9 @@ FileSystem& posix_files();
 /// Writes all of `bytes`, in as many writes as it takes.
 schemas::Result<void> write_all(File& file, std::uint64_t at, std::span<const std::uint8_t> bytes);
 
+/// Writes zeros over [from, to).
+schemas::Result<void> write_zeros(File& file, std::uint64_t from, std::uint64_t to);
+
 /// Reads a whole file.
 schemas::Result<std::vector<std::uint8_t>> read_whole(FileSystem& files, const std::string& path);
 

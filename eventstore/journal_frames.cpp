@@ -27,8 +27,11 @@ Result<Bytes> FrameReader::view(std::uint64_t position, std::size_t wanted) {
   if (position < chunk_begin_ || position > chunk_end_ || end_wanted > chunk_end_) {
     const auto size = static_cast<std::size_t>(
         std::min<std::uint64_t>(std::max(wanted, chunk_size), limit_ - position));
-    if (chunk_.size() * 8 < size) chunk_.resize(padded(size) / 8);
-    const std::span<std::uint8_t> out(reinterpret_cast<std::uint8_t*>(chunk_.data()), size);
+    if (chunk_capacity_ < size) {
+      chunk_capacity_ = padded(size);
+      chunk_ = std::make_unique_for_overwrite<std::uint64_t[]>(chunk_capacity_ / 8);
+    }
+    const std::span<std::uint8_t> out(reinterpret_cast<std::uint8_t*>(chunk_.get()), size);
     const auto at = segment_.file_offset(position);
     auto got = source_ == Source::cache ? segment_.file->read(at, out)
                                         : segment_.file->read_from_disk(at, out);
@@ -36,7 +39,7 @@ Result<Bytes> FrameReader::view(std::uint64_t position, std::size_t wanted) {
     if (!got) return fail(std::move(got).error());
     chunk_end_ += *got;
   }
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(chunk_.data());
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(chunk_.get());
   return Bytes(bytes + (position - chunk_begin_), bytes + (chunk_end_ - chunk_begin_));
 }
 

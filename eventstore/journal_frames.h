@@ -1,8 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <variant>
-#include <vector>
 
 #include "eventstore/journal_format.h"
 #include "eventstore/journal_segments.h"
@@ -64,8 +65,9 @@ class FrameReader {
   std::uint64_t position_ = 0;
   std::uint64_t limit_ = 0;
 
-  std::vector<std::uint64_t> chunk_;  // of words, because payloads are read in place
-  std::uint64_t chunk_begin_ = 0;     // positions
+  std::unique_ptr<std::uint64_t[]> chunk_;  // of words, because payloads are read in place
+  std::size_t chunk_capacity_ = 0;          // in bytes
+  std::uint64_t chunk_begin_ = 0;           // positions
   std::uint64_t chunk_end_ = 0;
 };
 

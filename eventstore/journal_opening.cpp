@@ -19,18 +19,6 @@ namespace {
 /// behind the last stated durable end.
 constexpr std::uint64_t unsynced_max = 4 * (record_size_max + segment_header_size);
 
-/// Zeros over [from, to), in pieces.
-Result<void> write_zeros(File& file, std::uint64_t from, std::uint64_t to) {
-  const std::vector<std::uint8_t> zeros(1024 * 1024);
-  while (from < to) {
-    const auto piece = std::min<std::uint64_t>(zeros.size(), to - from);
-    auto written = write_all(file, from, Bytes(zeros).first(piece));
-    if (!written) return written;
-    from += piece;
-  }
-  return {};
-}
-
 }  // namespace
 
 Result<Opening::Settled> Opening::settle() {

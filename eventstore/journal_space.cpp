@@ -12,7 +12,6 @@ using schemas::Result;
 SpaceAhead::SpaceAhead(FileSystem& files, Options options, std::uint64_t active_size)
     : files_(files),
       options_(std::move(options)),
-      zeros_(options_.piece_size),
       active_size_(active_size),
       next_size_(std::min(2 * active_size, options_.segment_size_max)) {
   // What a crash left half prepared is worth less than the doubt about it.
@@ -125,7 +124,7 @@ Result<void> SpaceAhead::write_piece(std::uint64_t at, std::size_t size_bytes) {
     if (!created) return fail(std::move(created).error());
     file_ = std::move(*created);
   }
-  auto written = write_all(*file_, at, std::span(zeros_).first(size_bytes));
+  auto written = write_zeros(*file_, at, at + size_bytes);
   if (!written) return written;
   return file_->sync();
 }

@@ -60,7 +60,6 @@ class SpaceAhead {
 
   FileSystem& files_;
   const Options options_;
-  const std::vector<std::uint8_t> zeros_;
   std::shared_ptr<File> file_;  // of whoever zeroes, or of `take` when nobody does
 
   std::mutex mutex_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 
 namespace eventstore::journal {
 
@@ -171,13 +172,12 @@ std::optional<Range> Walk::accepted(const Range& damage, const WalkState& state)
 
 Result<std::uint64_t> end_of_bytes(const Segment& segment, Range range,
                                    FrameReader::Source source) {
-  constexpr std::size_t piece_size = 1024 * 1024;
-  std::vector<std::uint8_t> bytes(piece_size);
+  constexpr std::size_t piece_size = 256 * 1024;
+  const auto bytes = std::make_unique_for_overwrite<std::uint8_t[]>(piece_size);
   std::uint64_t end = range.from;
   for (auto position = range.from; position < range.to;) {
-    const std::span<std::uint8_t> out(
-        bytes.data(),
-        static_cast<std::size_t>(std::min<std::uint64_t>(piece_size, range.to - position)));
+    const auto size = std::min<std::uint64_t>(piece_size, range.to - position);
+    const std::span<std::uint8_t> out(bytes.get(), static_cast<std::size_t>(size));
     const auto at = segment.file_offset(position);
     auto got = source == FrameReader::Source::cache ? segment.file->read(at, out)
                                                     : segment.file->read_from_disk(at, out);

@@ -207,8 +207,8 @@ std::optional<JournalWriter::Failed> JournalWriter::write_staged() {
 /// A failed or short write may have left anything in its range. It was surely not written only once
 /// the range is zero again and synced; else it counts as a failed sync.
 JournalWriter::Failed JournalWriter::after_bad_write(Error error) {
-  const std::vector<std::uint8_t> zeros(staged_size_);
-  auto zeroed = write_all(*segment_.file, segment_.file_offset(end_), zeros);
+  const auto at = segment_.file_offset(end_);
+  auto zeroed = write_zeros(*segment_.file, at, at + staged_size_);
   if (zeroed) zeroed = segment_.file->sync();
   const bool usable = zeroed && error.code == ErrorCode::disk_full;
   if (!usable) {
@@ -283,8 +283,9 @@ bool JournalWriter::fits(std::uint64_t size_bytes) const {
 /// Ends the active segment and goes on in the prepared one: that one gets its header and its name
 /// and is durable, then the closing frame names it, then records follow.
 Result<void> JournalWriter::roll(std::uint64_t size_bytes) {
-  const auto size_min =
-      segment_header_size + size_bytes + 2 * closing_size(shared_.partitions.size()) + 64 * 1024;
+  const auto needed =
+      segment_header_size + size_bytes + 2 * closing_size(shared_.partitions.size());
+  const auto size_min = padded(needed + needed / 15 + 8);  // and its cover_reserve
   auto prepared = space_.take(size_min);
   if (!prepared) return fail(std::move(prepared).error());
   ClosingTable table{.successor = 0, .states = shared_.partitions.states(), .losses = losses_};
