@@ -1,5 +1,7 @@
 #include "manager/core.h"
 
+#include <algorithm>
+
 #include "schemas/controls.h"
 
 namespace manager {
@@ -35,7 +37,14 @@ Result<projections::Projector::CaughtUp> Core::catch_up(
   return projector_.catch_up(*log_, report);
 }
 
+bool Core::founded() const {
+  return topics_.partition_count() != 0 &&
+         std::ranges::all_of(eventstore::built_in_products,
+                             [this](auto product) { return topics_.find(product).has_value(); });
+}
+
 void Core::found(std::uint16_t partitions, std::function<void(Result<void>)> done) {
+  if (topics_.partition_count() != 0) return found_next(0, std::move(done));
   schemas::LogIdentity identity{schemas::make_uuid(options_.clock.wall()), partitions, log_format};
   handler_->append_control(identity, [this, done = std::move(done)](Result<void> written) {
     if (!written) return done(std::move(written));
@@ -45,8 +54,10 @@ void Core::found(std::uint16_t partitions, std::function<void(Result<void>)> don
 
 /// One topic after the other: each has its number before the next is asked for.
 void Core::found_next(std::size_t index, std::function<void(Result<void>)> done) {
-  if (index == std::size(eventstore::built_in_products)) return done({});
-  schemas::TopicAdded added{topics_.next_id(), std::string(eventstore::built_in_products[index])};
+  const auto& products = eventstore::built_in_products;
+  while (index < std::size(products) && topics_.find(products[index])) ++index;
+  if (index == std::size(products)) return done({});
+  schemas::TopicAdded added{topics_.next_id(), std::string(products[index])};
   handler_->append_control(added, [this, index, done = std::move(done)](Result<void> written) {
     if (!written) return done(std::move(written));
     found_next(index + 1, done);

@@ -42,9 +42,11 @@ class Core {
   /// Topics, then rows. Blocks; before any command.
   Result<projections::Projector::CaughtUp> catch_up(
       const projections::Projector::Report& report = {});
-  /// Whether the log has an identity already.
-  bool founded() const { return topics_.partition_count() != 0; }
-  /// Writes identity and the built-in topics of a new log. Core thread; `done` there too.
+  /// Whether the log has its identity and every built-in topic.
+  bool founded() const;
+  /// Writes what a log lacks of identity and built-in topics: all of it when it is new, the rest
+  /// when founding it was cut off or a newer version has more products. Core thread; `done` there
+  /// too.
   void found(std::uint16_t partitions, std::function<void(Result<void>)> done);
 
   Commands& commands() { return *handler_; }

@@ -18,6 +18,11 @@ World::~World() {
 }
 
 void World::start() {
+  auto opened = open();
+  ASSERT_TRUE(opened) << opened.error().detail;
+}
+
+Result<void> World::open() {
   context_ = std::make_unique<boost::asio::io_context>(1);
   core_ = std::make_unique<Core>(
       Core::Options{.executor = context_->get_executor(),
@@ -34,12 +39,12 @@ void World::start() {
                                                  eventstore::MemoryLog::Drive::manual, storage_);
   core_->attach(*log_);
   auto caught_up = core_->catch_up();
-  ASSERT_TRUE(caught_up) << caught_up.error().detail;
-  if (core_->founded()) return;
-  bool founded = false;
-  core_->found(partitions_, [&](Result<void> done) { founded = done.has_value(); });
+  if (!caught_up) return std::unexpected(std::move(caught_up).error());
+  if (core_->founded()) return {};
+  Result<void> founded = fail(ErrorCode::internal, "founding never ended");
+  core_->found(partitions_, [&](Result<void> done) { founded = std::move(done); });
   settle();
-  ASSERT_TRUE(founded);
+  return founded;
 }
 
 void World::stop() {
@@ -52,6 +57,12 @@ void World::crash(std::uint64_t kept) {
   stop();
   rows_->crash(kept);
   start();
+}
+
+Result<void> World::restart(const std::function<void()>& between) {
+  stop();
+  between();
+  return open();
 }
 
 void World::rebuild() {

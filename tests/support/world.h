@@ -56,6 +56,8 @@ class World {
   void crash(std::uint64_t kept = 0);
   /// Starts again on an empty row store, as a rebuild does.
   void rebuild();
+  /// Starts again, with whatever `between` does to storage and rows; says what catching up says.
+  Result<void> restart(const std::function<void()>& between);
 
   projections::Reader reader(schemas::OrganizationId organization, Space space = Space::live);
   schemas::TopicId topic(std::string_view product) { return *core_->topics().find(product); }
@@ -64,10 +66,12 @@ class World {
   TestClock& clock() { return clock_; }
   Core& core() { return *core_; }
   eventstore::MemoryLog& log() { return *log_; }
+  eventstore::MemoryStorage& storage() { return *storage_; }
   projections::MemoryStore& rows() { return *rows_; }
 
  private:
   void start();
+  Result<void> open();
   void stop();
 
   TestClock clock_;
