@@ -78,7 +78,11 @@ awaitable<Sent> StreamControl::write(std::string_view bytes) {
 }
 
 awaitable<Wake> StreamControl::wait(std::chrono::milliseconds at_most) {
-  if (const auto already = news()) co_return *already;
+  if (const auto already = news()) {
+    // Through the loop: one stream that always has news does not keep its core from the others.
+    co_await asio::post(connection_.executor(), asio::use_awaitable);
+    co_return *already;
+  }
   timer_.expires_after(at_most);
   const auto [ec] = co_await timer_.async_wait(as_result);
   // Cancelled by news, or run down; when both came together the news goes first.
@@ -98,7 +102,7 @@ awaitable<bool> StreamControl::finish() {
 
 std::optional<Wake> StreamControl::news() {
   if (gone_) return Wake::gone;
-  if (stopping_) return Wake::stopping;
+  if (stopping_ && !std::exchange(stop_told_, true)) return Wake::stopping;
   if (std::exchange(signalled_, false)) return Wake::signal;
   return std::nullopt;
 }

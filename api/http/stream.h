@@ -42,8 +42,8 @@ class Stream {
   /// Sends `bytes`, which live until it returns: when the kernel took all of it.
   awaitable<Sent> write(std::string_view bytes);
 
-  /// Sleeps until something happens, at most `at_most`. `gone` and `stopping` last: every further
-  /// wait says so at once.
+  /// Sleeps until something happens, at most `at_most`. `gone` lasts: every further wait says it at
+  /// once; `stopping` is said once.
   awaitable<Wake> wait(std::chrono::milliseconds at_most);
   Waker waker() const;
 

@@ -59,6 +59,7 @@ class StreamControl {
   bool signalled_ = false;
   bool gone_ = false;
   bool stopping_ = false;
+  bool stop_told_ = false;
   asio::basic_waitable_timer<Clock, asio::wait_traits<Clock>, CoreExecutor> timer_;
   std::shared_ptr<WakeSlot> slot_;  // shared with Wakers on other threads
   std::unique_ptr<LineReader> lines_;
