@@ -1,0 +1,218 @@
+#include <algorithm>
+#include <charconv>
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "api/config.h"
+
+/// The table of all settings.
+namespace api {
+namespace {
+
+using Text = std::string_view;
+
+std::string_view trimmed(Text text) {
+  const auto first = text.find_first_not_of(" \t\r\n");
+  if (first == Text::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
+}
+
+template <auto member>
+std::string set_text(Settings& settings, Text text) {
+  if (text.empty()) return "must not be empty";
+  settings.*member = std::string(text);
+  return {};
+}
+
+template <auto member>
+std::string show_text(const Settings& settings) {
+  if constexpr (requires { (settings.*member).has_value(); }) {
+    return (settings.*member).value_or("");
+  } else {
+    return settings.*member;
+  }
+}
+
+/// What is wrong with the text of a whole number.
+template <typename Number>
+std::string read_number(Text text, Number min, Number max, Number& number) {
+  Number read = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), read);
+  if (code != std::errc() || end != text.data() + text.size() || read < min || read > max) {
+    return fmt::format("must be a whole number from {} to {}, not \"{}\"", min, max, text);
+  }
+  number = read;
+  return {};
+}
+
+template <auto member, auto min, auto max>
+std::string set_number(Settings& settings, Text text) {
+  using Number = std::remove_reference_t<decltype(settings.*member)>;
+  return read_number(text, static_cast<Number>(min), static_cast<Number>(max), settings.*member);
+}
+
+template <auto member>
+std::string show_number(const Settings& settings) {
+  return fmt::format("{}", settings.*member);
+}
+
+template <auto member>
+std::string set_seconds(Settings& settings, Text text) {
+  std::int64_t seconds = 0;
+  auto wrong = read_number<std::int64_t>(text, 1, 86'400, seconds);
+  if (wrong.empty()) settings.deadlines.*member = std::chrono::seconds(seconds);
+  return wrong;
+}
+
+template <auto member>
+std::string show_seconds(const Settings& settings) {
+  return fmt::format("{}", (settings.deadlines.*member).count() / 1000);
+}
+
+template <auto member>
+std::string set_secret(Settings& settings, Text text) {
+  if (trimmed(text).empty()) return "must not be empty";
+  settings.*member = schemas::Secret(trimmed(text));
+  return {};
+}
+
+template <auto member>
+std::string show_secret(const Settings& settings) {
+  return settings.*member ? "(secret)" : "";
+}
+
+/// Whichever of key and key_file comes later counts.
+std::string set_key(Settings& settings, Text text) {
+  settings.key_file.reset();
+  return set_secret<&Settings::key>(settings, text);
+}
+std::string set_key_file(Settings& settings, Text text) {
+  settings.key.reset();
+  return set_text<&Settings::key_file>(settings, text);
+}
+
+std::string set_listen(Settings& settings, Text text) {
+  auto address = http::parse_listen_address(text);
+  if (!address) return fmt::format("must be HOST:PORT or [V6]:PORT, not \"{}\"", text);
+  settings.listen = std::move(*address);
+  return {};
+}
+std::string show_listen(const Settings& settings) {
+  const auto& [host, port] = settings.listen;
+  return fmt::format(fmt::runtime(host.contains(':') ? "[{}]:{}" : "{}:{}"), host, port);
+}
+
+std::string set_log_format(Settings& settings, Text text) {
+  if (text != "text" && text != "json")
+    return fmt::format("must be text or json, not \"{}\"", text);
+  settings.log_format = text == "json" ? LogFormat::json : LogFormat::text;
+  return {};
+}
+std::string show_log_format(const Settings& settings) {
+  return settings.log_format == LogFormat::json ? "json" : "text";
+}
+
+std::string set_log_level(Settings& settings, Text text) {
+  constexpr std::array<Text, 6> levels{"trace", "debug", "info", "warning", "error", "off"};
+  if (std::ranges::find(levels, text) == levels.end()) {
+    return fmt::format("must be one of {}, not \"{}\"", fmt::join(levels, ", "), text);
+  }
+  settings.log_level = text;
+  return {};
+}
+
+std::string set_space(Settings& settings, Text text) {
+  const auto space = schemas::parse_space(text);
+  if (!space) return fmt::format("must be live or test, not \"{}\"", text);
+  settings.space = *space;
+  return {};
+}
+std::string show_space(const Settings& settings) {
+  return settings.space ? std::string(to_text(*settings.space)) : "";
+}
+
+using S = Settings;
+using D = http::Deadlines;
+constexpr auto open = Setting::Secrecy::open;
+constexpr auto secret = Setting::Secrecy::secret;
+constexpr auto flag = Setting::Flag::yes;
+constexpr auto no_flag = Setting::Flag::no;
+constexpr auto size_max = std::numeric_limits<std::uint32_t>::max();
+
+constexpr Setting table[] = {
+    {"data", "DIR", "where everything is kept", flag, open, set_text<&S::data>,
+     show_text<&S::data>},
+    {"listen", "HOST:PORT", "where the server answers; port 0 lets the system choose", flag, open,
+     set_listen, show_listen},
+    {"bootstrap_key_file", "PATH",
+     "the platform key of a new log is read from there, or written there, instead of printed", flag,
+     open, set_text<&S::bootstrap_key_file>, show_text<&S::bootstrap_key_file>},
+    {"bootstrap_key", "KEY", "the platform key of a new log", no_flag, secret,
+     set_secret<&S::bootstrap_key>, show_secret<&S::bootstrap_key>},
+    {"root_key", "PATH", "the file of the root key, instead of root.key in the data directory",
+     flag, open, set_text<&S::root_key>, show_text<&S::root_key>},
+    {"partitions", "N", "partitions of every topic; of a new log only", flag, open,
+     set_number<&S::partitions, 1, 4096>, show_number<&S::partitions>},
+    {"threads", "N", "threads that answer HTTP; 0: one per core", flag, open,
+     set_number<&S::threads, 0, 1024>, show_number<&S::threads>},
+    {"log_format", "text|json", "what log lines look like", flag, open, set_log_format,
+     show_log_format},
+    {"log_level", "LEVEL", "trace, debug, info, warning, error or off", flag, open, set_log_level,
+     show_text<&S::log_level>},
+    {"header_timeout_seconds", "N", "from a request's first byte to the end of its head", flag,
+     open, set_seconds<&D::header>, show_seconds<&D::header>},
+    {"body_timeout_seconds", "N", "until more of a request's body comes", flag, open,
+     set_seconds<&D::body>, show_seconds<&D::body>},
+    {"idle_timeout_seconds", "N", "between two requests, or two lines of a bulk request", flag,
+     open, set_seconds<&D::idle>, show_seconds<&D::idle>},
+    {"write_timeout_seconds", "N", "until a client takes some of an answer", flag, open,
+     set_seconds<&D::write>, show_seconds<&D::write>},
+    {"stop_timeout_seconds", "N", "for requests and streams to end when the server stops", flag,
+     open, set_seconds<&D::stop>, show_seconds<&D::stop>},
+    {"connections_max", "N", "more than so many connections are turned away", flag, open,
+     set_number<&S::connections_max, 1, size_max>, show_number<&S::connections_max>},
+    {"url", "URL", "where the server is that a command talks to", flag, open, set_text<&S::url>,
+     show_text<&S::url>},
+    {"key", "KEY", "who asks; better given by TIDEMARK_KEY or --key-file, for others see flags",
+     flag, secret, set_key, show_secret<&S::key>},
+    {"key_file", "PATH", "a file that holds the key", flag, open, set_key_file,
+     show_text<&S::key_file>},
+    {"organization", "ID", "the organization in which a platform key acts", flag, open,
+     set_text<&S::organization>, show_text<&S::organization>},
+    {"space", "live|test", "the space in which a platform key acts", flag, open, set_space,
+     show_space},
+};
+
+/// `log_format` with another separator.
+std::string renamed(std::string_view prefix, std::string_view name, char separator) {
+  std::string text(prefix);
+  std::ranges::transform(name, std::back_inserter(text),
+                         [=](char c) { return c == '_' ? separator : c; });
+  return text;
+}
+
+}  // namespace
+
+std::string Setting::flag_name() const {
+  return renamed("--", name, '-');
+}
+
+std::string Setting::environment_name() const {
+  auto text = renamed("TIDEMARK_", name, '_');
+  std::ranges::transform(text, text.begin(), [](char c) {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  });
+  return text;
+}
+
+std::span<const Setting> all_settings() {
+  return table;
+}
+
+const Setting* find_setting(std::string_view name) {
+  const auto found = std::ranges::find(table, name, &Setting::name);
+  return found == std::end(table) ? nullptr : found;
+}
+
+}  // namespace api

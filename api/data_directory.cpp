@@ -1,0 +1,80 @@
+#include "api/data_directory.h"
+
+#include <filesystem>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace api {
+namespace {
+
+using schemas::Error;
+using schemas::ErrorCode;
+using schemas::fail;
+using schemas::Result;
+
+Error in_use(const std::string& path) {
+  return {ErrorCode::in_use,
+          fmt::format("another process uses {}; stop it first (a server ends on SIGTERM)", path),
+          {},
+          {}};
+}
+
+}  // namespace
+
+DataDirectory::DataDirectory(eventstore::FileSystem& files, std::string path,
+                             std::unique_ptr<eventstore::FileLock> lock)
+    : files_(files), path_(std::move(path)), lock_(std::move(lock)) {}
+
+Result<DataDirectory> DataDirectory::open(eventstore::FileSystem& files, std::string path,
+                                          Missing missing) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  if (missing == Missing::create) {
+    if (auto made = files.make_directories(path); !made) return fail(std::move(made).error());
+  } else if (!std::filesystem::is_directory(path + "/journal")) {
+    return fail(ErrorCode::not_found,
+                fmt::format("{} is no data directory: there is no {}/journal", path, path));
+  }
+  auto lock = files.lock(path + "/lock");
+  if (!lock && lock.error().code == ErrorCode::in_use) return fail(in_use(path));
+  if (!lock) return fail(std::move(lock).error());
+  return DataDirectory(files, std::move(path), std::move(*lock));
+}
+
+Result<std::unique_ptr<eventstore::Journal>> DataDirectory::open_journal(
+    eventstore::LogObserver& observer, eventstore::JournalOptions options) {
+  ENSURE(lock_ != nullptr);
+  options.directory = path_;
+  options.files = &files_;
+  // The journal takes the same lock. Who snatches it in between makes this opening fail, no more.
+  lock_.reset();
+  auto journal = eventstore::Journal::open(std::move(options), observer);
+  if (!journal && journal.error().code == ErrorCode::in_use) return fail(in_use(path_));
+  return journal;
+}
+
+std::string DataDirectory::rows_path() const {
+  return fmt::format("{}/rows/{}", path_, rows_version);
+}
+
+Result<std::unique_ptr<projections::ReadStore>> DataDirectory::open_rows() const {
+  if (auto made = files_.make_directories(path_ + "/rows"); !made) {
+    return fail(std::move(made).error());
+  }
+  return projections::open_rocks_store(rows_path());
+}
+
+Result<void> DataDirectory::destroy_rows() const {
+  return projections::destroy_rocks_store(rows_path());
+}
+
+Result<eventstore::Keyring> DataDirectory::open_keyring(
+    const std::optional<std::string>& root_key) const {
+  return eventstore::Keyring::open_or_create(files_, {path_, root_key});
+}
+
+Result<eventstore::Nonces> DataDirectory::open_nonces() const {
+  return eventstore::Nonces::open_or_create(files_, path_);
+}
+
+}  // namespace api

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "eventstore/file.h"
+#include "eventstore/journal.h"
+#include "eventstore/keyring.h"
+#include "eventstore/nonces.h"
+#include "projections/read_store.h"
+
+namespace api {
+
+/// Which encoding of rows this program writes; names their directory. It goes up with every change
+/// of a fold, a row or a key that would give other rows for the same log: the next start then folds
+/// the log into a new directory.
+inline constexpr std::uint32_t rows_version = 1;
+
+/// Where everything of one server lives, locked for this process:
+///
+///     journal/  index/  rows/<rows_version>/  keyring  root.key  nonces  lock  cut-*
+///
+/// Promises: no other process has the directory open while this lives or the journal is open. Knows
+/// names and places only; what it opens belongs to the caller. Start-up's thread.
+class DataDirectory {
+ public:
+  enum class Missing { create, refuse };
+
+  /// Errors say what to do: in_use when another process has it, not_found when there is none and it
+  /// is not to be made.
+  static schemas::Result<DataDirectory> open(eventstore::FileSystem& files, std::string path,
+                                             Missing missing);
+
+  const std::string& path() const { return path_; }
+  std::string journal_path() const { return path_ + "/journal"; }
+  std::string rows_path() const;
+
+  /// `options` as the caller wants them; the places in them are set here. Once: the lock of the
+  /// directory is the journal's from then on, until that is closed.
+  schemas::Result<std::unique_ptr<eventstore::Journal>> open_journal(
+      eventstore::LogObserver& observer, eventstore::JournalOptions options = {});
+  schemas::Result<std::unique_ptr<projections::ReadStore>> open_rows() const;
+  /// The rows must not be open.
+  schemas::Result<void> destroy_rows() const;
+  schemas::Result<eventstore::Keyring> open_keyring(
+      const std::optional<std::string>& root_key) const;
+  schemas::Result<eventstore::Nonces> open_nonces() const;
+
+ private:
+  DataDirectory(eventstore::FileSystem& files, std::string path,
+                std::unique_ptr<eventstore::FileLock> lock);
+
+  eventstore::FileSystem& files_;
+  std::string path_;
+  std::unique_ptr<eventstore::FileLock> lock_;
+};
+
+}  // namespace api
