@@ -70,6 +70,14 @@ Result<void> DataDirectory::destroy_rows() const {
 
 Result<eventstore::Keyring> DataDirectory::open_keyring(
     const std::optional<std::string>& root_key) const {
+  // A log without its keyring is a restore gone wrong: a new one would make every mark foreign and
+  // every idempotency key unknown, without a word.
+  if (std::filesystem::exists(journal_path()) && !std::filesystem::exists(path_ + "/keyring")) {
+    return schemas::fail(schemas::ErrorCode::internal,
+                         path_ +
+                             "/keyring is missing beside a journal; restore it from the backup "
+                             "that the journal came from");
+  }
   return eventstore::Keyring::open_or_create(files_, {path_, root_key});
 }
 

@@ -340,6 +340,7 @@ Result<void> serve(const Settings& options) {
     if (!destroyed) return destroyed;
     ran = run(options, context);
   }
+  if (ran) spdlog::info("stopped");
   return ran;
 }
 

@@ -48,6 +48,16 @@ std::string_view product_of(const Command& command) {
       command);
 }
 
+/// A store that cannot be read is the disk's failure, not the command's: nothing is decided on it.
+template <typename Work>
+auto guarded(const Work& work) -> decltype(work()) {
+  try {
+    return work();
+  } catch (const projections::StoreFailure& failure) {
+    return fail(ErrorCode::internal, failure.what());
+  }
+}
+
 /// Rows as they will be when everything in flight is applied.
 std::string subject_row(const RowReader& rows, const CommandContext& context, LogId log,
                         std::string_view kind, const Entity& subject) {
@@ -121,6 +131,16 @@ void CommandHandler::take(Asked asked) {
 bool CommandHandler::declare_topic(Asked& asked) {
   const auto* declare = std::get_if<DeclareProduct>(&asked.command);
   if (declare == nullptr || parts_.topics.find(declare->name)) return false;
+  // A topic is for ever: none for a manifest that will be refused.
+  if (!Manifest::parse(declare->manifest, 0)) return false;
+  if (parts_.topics.all().size() >= topics_max) {
+    refuse(std::move(asked), {ErrorCode::invalid_request,
+                              "there are as many products as one mark can name; no more can be "
+                              "declared",
+                              {},
+                              {}});
+    return true;
+  }
   topicless_.push_back(std::move(asked));
   if (topicless_.size() > 1) return true;
   const auto& name = std::get<DeclareProduct>(topicless_.front().command).name;
@@ -152,8 +172,8 @@ void CommandHandler::run(LogId log, Asked asked) {
   auto& partition = partitions_[log];
   std::optional<Offset> written;
   auto refused = refuse_to_write(asked, log);
-  Result<Outcome> result =
-      refused ? std::unexpected(std::move(*refused)) : handle(log, asked, written);
+  Result<Outcome> result = refused ? std::unexpected(std::move(*refused))
+                                   : guarded([&] { return handle(log, asked, written); });
   if (!result && asked.context.sequence) asked.context.sequence->stopped = true;
   partition.line.push_back(
       {written, std::move(result), std::move(asked.done), asked.context.sequence});
@@ -196,9 +216,10 @@ Result<Outcome> CommandHandler::handle(LogId log, const Asked& asked,
     context.manifest = *manifest;
   }
   if (const auto* declare = std::get_if<DeclareProduct>(&asked.command)) {
-    auto topic = *parts_.topics.find(declare->name);
-    context.type_in_use = [this, topic](std::string_view kind, std::string_view type) {
-      return parts_.rows.get(projections::used_type_key(topic, kind, type)).has_value();
+    context.type_in_use = [this, name = declare->name](std::string_view kind,
+                                                       std::string_view type) {
+      auto topic = parts_.topics.find(name);
+      return topic && parts_.rows.get(projections::used_type_key(*topic, kind, type)).has_value();
     };
   }
   auto decision =
@@ -373,8 +394,8 @@ void CommandHandler::durable(const std::vector<StoredRecord>& group) {
     }
     return nullptr;
   };
-  auto applied =
-      broken_ ? Result<void>(std::unexpected(*broken_)) : parts_.projector.apply(group, prepared);
+  auto applied = broken_ ? Result<void>(std::unexpected(*broken_))
+                         : guarded([&] { return parts_.projector.apply(group, prepared); });
   if (!applied) {
     spdlog::critical("rows cannot be written detail=\"{}\"", applied.error().detail);
     broken_ = std::move(applied).error();

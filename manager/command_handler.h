@@ -61,6 +61,8 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
     std::function<void(const std::vector<eventstore::StoredRecord>&)> on_applied;
   };
   static constexpr std::size_t in_flight_max = 10'000;
+  /// A mark of everything that an organization has must hold a position of each product.
+  static constexpr std::size_t topics_max = schemas::MarkCodec::positions_max - 3;
 
   explicit CommandHandler(Parts parts) : parts_(std::move(parts)) {}
 
