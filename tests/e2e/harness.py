@@ -210,5 +210,5 @@ def run(test_module="__main__"):
     """Runs a file's tests; `python3 x_test.py [TestClass[.test_name]]`."""
     if not os.path.exists(PROGRAM):
         sys.exit(f"there is no {PROGRAM}; build it with ./run --build-only, or name another in TIDEMARK")
-    unittest.main(test_module, verbosity=2)
+    unittest.main(test_module, verbosity=2, warnings="ignore")
 
