@@ -193,10 +193,13 @@ Result<std::size_t> FaultDisk::write(Inode& inode, std::uint64_t at,
                                      std::span<const std::uint8_t> bytes) {
   auto code = ErrorCode::internal;
   if (next_call(code) == Fate::fails) {
-    const auto some = std::uniform_int_distribution<std::size_t>(0, bytes.size())(random_);
+    const auto sectors = (at + bytes.size()) / sector_size - at / sector_size;
+    const auto whole = std::uniform_int_distribution<std::uint64_t>(0, sectors)(random_);
+    const auto end = (at / sector_size + whole) * sector_size;
+    const std::size_t some = end > at ? std::min<std::size_t>(end - at, bytes.size()) : 0;
     write_cache(inode, at, bytes.first(some));
-    if (chance(0.5) || (off_at_ && calls_ >= *off_at_)) return fail(code, "write failed");
-    return some == bytes.size() ? some / 2 : some;
+    if (some == bytes.size() || chance(0.5)) return fail(code, "write failed");
+    return some;
   }
   const auto growth =
       std::max<std::uint64_t>(at + bytes.size(), inode.cache.size()) - inode.cache.size();
@@ -239,6 +242,12 @@ Result<void> FaultDisk::sync(Inode& inode) {
   inode.dirty.clear();
   if (works) return {};
   return fail(code, "sync failed");
+}
+
+void FaultDisk::start_over(std::uint32_t seed) {
+  restore({});
+  random_.seed(seed);
+  capacity_ = ~std::uint64_t{0};
 }
 
 void FaultDisk::cut_power() {

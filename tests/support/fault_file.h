@@ -26,7 +26,8 @@
 /// - A killed process (`kill` is: just drop everything open) loses nothing: the cache stays.
 /// - A sync that fails leaves any part of the sectors on the disk, and the rest clean in the cache
 ///   though not on the disk, so the next sync succeeds and does nothing for them (fsyncgate).
-/// - A write that fails, or is short, wrote some first part of it.
+/// - A write that fails, or is short, wrote some first part of it, up to a sector's end (a kernel
+///   stops between pages).
 /// - `fail_call(n)` fails the n-th changing call from now on, once; `power_off_at(n)` lets it and
 ///   every call after it fail, as if the machine died inside it. Calls are counted, so a test can
 ///   go through every n. A full disk (`set_capacity`) refuses growth until it is larger again.
@@ -48,6 +49,8 @@ class FaultDisk final : public FileSystem {
   schemas::Result<std::vector<DirectoryEntry>> list(const std::string& path) override;
   schemas::Result<std::unique_ptr<FileLock>> lock(const std::string& path) override;
 
+  /// An empty disk.
+  void start_over(std::uint32_t seed);
   /// Everything open must be closed. Power is on afterwards.
   void cut_power();
   void fail_call(std::size_t calls_from_now, schemas::ErrorCode code);
