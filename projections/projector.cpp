@@ -215,7 +215,8 @@ void Projector::load_positions() {
              });
 }
 
-/// A stored position must still be the log's: same epoch, sequence and chain at its offset.
+/// A stored position must still be the log's: the last event record stands where it stood, and what
+/// came behind it (claims, no-ops, void records) leads to the same epoch and sequence again.
 Result<void> Projector::check_position(eventstore::Log& log, LogId id,
                                        const PartitionState& state) const {
   auto lost = [&] {
@@ -223,21 +224,37 @@ Result<void> Projector::check_position(eventstore::Log& log, LogId id,
                          "the rows stand at a position of another or a longer log");
   };
   if (state.next_offset > log.durable_end(id)) return lost();
-  if (state.last_offset < 0) return {};
-  auto record = log.read_one(id, static_cast<schemas::Offset>(state.last_offset));
-  if (!record) return std::unexpected(std::move(record).error());
-  if (record->head.epoch != state.last_epoch || record->head.sequence != state.last_sequence ||
-      record->head.chain != state.chain) {
-    return lost();
+  PartitionState seen;
+  if (state.last_offset >= 0) {
+    auto record = log.read_one(id, static_cast<schemas::Offset>(state.last_offset));
+    if (!record) return std::unexpected(std::move(record).error());
+    seen = {.next_offset = record->offset + 1,
+            .epoch = record->head.epoch,
+            .sequence = record->head.sequence + 1,
+            .chain = record->head.chain,
+            .recorded = state.recorded,
+            .last_offset = state.last_offset,
+            .last_epoch = record->head.epoch,
+            .last_sequence = record->head.sequence};
   }
-  return {};
+  if (seen.next_offset < state.next_offset) {
+    auto cursor = log.read({{id, seen.next_offset}});
+    if (!cursor) return std::unexpected(std::move(cursor).error());
+    while (seen.next_offset < state.next_offset) {
+      auto record = (*cursor)->next();
+      if (!record) return std::unexpected(std::move(record).error());
+      if (!*record) return lost();
+      seen.apply((*record)->offset, (*record)->head, (*record)->payload.bytes());
+    }
+  }
+  return seen == state ? Result<void>() : lost();
 }
 
 Result<Projector::CaughtUp> Projector::catch_up(eventstore::Log& log, const Report& report) {
   load_positions();
   std::vector<eventstore::ReadFrom> from;
-  for (auto id : log.partitions()) {
-    const auto& state = states_[id];
+  for (auto id : log.partitions()) states_.try_emplace(id);
+  for (const auto& [id, state] : states_) {
     auto checked = check_position(log, id, state);
     if (!checked) return std::unexpected(std::move(checked).error());
     newest_ = std::max(newest_, state.recorded);

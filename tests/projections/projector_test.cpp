@@ -1,0 +1,317 @@
+// Goal: rows and positions stay together, whatever crashes; a broken event stops its own product
+// only; rows that are not of this log are found out. Method: logs written by hand, folded by one
+// process after another, against the rows of one that folded everything at once.
+
+#include "projections/projector.h"
+
+#include <gtest/gtest.h>
+
+#include "projections/fold.h"
+#include "projections/reader.h"
+#include "tests/support/history.h"
+
+namespace projections {
+namespace {
+
+using schemas::ErrorCode;
+using schemas::Uuid;
+
+const OrganizationId acme(Uuid{{1}});
+const OrganizationId other(Uuid{{2}});
+constexpr TopicId git{6};
+constexpr TopicId hg{7};
+constexpr LogId log_a{git, 0};
+constexpr LogId log_b{git, 1};
+constexpr LogId log_c{hg, 0};
+
+class Projection : public testing::Test {
+ protected:
+  bool there(OrganizationId organization, std::string name, TopicId topic = git) {
+    return Reader(folded.rows(), organization, Space::live)
+        .find(topic, "file", {{}, std::move(name)})
+        .has_value();
+  }
+  std::string rebuilt_hash() {
+    Folded fresh(history);
+    EXPECT_TRUE(fresh.start());
+    return fresh.hash();
+  }
+  History history;
+  Folded folded{history};
+};
+
+// ---- rows that are not of this log ----
+
+TEST_F(Projection, RowsBeyondTheLogsEndAreLost) {
+  history.add({log_a, acme}, {file("a", 1, "{}")});
+  history.add({log_a, acme}, {file("a", 2, "{}")});
+  ASSERT_TRUE(folded.start());
+  history.lose_tail(log_a, 2);
+  auto started = folded.start();
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().code, ErrorCode::lost_mark);
+}
+
+TEST_F(Projection, RowsOfAPartitionThatTheLogNoLongerHasAreLost) {
+  history.add({log_a, acme}, {file("a", 1, "{}")});
+  history.add({log_b, acme}, {file("a", 1, "{}")});
+  ASSERT_TRUE(folded.start());
+  history.lose_tail(log_b, 0);
+  auto started = folded.start();
+  ASSERT_FALSE(started) << "an event that is not in the log is shown";
+  EXPECT_EQ(started.error().code, ErrorCode::lost_mark);
+}
+
+TEST_F(Projection, RowsOfALogThatWentAnotherWayAreLost) {
+  history.add({log_a, acme}, {file("a", 1, "{}")});
+  history.add({log_a, acme}, {file("a", 2, "{}")});
+  ASSERT_TRUE(folded.start());
+  history.lose_tail(log_a, 2);
+  history.add({log_a, acme}, {file("a", 2, R"({"x":1})")});
+  history.add({log_a, acme}, {file("a", 3, "{}")});
+  EXPECT_FALSE(folded.start());
+}
+
+TEST_F(Projection, RowsBehindAClaimThatTheLogLostAreLost) {
+  history.add({log_a, acme}, {file("a", 1, "{}")});
+  history.claim(log_a, 2);
+  ASSERT_TRUE(folded.start());
+  history.lose_tail(log_a, 2);
+  history.claim(log_a, 3);
+  history.add({log_a, acme}, {file("a", 2, "{}")});
+  auto started = folded.start();
+  ASSERT_FALSE(started) << "every record of the log's own epoch would be skipped as void";
+  EXPECT_EQ(started.error().code, ErrorCode::lost_mark);
+}
+
+TEST_F(Projection, RowsBehindANoopThatTheLogLostAreLost) {
+  history.add({log_a, acme}, {file("a", 1, "{}")});
+  history.noop(log_a);
+  history.noop(log_a);
+  ASSERT_TRUE(folded.start());
+  history.lose_tail(log_a, 3);
+  history.claim(log_a, 3);
+  history.add({log_a, acme}, {file("a", 2, "{}")});
+  EXPECT_FALSE(folded.start());
+}
+
+TEST_F(Projection, RowsOfAFirstClaimThatTheLogLostAreLost) {
+  history.add({log_b, acme}, {file("b", 1, "{}")});
+  history.noop(log_a);
+  ASSERT_TRUE(folded.start());
+  history.lose_tail(log_a, 0);
+  history.noop(log_a);  // claims anew, with the nonce of the first time
+  history.lose_tail(log_a, 1);
+  history.claim(log_a, 9);
+  history.noop(log_a);
+  EXPECT_FALSE(folded.start());
+}
+
+TEST_F(Projection, ClaimsNoopsAndVoidRecordsBehindTheLastEventsAreNoReasonToDoubt) {
+  history.add({log_a, acme}, {file("a", 1, "{}")});
+  history.zombie(log_a);
+  history.noop(log_a);
+  history.claim(log_a, 2);
+  history.claim(log_a, 3);
+  history.noop(log_a);
+  ASSERT_TRUE(folded.start());
+  history.add({log_a, acme}, {file("a", 2, "{}")});
+  ASSERT_TRUE(folded.start());
+  EXPECT_EQ(folded.hash(), rebuilt_hash());
+  EXPECT_EQ(folded.projector().skipped().size(), 0u);
+}
+
+// ---- exactly once ----
+
+TEST_F(Projection, WhateverACrashKeepsTheRowsAreTheSameAfterTheNextStart) {
+  for (std::uint64_t kept = 0; kept < 40; ++kept) {
+    History long_history;
+    Folded process(long_history);
+    ASSERT_TRUE(process.start());
+    auto& projector = process.projector();
+    for (int i = 1; i <= 30; ++i) {
+      // Live, as the core does it: one group, one write; some in one group with their claim.
+      const auto from = long_history.storage().size();
+      long_history.add({log_a, acme}, {file("a", i * 2 - 1, "{}"), file("a", i * 2, "{}")});
+      if (i % 3 == 0) long_history.add({log_b, other}, {file("b", i / 3, R"({"n":1})")});
+      if (i % 7 == 0) long_history.claim(log_a, 100 + i);
+      std::vector<eventstore::StoredRecord> group;
+      for (auto at = from; at < long_history.storage().size(); ++at) {
+        group.push_back(*long_history.storage().at(at));
+      }
+      ASSERT_TRUE(projector.apply(group));
+      if (i == 10) ASSERT_TRUE(process.rows().flush());
+    }
+    const auto live = process.hash();
+    auto caught_up = process.start(kept);
+    ASSERT_TRUE(caught_up) << caught_up.error().detail;
+    EXPECT_EQ(process.hash(), live) << "kept " << kept;
+    Folded fresh(long_history);
+    ASSERT_TRUE(fresh.start());
+    EXPECT_EQ(fresh.hash(), live);
+  }
+}
+
+TEST_F(Projection, RecordsToldTwiceCountOnce) {
+  history.add({log_a, acme}, {file("a", 1, "{}")});
+  ASSERT_TRUE(folded.start());
+  const auto before = folded.hash();
+  ASSERT_TRUE(folded.projector().apply(
+      {*history.storage().at(0), *history.storage().at(1), *history.storage().at(1)}));
+  EXPECT_EQ(folded.hash(), before);
+  EXPECT_TRUE(folded.projector().frozen().empty());
+}
+
+TEST_F(Projection, VoidRecordsAreSkippedAndCounted) {
+  history.add({log_a, acme}, {file("a", 1, "{}")});
+  history.zombie(log_a);
+  history.zombie(log_a);
+  history.add({log_a, acme}, {file("a", 2, "{}")});
+  ASSERT_TRUE(folded.start());
+  EXPECT_EQ(folded.projector().skipped().at(eventstore::Verdict::void_epoch), 2u);
+  EXPECT_EQ(folded.progress().applied_end(log_a), 5u);
+}
+
+TEST_F(Projection, AForkStopsTheFold) {
+  history.add({log_a, acme}, {file("a", 1, "{}")});
+  history.add({log_a, acme}, {file("a", 2, "{}")});
+  ASSERT_TRUE(folded.start());
+  auto forged = *history.storage().at(2);
+  forged.offset = 3;
+  forged.head.sequence = 2;
+  forged.head.chain[0] ^= 1;
+  auto applied = folded.projector().apply({forged});
+  ASSERT_FALSE(applied);
+  EXPECT_NE(applied.error().detail.find("fork"), std::string::npos);
+  EXPECT_TRUE(there(acme, "a"));
+}
+
+// ---- freezing and thawing ----
+
+TEST_F(Projection, AnEventThatCannotBeAppliedFreezesItsOrganizationsProductOnly) {
+  history.add({log_a, acme}, {file("before", 1, "{}")});
+  const auto broken = history.add({log_a, acme}, {file("lost", 1, "{}"), unknown("file", {}, 1)});
+  history.add({log_a, acme}, {file("after", 1, "{}")});
+  history.add({log_a, other}, {file("o", 1, "{}")});
+  history.add({log_a, acme, Space::test}, {file("t", 1, "{}")});
+  history.add({log_c, acme}, {file("h", 1, "{}")});
+  ASSERT_TRUE(folded.start());
+  EXPECT_TRUE(there(acme, "before"));
+  EXPECT_FALSE(there(acme, "lost")) << "a record is all or nothing";
+  EXPECT_FALSE(there(acme, "after"));
+  EXPECT_TRUE(there(other, "o"));
+  EXPECT_TRUE(Reader(folded.rows(), acme, Space::test).find(git, "file", {{}, "t"}));
+  EXPECT_TRUE(there(acme, "h", hg));
+  ASSERT_EQ(folded.projector().frozen().size(), 1u);
+  const auto& frozen = folded.projector().frozen().front();
+  EXPECT_EQ(frozen.scope, (FrozenScope{acme, Space::live, git}));
+  EXPECT_EQ(frozen.offset, broken);
+  EXPECT_NE(frozen.reason.find("evt_"), std::string::npos) << frozen.reason;
+  EXPECT_NE(frozen.reason.find("future.happened"), std::string::npos) << frozen.reason;
+  EXPECT_TRUE(folded.progress().frozen({acme, Space::live, git}));
+  EXPECT_FALSE(folded.progress().frozen({other, Space::live, git}));
+}
+
+TEST_F(Projection, WhatIsFrozenStaysSoOverARestartAndHashesLikeARebuild) {
+  history.add({log_a, acme}, {file("a", 2, "{}")});  // its version does not follow
+  history.add({log_a, acme}, {file("b", 1, "{}")});
+  ASSERT_TRUE(folded.start());
+  ASSERT_TRUE(folded.start(0));
+  EXPECT_EQ(folded.projector().frozen().size(), 1u);
+  history.add({log_a, acme}, {file("c", 1, "{}")});
+  ASSERT_TRUE(folded.start());
+  EXPECT_EQ(folded.projector().frozen().size(), 1u);
+  EXPECT_FALSE(there(acme, "b"));
+  EXPECT_EQ(folded.hash(), rebuilt_hash());
+}
+
+/// Rows as an older build would have left them: frozen at `offset`, every record from there on
+/// noted only, everything else folded.
+void freeze_by_hand(MemoryStore& rows, const FrozenScope& scope, std::uint16_t partition,
+                    Offset offset) {
+  WriteSet changes;
+  std::string row;
+  Encoder encoder(row);
+  encoder(partition);
+  encoder(offset);
+  encoder(std::string("an older build could not"));
+  changes[frozen_key(scope)] = row;
+  ASSERT_TRUE(rows.write(changes));
+}
+
+class Thawing : public Projection, public testing::WithParamInterface<int> {
+ protected:
+  /// Folds `later` records of acme while it is frozen, and some of others between them.
+  void freeze_before(int later) {
+    history.add({log_a, acme}, {file("before", 1, "{}")});
+    ASSERT_TRUE(folded.start());
+    freeze_by_hand(folded.rows(), {acme, Space::live, git}, log_a.partition, 2);
+    // The rows must know of the freeze before they meet what comes next: this row is the only
+    // thing that thaw finds, so it stays frozen until a record is there that it cannot fold.
+    std::vector<eventstore::StoredRecord> group;
+    for (int i = 1; i <= later; ++i) history.add({log_a, acme}, {file("a", i, "{}")});
+    history.add({log_a, other}, {file("o", 1, "{}")});
+    WriteSet noted;
+    for (auto at = std::size_t{2}; at < history.storage().size(); ++at) {
+      auto record = *history.storage().at(at);
+      FoldedRecord place{record.log, record.offset,
+                         schemas::BatchView::trusted(record.payload.bytes())};
+      if (place.batch.organization() == acme) {
+        fold_place(place, noted);
+      } else {
+        ASSERT_TRUE(fold(folded.rows(), place, noted));
+      }
+    }
+    Folded fresh(history);
+    ASSERT_TRUE(fresh.start());
+    noted[position_key(log_a)] = fresh.rows().get(position_key(log_a));
+    ASSERT_TRUE(folded.rows().write(noted));
+  }
+};
+
+TEST_P(Thawing, AFixedBuildFoldsWhatWasOnlyNotedAndIsLikeARebuild) {
+  freeze_before(GetParam());
+  ASSERT_FALSE(there(acme, "a"));
+  auto started = folded.start();
+  ASSERT_TRUE(started) << started.error().detail;
+  EXPECT_TRUE(folded.projector().frozen().empty());
+  EXPECT_TRUE(folded.progress().frozen().empty());
+  EXPECT_FALSE(folded.rows().get(frozen_key({acme, Space::live, git})));
+  EXPECT_EQ(folded.hash(), rebuilt_hash());
+}
+
+TEST_P(Thawing, ACrashWhileThawingIsThawedOnceMore) {
+  for (std::uint64_t kept : {0u, 1u, 2u}) {
+    History again;
+    freeze_before(GetParam());
+    ASSERT_TRUE(folded.rows().flush());
+    ASSERT_TRUE(folded.start());
+    auto started = folded.start(kept);
+    ASSERT_TRUE(started) << started.error().detail;
+    EXPECT_TRUE(folded.projector().frozen().empty());
+    EXPECT_EQ(folded.hash(), rebuilt_hash());
+    return;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Records, Thawing, testing::Values(1, 2, 1999, 2000, 2001, 4000));
+
+TEST_F(Projection, AThawThatMeetsAnotherBrokenEventStandsThere) {
+  history.add({log_a, acme}, {file("before", 1, "{}")});
+  ASSERT_TRUE(folded.start());
+  history.add({log_a, acme}, {file("a", 1, "{}")});
+  const auto broken = history.add({log_a, acme}, {unknown("file", {}, 1)});
+  history.add({log_a, acme}, {file("a", 2, "{}")});
+  ASSERT_TRUE(folded.start());
+  EXPECT_EQ(folded.projector().frozen().front().offset, broken);
+  // As if the first of them had been the one that an older build could not apply.
+  freeze_by_hand(folded.rows(), {acme, Space::live, git}, log_a.partition, broken);
+  ASSERT_TRUE(folded.start());
+  ASSERT_EQ(folded.projector().frozen().size(), 1u);
+  EXPECT_EQ(folded.projector().frozen().front().offset, broken);
+  EXPECT_EQ(folded.progress().frozen().size(), 1u);
+  EXPECT_EQ(folded.hash(), rebuilt_hash());
+}
+
+}  // namespace
+}  // namespace projections
