@@ -1,6 +1,7 @@
 #include "eventstore/event_store.h"
 
 #include <boost/asio/post.hpp>
+#include <spdlog/spdlog.h>
 
 #include "schemas/crypto.h"
 
@@ -65,12 +66,17 @@ schemas::Result<Time> EventStore::now(LogId log) {
       std::chrono::duration_cast<std::chrono::milliseconds>(monotonic - anchor_monotonic_);
   const auto jump = wall - (anchor_wall_ + passed);
   if (jump > clock_jump_max || jump < -clock_jump_max) {
+    if (!std::exchange(jumped_, true)) {
+      spdlog::critical("clock jump, writes are refused seconds={}",
+                       std::chrono::duration_cast<std::chrono::seconds>(jump).count());
+    }
     return schemas::fail(
         schemas::ErrorCode::clock_jump,
         "the machine's clock moved by " +
             std::to_string(std::chrono::duration_cast<std::chrono::seconds>(jump).count()) +
             " s against its monotonic clock; set it right or restart the process");
   }
+  jumped_ = false;
   anchor_wall_ = wall;
   anchor_monotonic_ = monotonic;
   return std::max(wall, partition(log).tip.recorded);

@@ -84,6 +84,7 @@ class EventStore final : public LogObserver {
   std::vector<Append> submitted_;
   MonotonicTime anchor_monotonic_;
   Time anchor_wall_;
+  bool jumped_ = false;  // told already
 };
 
 }  // namespace eventstore
