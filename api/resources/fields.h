@@ -10,7 +10,16 @@
 /// What bodies and parameters are made of, as data: `/openapi.json` is written from it.
 namespace api::resources {
 
-enum class Type : std::uint8_t { text, integer, boolean, time, object, map, any };
+enum class Type : std::uint8_t {
+  text,
+  integer,
+  boolean,
+  time,
+  object,
+  map,      ///< an object whose members are named freely
+  version,  ///< a whole number from 1, or one of `choices`
+  any,
+};
 enum class Need : std::uint8_t { optional, required };
 enum class Many : std::uint8_t { one, list };
 

@@ -44,15 +44,6 @@ bool sees(const Ask& ask, const schemas::Uuid& id) {
   return caller.organization == OrganizationId(id) && !caller.restricted();
 }
 
-/// The organization in the path, if the caller may know of it. The platform itself is no entity.
-Result<schemas::Uuid> organization_in_path(const Ask& ask) {
-  auto id = schemas::parse_organization(ask.request.captured("organization_id"));
-  if (!id || *id == schemas::platform_organization || !sees(ask, id->uuid())) {
-    return edge::not_found("organization with this id");
-  }
-  return id->uuid();
-}
-
 Result<manager::CreateOrganization> parse_create(Value body) {
   ObjectReader reader(body);
   manager::CreateOrganization command;
@@ -76,6 +67,14 @@ Answer change(Ask& ask, manager::Command command) {
 }
 
 }  // namespace
+
+Result<schemas::Uuid> organization_in_path(const Ask& ask) {
+  auto id = schemas::parse_organization(ask.request.captured("organization_id"));
+  if (!id || *id == schemas::platform_organization || !sees(ask, id->uuid())) {
+    return edge::not_found("organization with this id");
+  }
+  return id->uuid();
+}
 
 // POST /v2/organizations
 Answer create_organization(Ask& ask) {

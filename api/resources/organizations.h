@@ -17,6 +17,9 @@ Answer change_organization(Ask& ask);
 Answer suspend_organization(Ask& ask);
 Answer resume_organization(Ask& ask);
 
+/// The organization in the path, if the caller may know of it. The platform itself is no entity.
+Result<schemas::Uuid> organization_in_path(const Ask& ask);
+
 inline constexpr std::array<std::string_view, 2> organization_states{"active", "suspended"};
 
 inline constexpr std::array<Field, 7> organization_fields{

@@ -38,15 +38,6 @@ std::string json_of(const Ask& ask, const Entity& entity, std::string row) {
   return json;
 }
 
-/// The project in the path, if the caller may know of it.
-Result<schemas::Uuid> project_in_path(const Ask& ask) {
-  auto id = schemas::parse_id<schemas::ProjectTag>(ask.request.captured("project_id"));
-  if (!id || !ask.caller().sees_project(id->uuid())) {
-    return edge::not_found("project with this id");
-  }
-  return id->uuid();
-}
-
 Result<manager::CreateProject> parse_create(Value body) {
   ObjectReader reader(body);
   manager::CreateProject command;
@@ -65,6 +56,14 @@ Answer change(Ask& ask, manager::Command command) {
 }
 
 }  // namespace
+
+Result<schemas::Uuid> project_in_path(const Ask& ask) {
+  auto id = schemas::parse_id<schemas::ProjectTag>(ask.request.captured("project_id"));
+  if (!id || !ask.caller().sees_project(id->uuid())) {
+    return edge::not_found("project with this id");
+  }
+  return id->uuid();
+}
 
 // POST /v2/projects
 Answer create_project(Ask& ask) {

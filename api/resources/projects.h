@@ -15,6 +15,9 @@ Answer delete_project(Ask& ask);
 Answer archive_project(Ask& ask);
 Answer restore_project(Ask& ask);
 
+/// The project in the path, if the caller may know of it.
+Result<schemas::Uuid> project_in_path(const Ask& ask);
+
 inline constexpr std::array<std::string_view, 2> project_states{"active", "archived"};
 
 inline constexpr std::array<Field, 8> project_fields{

@@ -1,10 +1,15 @@
 #include "api/resources/routes.h"
 
+#include "api/resources/events.h"
 #include "api/resources/keys.h"
+#include "api/resources/openapi.h"
 #include "api/resources/operations.h"
 #include "api/resources/organizations.h"
 #include "api/resources/parameters.h"
+#include "api/resources/product_events.h"
+#include "api/resources/products.h"
 #include "api/resources/projects.h"
+#include "api/resources/stream.h"
 
 namespace api::resources {
 namespace {
@@ -23,6 +28,12 @@ constexpr auto key_list_parameters =
     joined(list_parameters,
            std::array{Field{.name = "state", .many = Many::list, .choices = key_states},
                       Field{.name = "space", .many = Many::list, .choices = space_choices}});
+
+constexpr auto product_parameters = joined(
+    entity_parameters, std::array{Field{.name = "version", .type = Type::integer, .min = 1}});
+constexpr auto row_list_parameters = joined(
+    list_parameters,
+    std::array{Field{.name = "entity", .description = "that one entity, as by its own path"}});
 
 // clang-format off
 constexpr Operation table[] = {
@@ -50,6 +61,9 @@ constexpr Operation table[] = {
    .summary = "Lets a suspended organization's keys in again", .function = resume_organization,
    .scope = Scope::platform, .permission = "organization:write", .sensitivity = Sensitivity::sensitive,
    .conditional = true, .answer = &organization_shape},
+  {.method = Method::get, .pattern = "/v2/organizations/{organization_id}/events", .name = "list_organization_events",
+   .summary = "Lists the events of an organization", .function = list_organization_events,
+   .scope = Scope::own, .permission = "organization:read", .query = entity_events_parameters, .answer = &event_shape, .page = true},
 
   // ---- keys ----
   {.method = Method::post, .pattern = "/v2/auth/keys", .name = "create_key",
@@ -69,6 +83,9 @@ constexpr Operation table[] = {
   {.method = Method::delete_, .pattern = "/v2/auth/keys/{key_id}", .name = "revoke_key",
    .summary = "Revokes a key, at once and for ever", .function = revoke_key,
    .permission = "keys:write", .sensitivity = Sensitivity::sensitive, .conditional = true, .status = 204},
+  {.method = Method::get, .pattern = "/v2/auth/keys/{key_id}/events", .name = "list_key_events",
+   .summary = "Lists the events of a key", .function = list_key_events,
+   .permission = "keys:read", .query = entity_events_parameters, .answer = &event_shape, .page = true},
   {.method = Method::get, .pattern = "/v2/auth/whoami", .name = "whoami",
    .summary = "Says who asks", .function = whoami,
    .scope = Scope::any_key, .query = read_parameters, .answer = &whoami_shape},
@@ -98,6 +115,50 @@ constexpr Operation table[] = {
   {.method = Method::post, .pattern = "/v2/projects/{project_id}/restore", .name = "restore_project",
    .summary = "Restores an archived project", .function = restore_project,
    .permission = "projects:write", .product = "projects", .conditional = true, .answer = &project_shape},
+  {.method = Method::get, .pattern = "/v2/projects/{project_id}/events", .name = "list_project_events",
+   .summary = "Lists the events of a project", .function = list_project_events,
+   .permission = "projects:read", .product = "projects", .query = entity_events_parameters, .answer = &event_shape, .page = true},
+
+  // ---- declared products ----
+  {.method = Method::put, .pattern = "/v2/products/{product}", .name = "declare_product",
+   .summary = "Declares a product, or its next version", .function = declare_product,
+   .scope = Scope::platform, .permission = "products:write", .sensitivity = Sensitivity::sensitive,
+   .body = Body::json, .members = manifest_fields, .conditional = true, .answer = &product_shape},
+  {.method = Method::get, .pattern = "/v2/products", .name = "list_products",
+   .summary = "Lists declared products", .function = list_products,
+   .scope = Scope::own, .permission = "products:read", .query = list_parameters, .answer = &product_shape, .page = true},
+  {.method = Method::get, .pattern = "/v2/products/{product}", .name = "get_product",
+   .summary = "Reads a manifest, the newest or an earlier version", .function = get_product,
+   .scope = Scope::own, .permission = "products.{product}:read", .query = product_parameters, .answer = &product_shape},
+  {.method = Method::get, .pattern = "/v2/products/{product}/events", .name = "list_product_events",
+   .summary = "Lists the events of a product's manifest", .function = list_product_events,
+   .scope = Scope::own, .permission = "products.{product}:read", .query = entity_events_parameters, .answer = &event_shape, .page = true},
+  {.method = Method::post, .pattern = "/v2/products/{product}/events", .name = "append_events",
+   .summary = "Appends a batch of events, all or nothing; as application/x-ndjson a batch a line", .function = append_events,
+   .permission = "products.{product}:write", .product = "{product}",
+   .body = Body::events, .lines = true, .members = append_events_fields, .status = 201, .answer = &written_shape},
+  {.method = Method::get, .pattern = "/v2/products/{product}/{kind}", .name = "list_rows",
+   .summary = "Lists the entities of a kind that are there", .function = list_rows,
+   .permission = "products.{product}:read", .product = "{product}",
+   .query = row_list_parameters, .answer = &row_shape, .page = true},
+  {.method = Method::get, .pattern = "/v2/products/{product}/{kind}/{entity}", .name = "get_row",
+   .summary = "Reads one entity", .function = get_row,
+   .permission = "products.{product}:read", .product = "{product}", .query = entity_parameters, .answer = &row_shape},
+  {.method = Method::post, .pattern = "/v2/products/{product}/{kind}/{entity}/events", .name = "append_entity_events",
+   .summary = "Appends events about one entity", .function = append_entity_events,
+   .permission = "products.{product}:write", .product = "{product}",
+   .body = Body::events, .members = append_entity_events_fields, .status = 201, .answer = &written_entity_shape},
+  {.method = Method::get, .pattern = "/v2/products/{product}/{kind}/{entity}/events", .name = "list_entity_events",
+   .summary = "Lists the events of an entity", .function = list_entity_events,
+   .permission = "products.{product}:read", .product = "{product}", .query = entity_events_parameters, .answer = &event_shape, .page = true},
+
+  // ---- events ----
+  {.method = Method::get, .pattern = "/v2/events", .name = "list_events",
+   .summary = "Lists the events of an organization", .function = list_events,
+   .permission = "events:read", .query = event_list_parameters, .answer = &event_page_shape},
+  {.method = Method::get, .pattern = "/v2/events/stream", .name = "stream_events",
+   .summary = "Follows events as they happen, as Server-Sent Events", .function = stream_events,
+   .permission = "events:read", .query = stream_parameters, .media = "text/event-stream"},
 
   // ---- operations ----
   {.method = Method::get, .pattern = "/healthz", .name = "healthz",
@@ -108,6 +169,10 @@ constexpr Operation table[] = {
   {.method = Method::get, .pattern = "/metrics", .name = "metrics",
    .summary = "Metrics in Prometheus' text form", .function = metrics, .scope = Scope::open,
    .media = "text/plain"},
+  {.method = Method::get, .pattern = "/openapi.json", .name = "openapi",
+   .summary = "This description", .function = openapi, .scope = Scope::open, .media = "application/json"},
+  {.method = Method::get, .pattern = "/docs", .name = "docs",
+   .summary = "This description for people", .function = docs, .scope = Scope::open, .media = "text/html"},
   {.method = Method::get, .pattern = "/problems/{name}", .name = "problem_page",
    .summary = "What a type of problem means and what to do", .function = problem_page, .scope = Scope::open,
    .media = "text/html"},

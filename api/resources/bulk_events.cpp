@@ -1,0 +1,217 @@
+#include "api/resources/bulk_events.h"
+
+#include <deque>
+#include <memory>
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "api/http/problem.h"
+#include "api/resources/answers.h"
+#include "api/resources/product_events.h"
+#include "schemas/json_writer.h"
+
+namespace api::resources {
+namespace {
+
+using http::Stream;
+using schemas::ErrorCode;
+using schemas::json::ObjectReader;
+
+constexpr std::size_t lines_max = 256;
+constexpr std::size_t bytes_max = std::size_t{16} << 20;
+
+/// What every line of one request has in common.
+struct Origin {
+  const Services& services;
+  http::Request request;  // its head: method, path and query count for idempotency
+  manager::CommandContext context;
+  MarkOwner owner;
+  std::string product;
+};
+
+/// A line on its way: submitted, and answered when those before it are.
+struct Line {
+  std::size_t bytes = 0;
+  std::optional<Result<manager::Outcome>> outcome;
+};
+
+/// The lines between the reader and the writer of one connection; on its thread only. Shared with
+/// the commands in flight, which may be answered after the connection is gone.
+class Pipe : public std::enable_shared_from_this<Pipe> {
+ public:
+  explicit Pipe(asio::any_io_executor executor)
+      : executor_(std::move(executor)), answered_(executor_), room_(executor_) {}
+
+  awaitable<void> wait_for_room() {
+    while (!stopped_ && (lines_.size() >= lines_max || bytes_ >= bytes_max)) {
+      co_await wait(room_);
+    }
+  }
+  /// A place for a line, to be answered by `answer`.
+  std::size_t add(std::size_t bytes) {
+    bytes_ += bytes;
+    lines_.push_back({bytes, {}});
+    return first_ + lines_.size() - 1;
+  }
+  void answer(std::size_t number, Result<manager::Outcome> outcome) {
+    if (number < first_) return;
+    lines_[number - first_].outcome = std::move(outcome);
+    answered_.cancel();
+  }
+  /// For the core thread: brings the outcome here.
+  manager::Commands::Done answer_later(std::size_t number) {
+    return [self = shared_from_this(), number](Result<manager::Outcome> outcome) mutable {
+      auto executor = self->executor_;
+      asio::post(executor,
+                 [self = std::move(self), number, outcome = std::move(outcome)]() mutable {
+                   self->answer(number, std::move(outcome));
+                 });
+    };
+  }
+  void no_more_lines() {
+    ended_ = true;
+    answered_.cancel();
+  }
+  /// Until the first line is answered; false when there are no more.
+  awaitable<bool> wait_for_answer() {
+    while (!first_is_answered() && !(ended_ && lines_.empty())) co_await wait(answered_);
+    co_return first_is_answered();
+  }
+  bool first_is_answered() const { return !lines_.empty() && lines_.front().outcome.has_value(); }
+  /// Number, from 1, and outcome of the first line.
+  std::pair<std::size_t, Result<manager::Outcome>> take() {
+    auto outcome = std::move(*lines_.front().outcome);
+    bytes_ -= lines_.front().bytes;
+    lines_.pop_front();
+    room_.cancel();
+    return {first_++, std::move(outcome)};
+  }
+  void stop() {
+    stopped_ = true;
+    room_.cancel();
+  }
+  bool stopped() const { return stopped_; }
+
+ private:
+  /// Timers that never run down stand in for conditions: cancelling wakes.
+  static awaitable<void> wait(asio::steady_timer& condition) {
+    condition.expires_at(asio::steady_timer::time_point::max());
+    // Cancelled is what it is for.
+    [[maybe_unused]] auto [ec] = co_await condition.async_wait(as_result);
+  }
+
+  asio::any_io_executor executor_;
+  asio::steady_timer answered_;
+  asio::steady_timer room_;
+  std::deque<Line> lines_;
+  std::size_t first_ = 1;  // number of the line at the front
+  std::size_t bytes_ = 0;
+  bool ended_ = false;
+  bool stopped_ = false;
+};
+
+struct Submission {
+  manager::CommandContext context;
+  manager::AppendEvents command;
+};
+
+Result<Submission> parse_line(const Origin& origin, std::string_view line) {
+  auto document = schemas::json::parse(line);
+  if (!document) return std::unexpected(std::move(document).error());
+  ObjectReader reader(document->root());
+  Submission submission{origin.context, read_batch(reader, origin.product)};
+  auto key = reader.optional_text("idempotency_key", {.characters_max = 255});
+  if (key && !key->empty() && !edge::is_idempotency_key(*key)) {
+    reader.wrong("idempotency_key", "must be 1 to 255 visible ASCII characters");
+  }
+  auto read = reader.finish();
+  if (!read) return std::unexpected(std::move(read).error());
+  if (key) {
+    submission.context.idempotency =
+        edge::idempotency_proof(origin.services.hmac, *key, origin.request, document->root());
+  }
+  return submission;
+}
+
+/// Reads and submits until the body ends or a line cannot be submitted.
+awaitable<void> read_lines(Stream stream, std::shared_ptr<const Origin> origin,
+                           std::shared_ptr<Pipe> pipe) {
+  for (;;) {
+    co_await pipe->wait_for_room();
+    if (pipe->stopped()) break;
+    auto line = co_await stream.read_line();
+    if (pipe->stopped() || (line && !*line)) break;
+    auto submission = line ? parse_line(*origin, **line) : std::unexpected(line.error());
+    const auto number = pipe->add(line ? (*line)->size() : 0);
+    if (!submission) {
+      pipe->answer(number, std::unexpected(std::move(submission).error()));
+      break;
+    }
+    origin->services.commands.submit(std::move(submission->context), std::move(submission->command),
+                                     pipe->answer_later(number));
+  }
+  pipe->no_more_lines();
+  // The writer ends both.
+  asio::steady_timer never(co_await asio::this_coro::executor,
+                           asio::steady_timer::time_point::max());
+  [[maybe_unused]] auto [ec] = co_await never.async_wait(as_result);
+}
+
+void render(std::string& out, const Origin& origin, std::size_t number,
+            const Result<manager::Outcome>& outcome) {
+  schemas::json::Writer writer(out);
+  writer.begin_object().member("line", number);
+  if (outcome) {
+    const auto position = schemas::marked(outcome->position);
+    writer
+        .member("mark", origin.services.marks.encode(origin.owner.organization, origin.owner.space,
+                                                     {&position, 1}))
+        .member("events", outcome->events.size());
+  } else {
+    writer.name("problem").raw(http::problem_json(outcome.error(), origin.request.id));
+  }
+  writer.end_object();
+  out.push_back('\n');
+}
+
+/// Answers lines in order, as many at a time as are ready, up to the first refusal.
+awaitable<void> write_answers(Stream stream, std::shared_ptr<const Origin> origin,
+                              std::shared_ptr<Pipe> pipe) {
+  bool refused = false;
+  while (!refused && co_await pipe->wait_for_answer()) {
+    std::string text;
+    while (!refused && pipe->first_is_answered()) {
+      auto [number, outcome] = pipe->take();
+      render(text, *origin, number, outcome);
+      refused = !outcome;
+    }
+    if (co_await stream.write(text) != http::Sent::ok) break;
+  }
+  pipe->stop();
+}
+
+awaitable<void> run(Stream stream, std::shared_ptr<const Origin> origin) {
+  using namespace asio::experimental::awaitable_operators;
+  auto pipe = std::make_shared<Pipe>(co_await asio::this_coro::executor);
+  co_await (read_lines(stream, origin, pipe) || write_answers(stream, origin, pipe));
+}
+
+}  // namespace
+
+Result<Response> bulk_answer(Ask& ask, const Place& place) {
+  if (ask.conditions.idempotency_key) {
+    return edge::wrong_header("Idempotency-Key", "give each line an idempotency_key instead");
+  }
+  const MarkOwner owner{place.organization, place.space};
+  auto context = command_context(ask, owner);
+  context.sequence = std::make_shared<manager::Sequence>();
+  std::string product(ask.request.captured("product"));
+  auto origin = std::make_shared<Origin>(
+      Origin{ask.services, std::move(ask.request), std::move(context), owner, std::move(product)});
+  return http::streamed("application/x-ndjson",
+                        [origin](Stream stream) { return run(stream, origin); });
+}
+
+}  // namespace api::resources

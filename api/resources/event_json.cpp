@@ -1,0 +1,110 @@
+#include "api/resources/event_json.h"
+
+#include "schemas/json_writer.h"
+#include "schemas/time.h"
+
+namespace api::resources {
+namespace {
+
+using schemas::json::Writer;
+
+template <typename... Lambdas>
+struct Overloaded : Lambdas... {
+  using Lambdas::operator()...;
+};
+
+void write_texts(Writer& writer, std::string_view name,
+                 const std::vector<std::string_view>& texts) {
+  writer.name(name).begin_array();
+  for (auto text : texts) writer.value(text);
+  writer.end_array();
+}
+
+void write_created(Writer& writer, std::string_view name, std::string_view slug) {
+  writer.begin_object().member("name", name).member("slug", slug).end_object();
+}
+
+void write_changed(Writer& writer, std::optional<std::string_view> name,
+                   std::optional<std::string_view> slug) {
+  writer.begin_object();
+  if (name) writer.member("name", *name);
+  if (slug) writer.member("slug", *slug);
+  writer.end_object();
+}
+
+/// Neither digests nor anything else that a key could be guessed from.
+void write_key_created(Writer& writer, const schemas::KeyCreated& key) {
+  writer.begin_object().member("name", key.name);
+  write_texts(writer, "permissions", key.permissions);
+  if (key.projects) {
+    write_texts(writer, "projects", *key.projects);
+  } else {
+    writer.name("projects").null();
+  }
+  writer.member("expires_at", key.expires)
+      .member("hint", key.credential.hint)
+      .member("platform", key.platform)
+      .end_object();
+}
+
+void write_nothing(Writer& writer) {
+  writer.begin_object().end_object();
+}
+
+void write_data(Writer& writer, const schemas::EventData& data) {
+  std::visit(
+      Overloaded{
+          [&](const schemas::UnknownEvent&) { writer.null(); },
+          [&](const schemas::Json& json) { writer.raw(json.text); },
+          [&](const schemas::OrganizationCreated& e) { write_created(writer, e.name, e.slug); },
+          [&](const schemas::OrganizationChanged& e) { write_changed(writer, e.name, e.slug); },
+          [&](const schemas::OrganizationSuspended&) { write_nothing(writer); },
+          [&](const schemas::OrganizationResumed&) { write_nothing(writer); },
+          [&](const schemas::KeyCreated& e) { write_key_created(writer, e); },
+          [&](const schemas::KeyRotated& e) {
+            writer.begin_object()
+                .member("hint", e.credential.hint)
+                .member("old_expires_at", e.old_expires)
+                .end_object();
+          },
+          [&](const schemas::KeyRevoked&) { write_nothing(writer); },
+          [&](const schemas::ProductDeclared& e) { writer.raw(e.manifest); },
+          [&](const schemas::ProjectCreated& e) { write_created(writer, e.name, e.slug); },
+          [&](const schemas::ProjectChanged& e) { write_changed(writer, e.name, e.slug); },
+          [&](const schemas::ProjectArchived&) { write_nothing(writer); },
+          [&](const schemas::ProjectRestored&) { write_nothing(writer); },
+          [&](const schemas::ProjectDeleted&) { write_nothing(writer); },
+      },
+      data);
+}
+
+}  // namespace
+
+void append_event(std::string& out, const projections::TimelineEvent& located,
+                  std::string_view product, std::string_view mark) {
+  const auto batch = located.batch();
+  const auto event = batch.event(located.index);
+  Writer writer(out);
+  writer.begin_object()
+      .member("specversion", "1.0")
+      .member("id", to_text(event.id()))
+      .member("source", "/products/" + std::string(product))
+      .member("type", event.type())
+      .member("subject", schemas::entity_text(event.kind(), event.entity()))
+      .member("time", event.occurred())
+      .member("datacontenttype", "application/json")
+      .member("organization", to_text(batch.organization()))
+      .member("space", to_text(batch.space()))
+      .member("kind", event.kind())
+      .member("entityversion", to_number(event.version()))
+      .member("recordedtime", batch.recorded())
+      .member("actor", to_text(batch.actor()))
+      .member("correlationid", batch.correlation());
+  if (auto causation = event.causation()) writer.member("causationid", to_text(*causation));
+  if (!batch.traceparent().empty()) writer.member("traceparent", batch.traceparent());
+  writer.member("mark", mark).name("data");
+  write_data(writer, event.data());
+  writer.end_object();
+}
+
+}  // namespace api::resources

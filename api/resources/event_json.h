@@ -1,0 +1,15 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "projections/timeline.h"
+
+namespace api::resources {
+
+/// Appends an event as the CloudEvents 1.0 JSON that every route shows: lists, streams, an entity's
+/// own events. `product` is the event's, `mark` is the place behind it.
+void append_event(std::string& out, const projections::TimelineEvent& event,
+                  std::string_view product, std::string_view mark);
+
+}  // namespace api::resources

@@ -1,0 +1,295 @@
+#include "api/resources/feed.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "api/resources/reading.h"
+#include "projections/reader.h"
+
+namespace api::resources {
+namespace {
+
+using schemas::LogId;
+using schemas::Offset;
+using schemas::Position;
+using schemas::Time;
+
+constexpr std::size_t batch_events = 256;
+/// What one call looks at at most, so that a filter that drops nearly all cannot hold a thread.
+constexpr std::size_t looked_at_max = 5'000;
+constexpr std::chrono::milliseconds tick{1};
+
+bool one_of(const std::vector<std::string>& values, std::string_view value) {
+  return std::ranges::find(values, value) != values.end();
+}
+
+bool fits(std::string_view pattern, std::string_view type) {
+  if (!pattern.ends_with('*')) return pattern == type;
+  return type.starts_with(pattern.substr(0, pattern.size() - 1));
+}
+
+/// In a mark: topics that it does not name have passed nothing. No product's log is `tm.log`.
+MarkedPosition names_all_topics() {
+  return schemas::marked(Position{.log = eventstore::log_partition});
+}
+
+bool is_names_all(const MarkedPosition& position) {
+  return position.log == eventstore::log_partition;
+}
+
+bool is_type_character(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+         c == '_' || c == '-';
+}
+
+}  // namespace
+
+bool is_type_pattern(std::string_view text) {
+  if (text == "*") return true;
+  if (text.ends_with('*')) text.remove_suffix(1);
+  return !text.empty() && text.size() <= 100 && std::ranges::all_of(text, is_type_character);
+}
+
+bool EventFilter::matches(const schemas::EventView& event) const {
+  if (!kinds.empty() && !one_of(kinds, event.kind())) return false;
+  if (!types.empty() && std::ranges::none_of(types, [&](const auto& pattern) {
+        return fits(pattern, event.type());
+      })) {
+    return false;
+  }
+  const bool restricted = access && access->projects;
+  if (subjects.empty() && !restricted) return true;
+  const auto subject = schemas::entity_text(event.kind(), event.entity());
+  if (!subjects.empty() && !one_of(subjects, subject)) return false;
+  return !restricted || (event.kind() == "project" && one_of(*access->projects, subject));
+}
+
+const MarkedPosition* Passed::find(TopicId topic) const {
+  auto found = std::ranges::find(positions, topic,
+                                 [](const MarkedPosition& position) { return position.log.topic; });
+  return found == positions.end() ? nullptr : &*found;
+}
+
+void Passed::set(const MarkedPosition& position) {
+  auto at = std::ranges::lower_bound(positions, position.log, {}, &MarkedPosition::log);
+  if (at != positions.end() && at->log == position.log) {
+    *at = position;
+  } else {
+    positions.insert(at, position);
+  }
+}
+
+TimelineKey key_of(const TimelineEvent& event) {
+  return {event.batch().recorded(), event.log.topic, event.offset, event.index};
+}
+
+std::vector<MarkedPosition> mark_positions(const EventFilter& filter, const Passed& passed) {
+  constexpr auto room = schemas::MarkCodec::positions_max;
+  auto positions = passed.positions;
+  if (positions.size() > room) positions.resize(room);
+  if (filter.products.empty() && positions.size() < room) positions.push_back(names_all_topics());
+  return positions;
+}
+
+std::string mark_of(const Services& services, MarkOwner scope, const EventFilter& filter,
+                    const Passed& passed) {
+  return services.marks.encode(scope.organization, scope.space, mark_positions(filter, passed));
+}
+
+std::vector<eventstore::Topic> followed(const Services& services, const EventFilter& filter) {
+  auto topics = services.topics.all();
+  std::erase_if(topics, [&](const auto& topic) {
+    return !filter.products.empty() && !one_of(filter.products, topic.name);
+  });
+  return topics;
+}
+
+Feed::Feed(const Services& services, const projections::RowReader& rows, MarkOwner scope,
+           const EventFilter& filter)
+    : services_(services),
+      rows_(rows),
+      scope_(scope),
+      filter_(filter),
+      partition_(schemas::partition_of(scope.organization, services.topics.partition_count())),
+      topics_(followed(services, filter)),
+      timeline_(rows, services.log, scope.organization, scope.space, partition_) {}
+
+std::string_view Feed::name_of(TopicId topic) const {
+  return std::ranges::find(topics_, topic, &eventstore::Topic::id)->name;
+}
+
+// ---- places ----
+
+std::optional<Feed::OwnRecord> Feed::last_own(TopicId topic, std::int64_t at_most) const {
+  if (at_most < 0) return std::nullopt;
+  using projections::record_key;
+  std::optional<OwnRecord> found;
+  rows_.scan_back(
+      record_key(scope_.organization, scope_.space, topic, 0),
+      record_key(scope_.organization, scope_.space, topic, static_cast<Offset>(at_most) + 1),
+      [&](std::string_view key, std::string_view row) {
+        found = OwnRecord{projections::read_u64(key.substr(key.size() - 8)), {}};
+        projections::Decoder{row}(found->recorded);
+        return false;
+      });
+  return found;
+}
+
+std::optional<Feed::OwnRecord> Feed::last_own_before(TopicId topic, const TimelineKey& key) const {
+  if (topic == key.topic) return last_own(topic, static_cast<std::int64_t>(key.offset) - 1);
+  projections::Reader reader(rows_, scope_.organization, scope_.space);
+  // Of two events of one moment, the one of the lower topic comes first.
+  const auto time = topic < key.topic ? key.recorded : key.recorded - tick;
+  return last_own(topic, reader.offset_at(topic, time));
+}
+
+MarkedPosition Feed::whole(TopicId topic, const OwnRecord& record) const {
+  auto mark = mark_at(services_, {topic, partition_}, static_cast<std::int64_t>(record.offset));
+  if (!mark) throw projections::StoreFailure(mark.error().detail);
+  return *mark;
+}
+
+/// When the record at a marked place was accepted, whosever it is.
+std::optional<Time> Feed::recorded_at(TopicId topic, const MarkedPosition& position) const {
+  if (position.offset < 0) return std::nullopt;
+  auto own = last_own(topic, position.offset);
+  if (own && static_cast<std::int64_t>(own->offset) == position.offset) return own->recorded;
+  auto record = services_.log.read_one(position.log, static_cast<Offset>(position.offset));
+  if (!record || record->head.kind != eventstore::RecordKind::events) return std::nullopt;
+  auto batch = schemas::BatchView::verify(record->payload.bytes());
+  return batch ? std::optional(batch->recorded()) : std::nullopt;
+}
+
+Passed Feed::passed_at(const std::vector<MarkedPosition>& mark) const {
+  Passed passed;
+  std::vector<TopicId> unnamed;
+  std::optional<Time> newest;
+  for (const auto& topic : topics_) {
+    auto named = std::ranges::find(mark, LogId{topic.id, partition_}, &MarkedPosition::log);
+    if (named == mark.end()) {
+      unnamed.push_back(topic.id);
+      continue;
+    }
+    newest = std::max(newest, recorded_at(topic.id, *named));
+    auto own = last_own(topic.id, named->offset);
+    if (!own) continue;
+    const bool exactly = static_cast<std::int64_t>(own->offset) == named->offset;
+    passed.set(exactly ? *named : whole(topic.id, *own));
+  }
+  if (!newest || std::ranges::any_of(mark, is_names_all)) return passed;
+  projections::Reader reader(rows_, scope_.organization, scope_.space);
+  for (auto topic : unnamed) {
+    if (auto own = last_own(topic, reader.offset_at(topic, *newest))) {
+      passed.set(whole(topic, *own));
+    }
+  }
+  return passed;
+}
+
+Passed Feed::passed_now() const {
+  Passed passed;
+  for (const auto& topic : topics_) {
+    if (auto own = last_own(topic.id, std::numeric_limits<std::int64_t>::max() - 1)) {
+      passed.set(whole(topic.id, *own));
+    }
+  }
+  return passed;
+}
+
+Passed Feed::passed_before(const TimelineKey& key) const {
+  Passed passed;
+  for (const auto& topic : topics_) {
+    if (topic.id == key.topic && key.index > 0) {
+      auto inside = whole(topic.id, {key.offset, key.recorded});
+      inside.index = key.index - 1;
+      passed.set(inside);
+    } else if (auto own = last_own_before(topic.id, key)) {
+      passed.set(whole(topic.id, *own));
+    }
+  }
+  return passed;
+}
+
+std::optional<TimelineKey> Feed::newest(const Passed& passed, WholeRecord whole) const {
+  std::optional<TimelineKey> newest;
+  for (const auto& position : passed.positions) {
+    auto own = last_own(position.log.topic, position.offset);
+    if (!own) continue;
+    newest = std::max(newest, std::optional<TimelineKey>(TimelineKey{
+                                  own->recorded, position.log.topic, own->offset, position.index}));
+  }
+  if (!newest || newest->index != Position::whole_record) return newest;
+  newest->index = 0;
+  if (whole == WholeRecord::last_event) {
+    auto first = timeline_.at(newest->topic, newest->offset, 0);
+    if (!first) throw projections::StoreFailure(first.error().detail);
+    newest->index = first->count - 1;
+  }
+  return newest;
+}
+
+projections::Places Feed::places_of(const Passed& passed) const {
+  projections::Places places;
+  for (const auto& topic : topics_) {
+    const auto* position = passed.find(topic.id);
+    places[topic.id] = position != nullptr ? projections::Place{position->offset, position->index}
+                                           : projections::Place{};
+  }
+  return places;
+}
+
+projections::Places Feed::places_before(const std::optional<TimelineKey>& key) const {
+  if (key) return places_of(passed_before(*key));
+  projections::Places places;
+  for (const auto& topic : topics_) {
+    places[topic.id].offset = std::numeric_limits<std::int64_t>::max() - 1;
+  }
+  return places;
+}
+
+std::string Feed::mark_of(const Passed& passed) const {
+  return resources::mark_of(services_, scope_, filter_, passed);
+}
+
+// ---- passing events ----
+
+Result<Feed::End> Feed::forward(Passed& passed, const std::optional<TimelineKey>& until,
+                                const Take& take) const {
+  std::optional<Time> until_time;
+  if (until) until_time = until->recorded + tick;
+  for (std::size_t looked_at = 0; looked_at < looked_at_max; looked_at += batch_events) {
+    auto places = places_of(passed);
+    auto events = timeline_.next(places, batch_events, until_time);
+    if (!events) return std::unexpected(std::move(events).error());
+    for (const auto& event : *events) {
+      if (until && key_of(event) >= *until) return End::reached;
+      passed.set(schemas::marked(event.position));
+      if (!filter_.matches(event.event())) continue;
+      if (!take(event, name_of(event.log.topic), mark_of(passed))) return End::enough;
+    }
+    if (events->size() < batch_events) return End::reached;
+  }
+  return End::enough;
+}
+
+Result<Feed::End> Feed::backward(Passed& passed, const std::optional<TimelineKey>& before,
+                                 const std::optional<TimelineKey>& from, const Take& take) const {
+  std::optional<Time> from_time;
+  if (from) from_time = from->recorded;
+  auto places = places_before(before);
+  for (std::size_t looked_at = 0; looked_at < looked_at_max; looked_at += batch_events) {
+    auto events = timeline_.previous(places, batch_events, from_time);
+    if (!events) return std::unexpected(std::move(events).error());
+    for (const auto& event : *events) {
+      if (from && key_of(event) < *from) return End::reached;
+      passed = passed_before(key_of(event));
+      passed.set(schemas::marked(event.position));
+      if (!filter_.matches(event.event())) continue;
+      if (!take(event, name_of(event.log.topic), mark_of(passed))) return End::enough;
+    }
+    if (events->size() < batch_events) return End::reached;
+  }
+  return End::enough;
+}
+
+}  // namespace api::resources

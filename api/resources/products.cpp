@@ -1,0 +1,191 @@
+#include "api/resources/products.h"
+
+#include <algorithm>
+
+#include "api/resources/answers.h"
+#include "api/resources/lists.h"
+#include "api/resources/parameters.h"
+#include "api/resources/parse.h"
+#include "api/resources/pool.h"
+#include "api/resources/reading.h"
+#include "manager/manifest.h"
+#include "schemas/json_writer.h"
+
+namespace api::resources {
+namespace {
+
+using projections::Declared;
+using projections::FoundRow;
+using projections::Product;
+using schemas::Entity;
+using schemas::Version;
+
+constexpr std::size_t product_name_max = 48;
+constexpr std::array<std::string_view, 3> reserved_names{"log", "keyring", "cluster"};
+
+/// ^[a-z][a-z0-9-]{0,47}$, and not a name that has a meaning of its own.
+bool is_product_name(std::string_view name) {
+  auto lower = [](char c) { return c >= 'a' && c <= 'z'; };
+  auto other = [&](char c) { return lower(c) || (c >= '0' && c <= '9') || c == '-'; };
+  return !name.empty() && name.size() <= product_name_max && lower(name.front()) &&
+         std::ranges::all_of(name, other) &&
+         std::ranges::find(reserved_names, name) == reserved_names.end() &&
+         std::ranges::find(eventstore::built_in_products, name) ==
+             std::end(eventstore::built_in_products);
+}
+
+void render_product(std::string& out, const FoundRow& found) {
+  auto row = projections::decode_row<Product>(found.bytes);
+  auto manifest = schemas::json::parse(row.state.manifest);
+  ENSURE(manifest.has_value());
+  schemas::json::Writer writer(out);
+  writer.begin_object()
+      .member("name", found.entity.name)
+      .member("version", to_number(row.head.version));
+  auto write = [&](std::string_view name) {
+    if (auto value = manifest->root().find(name)) {
+      writer.member(name, *value);
+    } else {
+      writer.name(name).null();
+    }
+  };
+  write("description");
+  write("kinds");
+  writer.member("created_at", row.head.created_at)
+      .member("updated_at", row.head.updated_at)
+      .end_object();
+}
+
+void render_row(std::string& out, const FoundRow& found) {
+  auto row = projections::decode_row<Declared>(found.bytes);
+  schemas::json::Writer(out)
+      .begin_object()
+      .member("entity", found.entity.name)
+      .name("state")
+      .raw(row.state.json)
+      .member("version", to_number(row.head.version))
+      .member("created_at", row.head.created_at)
+      .member("updated_at", row.head.updated_at)
+      .end_object();
+}
+
+/// The row of a manifest's earlier version.
+std::optional<std::string> find_version(const Reading& reading, const Entity& entity,
+                                        Version version) {
+  if (version == Version{}) return std::nullopt;
+  auto reader = reading.reader();
+  auto places = reader.events_of(reading.place().topic, Product::kind, entity,
+                                 Version{to_number(version) - 1}, false, 1);
+  if (places.empty()) return std::nullopt;
+  return reader.find_as_of(reading.place().topic, Product::kind, entity,
+                           static_cast<std::int64_t>(places.front().offset));
+}
+
+/// Whether the newest manifest knows the kind; asked only when there is no row that proves it.
+bool declares(const Ask& ask, std::string_view product, std::string_view kind) {
+  projections::Reader reader(ask.services.rows, schemas::platform_organization, Space::live);
+  auto row = reader.get<Product>(ask.platform().topic, {{}, std::string(product)});
+  if (!row) return false;
+  auto manifest = manager::Manifest::parse(row->state.manifest, 0);
+  return manifest && manifest->kinds().contains(kind);
+}
+
+Answer answer_row(Ask& ask, DeclaredEntity of) {
+  auto reading = co_await open_reading(ask, of.place, View::row);
+  if (!reading) co_return std::unexpected(std::move(reading).error());
+  Entity entity{{}, std::move(of.name)};
+  auto row = reading->find(of.kind, entity);
+  if (!row) co_return edge::not_found("entity of this name");
+  auto version = projections::decode_head(*row, nullptr).version;
+  std::string json;
+  render_row(json, {std::move(entity), std::move(*row)});
+  co_return entity_answer(ask, version, std::move(json));
+}
+
+}  // namespace
+
+Result<Place> product_in_path(const Ask& ask) {
+  const auto name = ask.request.captured("product");
+  auto topic = ask.services.topics.find(name);
+  // A topic may be there before its first manifest; the manifest makes the product.
+  if (!topic || !is_product_name(name) || ask.caller().restricted()) {
+    return edge::not_found("product of this name");
+  }
+  return Place{ask.caller().organization, ask.caller().space, *topic};
+}
+
+Result<DeclaredEntity> declared_entity_in_path(const Ask& ask) {
+  auto place = product_in_path(ask);
+  const auto name = ask.request.captured("entity");
+  if (!place || !is_entity_name(name)) return edge::not_found("entity of this name");
+  return DeclaredEntity{*place, std::string(ask.request.captured("kind")), std::string(name)};
+}
+
+// PUT /v2/products/{product}
+Answer declare_product(Ask& ask) {
+  const std::string name(ask.request.captured("product"));
+  if (!is_product_name(name)) {
+    co_return schemas::invalid_field(
+        "/name", "must match ^[a-z][a-z0-9-]{0,47}$ and be neither reserved nor built in");
+  }
+  auto manifest = schemas::json::minify(ask.body());
+  auto checked = manager::Manifest::parse(manifest, 0);
+  if (!checked) co_return std::unexpected(std::move(checked).error());
+  auto outcome = co_await write(ask, {schemas::platform_organization, Space::live},
+                                manager::DeclareProduct{name, std::move(manifest)});
+  if (!outcome) co_return std::unexpected(std::move(outcome).error());
+  std::string json;
+  render_product(json, {outcome->subject, outcome->row});
+  const bool first = projections::decode_head(outcome->row, nullptr).version == Version{1};
+  if (!first || outcome->unchanged) co_return changed(*outcome, std::move(json));
+  co_return created(*outcome, "/v2/products/" + name, std::move(json));
+}
+
+// GET /v2/products
+Answer list_products(Ask& ask) {
+  return list_answer(
+      ask, ask.platform(),
+      {.kind = Product::kind, .has_id = false, .keep = {}, .render = render_product});
+}
+
+// GET /v2/products/{product}
+Answer get_product(Ask& ask) {
+  auto reading = co_await open_reading(ask, ask.platform(), View::row);
+  if (!reading) co_return std::unexpected(std::move(reading).error());
+  Entity entity{{}, std::string(ask.request.captured("product"))};
+  auto row = reading->find(Product::kind, entity);
+  if (!row) co_return edge::not_found("product of this name");
+  auto version = projections::decode_head(*row, nullptr).version;
+  const Version asked{number_parameter(ask, "version", to_number(version))};
+  if (asked > version) co_return edge::not_found("version of this product");
+  if (asked != version) row = find_version(*reading, entity, asked);
+  if (!row) co_return edge::not_found("version of this product");
+  std::string json;
+  render_product(json, {std::move(entity), std::move(*row)});
+  co_return entity_answer(ask, asked, std::move(json));
+}
+
+// GET /v2/products/{product}/{kind}
+Answer list_rows(Ask& ask) {
+  auto place = product_in_path(ask);
+  if (!place) co_return std::unexpected(std::move(place).error());
+  const std::string kind(ask.request.captured("kind"));
+  if (auto name = ask.request.parameter("entity")) {
+    if (!is_entity_name(*name)) co_return edge::not_found("entity of this name");
+    co_return co_await answer_row(ask, {*place, kind, std::string(*name)});
+  }
+  if (!declares(ask, ask.request.captured("product"), kind)) {
+    co_return edge::not_found("kind of this name");
+  }
+  co_return co_await list_answer(ask, *place,
+                                 {.kind = kind, .has_id = false, .keep = {}, .render = render_row});
+}
+
+// GET /v2/products/{product}/{kind}/{entity}
+Answer get_row(Ask& ask) {
+  auto entity = declared_entity_in_path(ask);
+  if (!entity) co_return std::unexpected(std::move(entity).error());
+  co_return co_await answer_row(ask, std::move(*entity));
+}
+
+}  // namespace api::resources
