@@ -1,6 +1,7 @@
 #include "eventstore/journal.h"
 
 #include <atomic>
+#include <pthread.h>
 #include <utility>
 
 #include "eventstore/journal_cursor.h"
@@ -120,6 +121,7 @@ void Journal::append(std::vector<Append> records) {
 }
 
 void Journal::run() {
+  ::pthread_setname_np(::pthread_self(), "journal");
   auto& writer = *parts_->writer;
   std::unique_lock lock(mutex_);
   const auto due = [this] { return stopping_ || !queue_.empty(); };

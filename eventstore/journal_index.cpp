@@ -101,7 +101,7 @@ Result<SegmentIndex> SegmentIndex::build(Segment segment, std::uint32_t seed, st
   FrameReader reader(seed, FrameReader::Source::cache, FrameReader::Payloads::skip);
   const auto base = segment.base;
   reader.seek(std::move(segment), base, limit);
-  IndexSampler sampler;
+  std::unordered_map<LogId, IndexSampler> samplers;
   std::vector<IndexEntry> entries;
   while (true) {
     auto step = reader.next();
@@ -115,18 +115,10 @@ Result<SegmentIndex> SegmentIndex::build(Segment segment, std::uint32_t seed, st
       continue;
     }
     const auto& frame = std::get<GoodFrame>(*step).frame;
-    if (!frame.own() && sampler.wants(frame.log, frame.position)) {
+    if (!frame.own() && samplers[frame.log].wants(base, frame.position)) {
       entries.push_back({frame.log, frame.offset, frame.position});
     }
   }
-}
-
-bool IndexSampler::wants(LogId log, std::uint64_t position) {
-  const auto [last, first] = last_.try_emplace(log, position);
-  if (first) return true;
-  if (position - last->second < index_step) return false;
-  last->second = position;
-  return true;
 }
 
 Index::Index(SegmentFolder& segments, std::string path, std::uint32_t seed)

@@ -5,6 +5,7 @@
 #include <optional>
 #include <shared_mutex>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "eventstore/journal_frames.h"
@@ -46,16 +47,22 @@ class SegmentIndex {
   std::vector<IndexEntry> entries_;  // by partition, then offset
 };
 
-/// Decides which records get an entry. One user at a time.
+/// Decides which of one partition's records get an entry. One user at a time.
 class IndexSampler {
  public:
   /// Whether the record at `position` gets one; if so, remembers it.
-  bool wants(LogId log, std::uint64_t position);
-  /// A new segment begins, or what was sampled last was not written after all.
-  void reset() { last_.clear(); }
+  bool wants(std::uint64_t segment_base, std::uint64_t position) {
+    if (segment_base == segment_ && position < next_) return false;
+    segment_ = segment_base;
+    next_ = position + index_step;
+    return true;
+  }
+  /// What was sampled last was not written after all.
+  void reset() { next_ = 0; }
 
  private:
-  std::map<LogId, std::uint64_t> last_;
+  std::uint64_t segment_ = 0;
+  std::uint64_t next_ = 0;
 };
 
 /// All segments' indexes. Any thread; `add` and `begin_segment` are the writer's.
@@ -93,7 +100,7 @@ class Index {
 
   mutable std::shared_mutex mutex_;
   std::uint64_t active_base_ = 0;
-  std::map<LogId, std::vector<IndexEntry>> active_;
+  std::unordered_map<LogId, std::vector<IndexEntry>> active_;
   // A closed segment's index is at most a few MiB; the ones used last stay.
   std::map<std::uint64_t, std::shared_ptr<const SegmentIndex>> closed_;
   std::vector<std::uint64_t> used_;

@@ -121,7 +121,7 @@ Result<void> Opening::repair_tail(const WalkState& walked, Settled& settled) {
   last.resize(*got);
   if (auto written = write_all(file, segment.file_offset(from), last); !written) return written;
 
-  if (auto cut = cut_tail(file, segment, walked.end); !cut) return cut;
+  if (auto cut = cut_tail(file, segment, walked.end, walked.tail_end); !cut) return cut;
   auto size = file.size();
   if (!size) return fail(std::move(size).error());
   if (auto zeroed = write_zeros(file, *size, settled.active_size); !zeroed) return zeroed;
@@ -130,20 +130,23 @@ Result<void> Opening::repair_tail(const WalkState& walked, Settled& settled) {
   return remove_unlinked(settled.active_base);
 }
 
-Result<void> Opening::cut_tail(File& file, const Segment& segment, std::uint64_t end) {
-  auto cached = end_of_bytes(segment, {end, position_max}, FrameReader::Source::cache);
-  if (!cached) return fail(std::move(cached).error());
+/// `cached_end`: where the bytes behind the end end in the page cache.
+Result<void> Opening::cut_tail(File& file, const Segment& segment, std::uint64_t end,
+                               std::uint64_t cached_end) {
   auto on_disk = end_of_bytes(segment, {end, end + unsynced_max}, FrameReader::Source::disk);
   if (!on_disk) return fail(std::move(on_disk).error());
-  const auto behind = std::max(*cached, *on_disk);
+  const auto behind = std::max(cached_end, *on_disk);
   if (behind == end) return {};
-  if (auto kept = keep_aside(segment, {end, behind}); !kept) return kept;
+  const auto source = *on_disk > end ? FrameReader::Source::disk : FrameReader::Source::cache;
+  if (auto kept = keep_aside(segment, {end, behind}, source); !kept) return kept;
   return write_zeros(file, segment.file_offset(end), segment.file_offset(behind));
 }
 
-Result<void> Opening::keep_aside(const Segment& segment, Range range) {
+Result<void> Opening::keep_aside(const Segment& segment, Range range, FrameReader::Source source) {
   std::vector<std::uint8_t> bytes(range.to - range.from);
-  auto got = segment.file->read(segment.file_offset(range.from), bytes);
+  const auto at = segment.file_offset(range.from);
+  auto got = source == FrameReader::Source::disk ? segment.file->read_from_disk(at, bytes)
+                                                 : segment.file->read(at, bytes);
   if (!got) return fail(std::move(got).error());
   bytes.resize(*got);
   // A crash while opening cuts the same place again, perhaps with other bytes: nothing that was
@@ -172,7 +175,8 @@ Result<void> Opening::remove_unlinked(std::uint64_t active_base) {
     auto end = end_of_bytes(*segment, {base, position_max}, FrameReader::Source::cache);
     if (!end) return fail(std::move(end).error());
     if (*end != base) {
-      if (auto kept = keep_aside(*segment, {base, *end}); !kept) return kept;
+      auto kept = keep_aside(*segment, {base, *end}, FrameReader::Source::cache);
+      if (!kept) return kept;
     }
     if (auto removed = folder_.remove_last(); !removed) return removed;
   }
@@ -190,7 +194,7 @@ Result<Opening::Folded> Opening::fold(std::uint64_t durable_end) {
     if (!step) return fail(std::move(step).error());
     if (std::holds_alternative<AtLimit>(*step)) break;
     if (const auto* good = std::get_if<GoodFrame>(&*step)) {
-      if (!good->frame.own()) fold_record(*good, folded);
+      if (!good->frame.own()) fold_record(reader.segment().base, *good, folded);
       continue;
     }
     const auto behind = behind_damage(reader.position());
@@ -203,7 +207,7 @@ Result<Opening::Folded> Opening::fold(std::uint64_t durable_end) {
   return folded;
 }
 
-void Opening::fold_record(const GoodFrame& good, Folded& folded) {
+void Opening::fold_record(std::uint64_t segment_base, const GoodFrame& good, Folded& folded) {
   const auto& frame = good.frame;
   auto& state = folded.states[frame.log];
   last_seen_[frame.log] = frame.position;
@@ -215,7 +219,7 @@ void Opening::fold_record(const GoodFrame& good, Folded& folded) {
     return;
   }
   state.apply(frame.offset, frame.head, good.payload);
-  if (sampler_.wants(frame.log, frame.position)) {
+  if (samplers_[frame.log].wants(segment_base, frame.position)) {
     folded.entries.push_back({frame.log, frame.offset, frame.position});
   }
 }

@@ -69,10 +69,11 @@ class Opening {
   schemas::Result<void> create_first();
   schemas::Result<void> find_start();
   schemas::Result<void> repair_tail(const WalkState& walked, Settled& settled);
-  schemas::Result<void> cut_tail(File& file, const Segment& segment, std::uint64_t end);
-  schemas::Result<void> keep_aside(const Segment& segment, Range range);
+  schemas::Result<void> cut_tail(File& file, const Segment& segment, std::uint64_t end,
+                                 std::uint64_t cached_end);
+  schemas::Result<void> keep_aside(const Segment& segment, Range range, FrameReader::Source source);
   schemas::Result<void> remove_unlinked(std::uint64_t active_base);
-  void fold_record(const GoodFrame& good, Folded& folded);
+  void fold_record(std::uint64_t segment_base, const GoodFrame& good, Folded& folded);
   std::optional<std::uint64_t> behind_damage(std::uint64_t position) const;
   void stop_unseen(Folded& folded) const;
 
@@ -82,7 +83,7 @@ class Opening {
   SegmentHeader header_{};                    // of the segment where reading starts
   ClosingTable start_{};                      // what stands before it
   std::map<LogId, std::uint64_t> last_seen_;  // positions that fold met
-  IndexSampler sampler_;
+  std::unordered_map<LogId, IndexSampler> samplers_;
 };
 
 }  // namespace eventstore::journal

@@ -137,6 +137,7 @@ void Partitions::publish(const std::vector<Partition*>& touched) {
 void Partitions::take_back(Partition& partition) {
   partition.staged = partition.published_;
   partition.touched = false;
+  partition.sampler.reset();
   partition.gate.take_back(partition.staged.next_offset);
 }
 

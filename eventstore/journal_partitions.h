@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "eventstore/append_gate.h"
-#include "eventstore/journal_format.h"
+#include "eventstore/journal_index.h"
 #include "eventstore/log.h"
 
 namespace eventstore::journal {
@@ -37,6 +37,7 @@ class Partition {
   AppendGate gate;
   PartitionState staged;  // with what is written but not synced
   bool touched = false;   // staged differs from published
+  IndexSampler sampler;
 
   Offset durable_end() const { return durable_end_.load(std::memory_order_acquire); }
 

@@ -1,6 +1,7 @@
 #include "eventstore/journal_space.h"
 
 #include <algorithm>
+#include <pthread.h>
 #include <utility>
 
 namespace eventstore::journal {
@@ -83,6 +84,7 @@ bool SpaceAhead::zeroing_due() const {
 }
 
 void SpaceAhead::run() {
+  ::pthread_setname_np(::pthread_self(), "journal-space");
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait(lock, [this] { return stopping_ || zeroing_due() || !chores_.empty(); });

@@ -78,6 +78,9 @@ Result<WalkState> Walk::run(WalkState state, FrameReader::Source source, bool ju
 }
 
 Result<bool> Walk::judge(const BadPlace& bad, JournalReader& reader, WalkState& state) {
+  auto clean = nothing_behind(bad, reader.segment(), state);
+  if (!clean) return fail(std::move(clean).error());
+  if (*clean) return false;
   if (auto collected = collect_losses(bad.position, state); !collected) {
     return fail(std::move(collected).error());
   }
@@ -94,6 +97,15 @@ Result<bool> Walk::judge(const BadPlace& bad, JournalReader& reader, WalkState& 
     return fail(std::move(there).error());
   }
   return true;
+}
+
+/// The usual end: zeros only, to the end of the last file.
+Result<bool> Walk::nothing_behind(const BadPlace& bad, const Segment& segment, WalkState& state) {
+  auto end = end_of_bytes(segment, {bad.position, position_max}, FrameReader::Source::cache);
+  if (!end) return fail(std::move(end).error());
+  state.tail_end = *end;
+  const bool last = !folder_.successor(segment.base);
+  return last && !bad.head && state.tail_end == bad.position;
 }
 
 /// Empty for a torn tail.

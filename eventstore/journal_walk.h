@@ -30,7 +30,7 @@ struct WalkState {
   std::uint64_t end;          // where the next frame stands or would stand
   std::uint64_t durable_end;  // the last one that a frame states
   std::uint32_t open_count = 0;
-  bool torn = false;            // bytes that are not zero stand behind the end
+  std::uint64_t tail_end = 0;   // where the bytes behind the end end; none when not behind it
   std::vector<Range> losses;    // accepted by loss frames
   std::vector<Damage> damages;  // accepted by nobody
 };
@@ -55,6 +55,8 @@ class Walk {
                                                     const JournalReader& reader,
                                                     const WalkState& state);
   schemas::Result<bool> was_written_whole(const BadPlace& bad, const Segment& segment);
+  schemas::Result<bool> nothing_behind(const BadPlace& bad, const Segment& segment,
+                                       WalkState& state);
   schemas::Result<void> collect_losses(std::uint64_t from, WalkState& state);
   std::optional<Range> accepted(const Range& damage, const WalkState& state) const;
 
@@ -64,8 +66,8 @@ class Walk {
   bool losses_collected_ = false;
 };
 
-/// The position behind the last byte of `segment` in [from, to) that is not zero, rounded up to a
-/// frame's boundary; `from` when there is none. `to` may lie beyond the file.
+/// The position behind the last byte of `segment` in `range` that is not zero, rounded up to a
+/// frame's boundary; the range's begin when there is none. It may end beyond the file.
 schemas::Result<std::uint64_t> end_of_bytes(const Segment& segment, Range range,
                                             FrameReader::Source source);
 

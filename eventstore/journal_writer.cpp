@@ -65,7 +65,6 @@ Result<void> JournalWriter::begin(const std::vector<Range>& losses) {
 }
 
 void JournalWriter::write(std::vector<Append> queued) {
-  group_.reserve(std::min<std::size_t>(queued.size(), 64 * 1024));
   for (auto& append : queued) {
     ENSURE(append.payload.bytes().size() == append.head.length);
     ENSURE(append.head.length <= record_size_max - RecordHead::size_bytes);
@@ -131,9 +130,10 @@ void JournalWriter::stage(Append append, Partition& partition, std::size_t size_
     touched_.push_back(&partition);
   }
   partition.staged.apply_own(append.expected, append.head, payload);
-  if (sampler_.wants(append.log, position)) {
+  if (partition.sampler.wants(segment_.base, position)) {
     entries_.push_back({append.log, append.expected, position});
   }
+  if (group_.empty()) group_.reserve(group_size_ + group_size_ / 4);
   group_.push_back({append.log, append.expected, append.head, std::move(append.payload)});
 }
 
@@ -229,7 +229,6 @@ void JournalWriter::fail_staged(const Failed& failed) {
     failures.push_back(
         {partition->log, partition->staged.next_offset, failed.outcome, failed.error});
   }
-  sampler_.reset();
   clear_staged();
   for (auto& failure : failures) observer_.on_failure(std::move(failure));
 }
@@ -240,6 +239,7 @@ void JournalWriter::publish() {
   if (!entries_.empty()) shared_.index.add(entries_);
   shared_.durable_end.store(end_, std::memory_order_release);
   shared_.partitions.publish(touched_);
+  group_size_ = group_.size();
   auto group = std::make_shared<const std::vector<StoredRecord>>(std::exchange(group_, {}));
   clear_staged();
   space_.used(end_ - segment_.base);
@@ -303,7 +303,6 @@ Result<void> JournalWriter::roll(std::uint64_t size_bytes) {
   const auto closed_base = segment_.base;
   shared_.folder.add(header.base, prepared->file);
   shared_.index.begin_segment(header.base, {});
-  sampler_.reset();
   segment_ = {header.base, prepared->file};
   segment_size_ = header.size_bytes;
   space_.later([&index = shared_.index, closed_base] { index.save(closed_base); });

@@ -101,7 +101,7 @@ class JournalWriter {
   std::vector<StoredRecord> group_;
   std::vector<Partition*> touched_;
   std::vector<IndexEntry> entries_;
-  IndexSampler sampler_;
+  std::size_t group_size_ = 0;  // of the last one
 
   std::map<LogId, AppendGate> strays_;  // of partitions that are not open
 };
