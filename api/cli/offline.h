@@ -1,0 +1,36 @@
+#pragma once
+
+#include <memory>
+
+#include "api/cli/command.h"
+#include "api/data_directory.h"
+#include "eventstore/topics.h"
+
+/// A stopped server's data directory, opened by a command.
+namespace api::cli {
+
+/// What the log has to tell is of no interest: nothing is written.
+class DeafObserver final : public eventstore::LogObserver {
+ public:
+  void on_durable(eventstore::Group) override {}
+  void on_failure(eventstore::AppendFailure) override {}
+};
+
+/// Holds the directory's lock, through the log, until it is gone.
+struct OfflineData {
+  DataDirectory directory;
+  DeafObserver observer;
+  std::unique_ptr<eventstore::Journal> log;
+  eventstore::Topics topics;
+
+  ~OfflineData();
+};
+
+/// The lock only.
+Step<DataDirectory> lock_data(const SettingFlags& flags);
+
+/// Opening repairs what a kill left, as a server's start does.
+Step<std::unique_ptr<OfflineData>> open_data(DataDirectory directory,
+                                             eventstore::JournalOptions options = {});
+
+}  // namespace api::cli

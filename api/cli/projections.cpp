@@ -1,0 +1,129 @@
+#include <memory>
+
+#include <fmt/format.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "api/cli/offline.h"
+#include "api/cli/progress.h"
+#include "projections/projector.h"
+#include "schemas/json_writer.h"
+
+namespace api::cli {
+namespace {
+
+constexpr auto rebuild_footer = R"(
+Destroys the rows and folds the whole log again; the server must be stopped. Prints the state hash of
+what came out, which is that of the rows before, if they were right. When it is interrupted, the next
+start goes on where it was.
+
+Examples:
+  tidemark projections rebuild --data ./data)";
+
+constexpr auto hash_footer = R"(
+Folds what the rows lack, then prints a hash over all rows; the server must be stopped. Equal histories
+have equal hashes.
+
+Examples:
+  tidemark projections hash --data ./data)";
+
+struct Options {
+  SettingFlags flags;
+  bool json = false;
+};
+
+enum class Rows : std::uint8_t { keep, destroy };
+
+struct Folded {
+  std::string hash;
+  projections::Projector::CaughtUp counts;
+  std::size_t frozen = 0;
+  double seconds = 0;
+};
+
+Step<Folded> fold(const SettingFlags& flags, Rows rows_are) {
+  auto directory = lock_data(flags);
+  if (!directory) return std::unexpected(std::move(directory).error());
+  auto data = open_data(std::move(*directory));
+  if (!data) return std::unexpected(std::move(data).error());
+  auto& log = *(*data)->log;
+  if (rows_are == Rows::destroy) {
+    if (auto gone = (*data)->directory.destroy_rows(); !gone) return stop(gone.error());
+  }
+  auto rows = (*data)->directory.open_rows();
+  if (!rows) return stop(rows.error());
+  std::uint64_t records = 0;
+  for (const auto id : log.partitions()) records += log.durable_end(id);
+  projections::Progress progress;
+  projections::Projector projector(**rows, progress);
+  ProgressLine line("fold", "events");
+  const auto begun = eventstore::system_clock().monotonic();
+  auto caught_up = projector.catch_up(log, [&](const auto& done) {
+    line.show({.done = done.events,
+               .fraction = static_cast<double>(done.records) / static_cast<double>(records)});
+  });
+  if (!caught_up && caught_up.error().code == schemas::ErrorCode::lost_mark) {
+    return stop(Exit::failed, caught_up.error().detail + "; run `tidemark projections rebuild`");
+  }
+  if (!caught_up) return stop(caught_up.error());
+  if (auto flushed = (*rows)->flush(); !flushed) return stop(flushed.error());
+  const auto took = eventstore::system_clock().monotonic() - begun;
+  Folded folded{.hash = projections::state_hash(**rows),
+                .counts = *caught_up,
+                .frozen = progress.frozen().size(),
+                .seconds = std::chrono::duration<double>(took).count()};
+  rows->reset();
+  return folded;
+}
+
+void print(const Folded& folded, const Options& options) {
+  const auto& [records, events] = folded.counts;
+  if (records > 0) {
+    fmt::print(stderr, "folded {} events in {} records, {:.1f} s: {} events/s\n", grouped(events),
+               grouped(records), folded.seconds,
+               grouped(static_cast<std::uint64_t>(static_cast<double>(events) / folded.seconds)));
+  }
+  if (folded.frozen > 0) {
+    fmt::print(stderr, "{} products of organizations stand still; the lines above say why\n",
+               folded.frozen);
+  }
+  if (!options.json) {
+    fmt::print("{}\n", folded.hash);
+    return;
+  }
+  std::string out;
+  schemas::json::Writer writer(out);
+  writer.begin_object().member("state_hash", folded.hash).member("records", records);
+  writer.member("events", events).member("frozen", folded.frozen);
+  writer.member("seconds", folded.seconds).end_object();
+  fmt::print("{}\n", out);
+}
+
+Step<void> run(const Options& options, Rows rows) {
+  // The projector's own words are no data.
+  spdlog::set_default_logger(spdlog::stderr_logger_mt("tidemark"));
+  auto folded = fold(options.flags, rows);
+  if (!folded) return std::unexpected(std::move(folded).error());
+  print(*folded, options);
+  return {};
+}
+
+}  // namespace
+
+void add_projections(CLI::App& program, Job& job) {
+  auto options = std::make_shared<Options>();
+  auto* projections = program.add_subcommand("projections", "Rows folded from the log");
+  projections->require_subcommand(1);
+  auto add = [&](const char* name, const char* what, const char* footer, Rows rows) {
+    auto* app = projections->add_subcommand(name, what);
+    app->footer(footer);
+    options->flags.add_to(*app, {"data"});
+    app->add_flag("--json", options->json, "print a JSON object");
+    app->callback(
+        [options, rows, &job] { job = job_of([options, rows] { return run(*options, rows); }); });
+  };
+  add("rebuild", "Fold the whole log again", rebuild_footer, Rows::destroy);
+  add("hash", "Print a hash over all rows", hash_footer, Rows::keep);
+}
+
+}  // namespace api::cli
