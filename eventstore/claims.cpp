@@ -37,7 +37,8 @@ Verdict apply_claim(PartitionState& state, Offset offset, const RecordHead& head
   auto control = schemas::read_control(payload);
   const auto* claim = control ? std::get_if<schemas::Claim>(&*control) : nullptr;
   if (claim == nullptr) return Verdict::malformed;
-  if (head.chain != state.chain) return Verdict::fork;
+  if (head.chain != state.chain && !state.lost()) return Verdict::fork;
+  state.chain = head.chain;
   state.epoch = {static_cast<std::int64_t>(offset), claim->nonce};
   state.sequence = 0;
   return Verdict::claim;
@@ -49,7 +50,7 @@ Verdict PartitionState::apply(Offset offset, const RecordHead& head, Bytes paylo
   next_offset = offset + 1;
   if (head.kind == RecordKind::claim) return apply_claim(*this, offset, head, payload);
   if (head.epoch != epoch) return Verdict::void_epoch;
-  if (head.sequence != sequence) return Verdict::void_sequence;
+  if (head.sequence != sequence || lost()) return Verdict::void_sequence;
   if (head.kind != RecordKind::events) {
     if (head.chain != chain) return Verdict::fork;
     ++sequence;

@@ -60,6 +60,12 @@ struct PartitionState {
     return apply(offset, head, payload, Trust::own);
   }
 
+  /// A record is missing here for good, and an operator accepted that (StoredRecord::after_loss).
+  /// What its epoch goes on with is void, because it was decided on the missing record; the next
+  /// claim is believed about the chain. Whoever owns the partition claims it anew.
+  void lose() { sequence = lost_sequence; }
+  bool lost() const { return sequence == lost_sequence; }
+
   /// The place of the last event record, whole.
   Position position(LogId log) const;
 
@@ -67,6 +73,7 @@ struct PartitionState {
 
  private:
   enum class Trust : std::uint8_t { none, own };
+  static constexpr std::uint64_t lost_sequence = ~std::uint64_t{0};
   Verdict apply(Offset offset, const RecordHead& head, Bytes payload, Trust trust);
 };
 

@@ -38,7 +38,7 @@ EventStore::Partition& EventStore::partition(LogId log) {
   // is this process's own when its successor's input, its own epoch, was signed by the same seed.
   if (fresh.tip.epoch.offset >= 0) {
     auto claim = log_->read_one(log, static_cast<Offset>(fresh.tip.epoch.offset));
-    if (claim && nonce_(log, claim->head.epoch) == fresh.tip.epoch.nonce) {
+    if (claim && !fresh.tip.lost() && nonce_(log, claim->head.epoch) == fresh.tip.epoch.nonce) {
       fresh.standing = Standing::owned;
     }
   }

@@ -24,12 +24,13 @@ struct Journal::Parts {
   std::optional<journal::Index> index;
   std::uint32_t seed = 0;
   std::vector<journal::Range> losses;
+  std::vector<journal::Damage> damages;
   std::atomic<std::uint64_t> durable_end = 0;
   std::optional<journal::SpaceAhead> space;
   std::optional<journal::JournalWriter> writer;
 
   journal::ReadSide read_side() {
-    return {folder, partitions, *index, health, seed, durable_end, losses};
+    return {folder, partitions, *index, health, seed, durable_end, losses, damages};
   }
 };
 
@@ -97,7 +98,8 @@ Result<void> Journal::begin_writing(Opening& opening, const Opening::Settled& se
   std::erase_if(folded->entries,
                 [&](const auto& entry) { return entry.position < settled.active_base; });
   parts.index->begin_segment(settled.active_base, folded->entries);
-  for (const auto& damage : opening.report().damages) {
+  parts.damages = opening.report().damages;
+  for (const auto& damage : parts.damages) {
     parts.health.turn_read_only(journal::damage_error(parts.folder.path(), damage));
   }
   parts.writer->make_room();

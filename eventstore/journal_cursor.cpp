@@ -59,6 +59,11 @@ Result<void> JournalCursor::add(const ReadFrom& from) {
   return {};
 }
 
+bool JournalCursor::must_not_count(const Frame& frame) const {
+  return std::ranges::any_of(
+      side_.damages, [&](const Damage& damage) { return damage.range.contains(frame.position); });
+}
+
 JournalCursor::Wanted* JournalCursor::wanted(LogId log) {
   if (number(log.topic) >= by_place_.size()) return nullptr;
   const auto& of_topic = by_place_[number(log.topic)];
@@ -66,6 +71,7 @@ JournalCursor::Wanted* JournalCursor::wanted(LogId log) {
 }
 
 Result<std::optional<StoredRecord>> JournalCursor::next() {
+  stopped_.reset();
   while (true) {
     auto step = reader_.next();
     if (!step) return fail(std::move(step).error());
@@ -86,6 +92,11 @@ Result<std::optional<StoredRecord>> JournalCursor::next() {
     }
     const auto& good = std::get<GoodFrame>(*step);
     const auto& frame = good.frame;
+    if (must_not_count(frame)) {
+      auto jumped = jump_over({frame.position, frame});
+      if (!jumped) return fail(std::move(jumped).error());
+      continue;
+    }
     if (frame.is(OwnFrame::closing)) settle_doubts(good);
     auto* of_log = wanted(frame.log);
     if (of_log == nullptr || frame.position < of_log->first_position) continue;
@@ -93,7 +104,8 @@ Result<std::optional<StoredRecord>> JournalCursor::next() {
     if (!picked) return fail(std::move(picked).error());
     if (*picked == Pick::not_yet) return std::nullopt;
     if (*picked == Pick::skip) continue;
-    return StoredRecord{frame.log, frame.offset, frame.head, Payload(nullptr, good.payload)};
+    return StoredRecord{frame.log, frame.offset, frame.head, Payload(nullptr, good.payload),
+                        *picked == Pick::give_after_loss};
   }
 }
 
@@ -115,7 +127,8 @@ Result<JournalCursor::Pick> JournalCursor::pick(const GoodFrame& good, Wanted& w
   wanted.expected = frame.offset + 1;
   wanted.after_loss = false;
   wanted.doubt.reset();
-  return frame.offset < wanted.from ? Pick::skip : Pick::give;
+  if (frame.offset < wanted.from) return Pick::skip;
+  return missing ? Pick::give_after_loss : Pick::give;
 }
 
 Result<void> JournalCursor::jump_over(const BadPlace& bad) {
@@ -164,6 +177,7 @@ Result<void> JournalCursor::look_for_stopped() {
 }
 
 std::unexpected<Error> JournalCursor::stop(Wanted& wanted, Error error) {
+  stopped_ = wanted.log;
   by_place_[number(wanted.log.topic)][wanted.log.partition] = nullptr;
   std::erase_if(all_, [&](const auto& one) { return one.get() == &wanted; });
   return std::unexpected(std::move(error));
@@ -217,21 +231,12 @@ Result<StoredRecord> read_record(const ReadSide& side, LogId log, Offset offset)
 }
 
 Result<Damage> report_damage(const ReadSide& side, const BadPlace& bad) {
-  Damage damage{{bad.position, bad.position}, std::nullopt};
-  if (bad.head) {
-    damage = {{bad.position, bad.position + bad.head->size_bytes()}, bad.head->log};
-  } else {
-    JournalReader behind(side.folder, side.seed);
-    const auto limit = side.durable_end.load(std::memory_order_acquire);
-    if (auto there = behind.seek(bad.position, limit); !there) {
-      return fail(std::move(there).error());
-    }
-    auto valid = behind.find_head(bad.position + 8);
-    if (!valid) return fail(std::move(valid).error());
-    damage.range.to = *valid ? (*valid)->position : limit;
-  }
+  const auto limit = side.durable_end.load(std::memory_order_acquire);
+  auto range = unreadable(side.folder, side.seed, bad, limit);
+  if (!range) return fail(std::move(range).error());
+  const Damage damage{*range, bad.head ? std::optional(bad.head->log) : std::nullopt};
   const bool accepted = std::ranges::any_of(
-      side.losses, [&](const Range& range) { return range.contains(bad.position); });
+      side.losses, [&](const Range& loss) { return loss.contains(bad.position); });
   if (!accepted) side.health.turn_read_only(damage_error(side.folder.path(), damage));
   return damage;
 }

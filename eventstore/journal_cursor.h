@@ -22,6 +22,8 @@ struct ReadSide {
   std::uint32_t seed;
   const std::atomic<std::uint64_t>& durable_end;
   const std::vector<Range>& losses;  // accepted: they are jumped over
+  // Found while opening: a whole frame may stand there that must not count.
+  const std::vector<Damage>& damages;
 };
 
 /// One pass over the journal that picks the records of some partitions.
@@ -35,6 +37,7 @@ class JournalCursor final : public Cursor {
                                                        const std::vector<ReadFrom>& from);
 
   schemas::Result<std::optional<StoredRecord>> next() override;
+  std::optional<LogId> stopped() const override { return stopped_; }
 
  private:
   struct Wanted {
@@ -45,11 +48,12 @@ class JournalCursor final : public Cursor {
     bool after_loss = false;
     std::optional<Damage> doubt;
   };
-  enum class Pick { give, skip, not_yet };
+  enum class Pick { give, give_after_loss, skip, not_yet };
 
   explicit JournalCursor(ReadSide side) : side_(side), reader_(side.folder, side.seed) {}
   schemas::Result<void> add(const ReadFrom& from);
   Wanted* wanted(LogId log);
+  bool must_not_count(const Frame& frame) const;
   schemas::Result<Pick> pick(const GoodFrame& good, Wanted& wanted);
   schemas::Result<void> jump_over(const BadPlace& bad);
   void settle_doubts(const GoodFrame& closing);
@@ -61,6 +65,7 @@ class JournalCursor final : public Cursor {
   std::vector<std::unique_ptr<Wanted>> all_;
   std::vector<std::vector<Wanted*>> by_place_;  // topic, partition
   std::uint64_t limit_ = 0;
+  std::optional<LogId> stopped_;
 };
 
 /// The record at exactly this offset.

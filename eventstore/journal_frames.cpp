@@ -130,4 +130,14 @@ Result<std::optional<Frame>> JournalReader::find_head(std::uint64_t from) {
   }
 }
 
+Result<Range> unreadable(SegmentFolder& folder, std::uint32_t seed, const BadPlace& bad,
+                         std::uint64_t limit) {
+  if (bad.head) return Range{bad.position, bad.position + bad.head->size_bytes()};
+  JournalReader behind(folder, seed);
+  if (auto there = behind.seek(bad.position, limit); !there) return fail(std::move(there).error());
+  auto valid = behind.find_head(bad.position + 8);
+  if (!valid) return fail(std::move(valid).error());
+  return Range{bad.position, *valid ? (*valid)->position : limit};
+}
+
 }  // namespace eventstore::journal

@@ -96,4 +96,9 @@ class JournalReader {
   std::optional<std::uint64_t> segment_end_;  // base of the next one
 };
 
+/// What cannot be read at a bad place: the record, when its head still says how long it is; else
+/// everything to the next valid head, or to `limit` when there is none.
+schemas::Result<Range> unreadable(SegmentFolder& folder, std::uint32_t seed, const BadPlace& bad,
+                                  std::uint64_t limit);
+
 }  // namespace eventstore::journal

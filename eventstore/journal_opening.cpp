@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include "eventstore/journal_health.h"
+#include "eventstore/journal_loss.h"
 #include "schemas/crypto.h"
 
 namespace eventstore::journal {
@@ -36,8 +37,12 @@ Result<Opening::Settled> Opening::settle() {
   // in front of that place, which is not known: the frames there say theirs.
   WalkState from = start;
   from.end = from.durable_end = cached->durable_end;
+  from.losses = cached->losses;
   auto walked = walk.to_end(from);
   if (!walked) return fail(std::move(walked).error());
+  if (auto accepted = accept_earlier_losses(*walked); !accepted) {
+    return fail(std::move(accepted).error());
+  }
 
   report_.damages = walked->damages;
   report_.losses = walked->losses;
@@ -103,6 +108,25 @@ Result<void> Opening::find_start() {
   }
   return fail(ErrorCode::internal,
               fmt::format("the segment before {} is missing", folder_.path_of(bases.front())));
+}
+
+/// Losses before the place where reading starts: the closing table there knows nothing of them yet.
+Result<void> Opening::accept_earlier_losses(WalkState& walked) {
+  auto losses = walked.losses;
+  for (const auto& loss : options_.accept_losses) {
+    if (std::ranges::find(losses, loss) == losses.end()) losses.push_back(loss);
+  }
+  for (const auto& loss : losses) {
+    const bool known = std::ranges::find(start_.losses, loss) != start_.losses.end();
+    const bool met =
+        loss.from >= header_.base && std::ranges::find(walked.losses, loss) != walked.losses.end();
+    if (known || met) continue;
+    auto affected = affected_by(folder_, crc_seed(header_.id), loss, walked.end);
+    if (!affected) return fail(std::move(affected).error());
+    for (const auto& log : *affected) start_.states[log].lose();
+  }
+  walked.losses = std::move(losses);
+  return {};
 }
 
 Result<void> Opening::repair_tail(const WalkState& walked, Settled& settled) {
@@ -204,6 +228,7 @@ Result<Opening::Folded> Opening::fold(std::uint64_t durable_end) {
     }
   }
   stop_unseen(folded);
+  lose_unseen(folded);
   return folded;
 }
 
@@ -218,6 +243,7 @@ void Opening::fold_record(std::uint64_t segment_base, const GoodFrame& good, Fol
     folded.stopped.try_emplace(frame.log, damage_error(folder_.path(), report_.damages.front()));
     return;
   }
+  if (frame.offset != state.next_offset) state.lose();
   state.apply(frame.offset, frame.head, good.payload);
   if (samplers_[frame.log].wants(segment_base, frame.position)) {
     folded.entries.push_back({frame.log, frame.offset, frame.position});
@@ -233,6 +259,17 @@ void Opening::stop_unseen(Folded& folded) const {
       if (damage.log ? *damage.log == log : !later) {
         folded.stopped.try_emplace(log, damage_error(folder_.path(), damage));
       }
+    }
+  }
+}
+
+/// The same, once the loss is accepted.
+void Opening::lose_unseen(Folded& folded) const {
+  for (const auto& loss : report_.losses) {
+    if (loss.from < header_.base) continue;
+    for (auto& [log, state] : folded.states) {
+      const auto seen = last_seen_.find(log);
+      if (seen == last_seen_.end() || seen->second < loss.from) state.lose();
     }
   }
 }

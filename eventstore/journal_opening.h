@@ -76,6 +76,8 @@ class Opening {
   void fold_record(std::uint64_t segment_base, const GoodFrame& good, Folded& folded);
   std::optional<std::uint64_t> behind_damage(std::uint64_t position) const;
   void stop_unseen(Folded& folded) const;
+  schemas::Result<void> accept_earlier_losses(WalkState& walked);
+  void lose_unseen(Folded& folded) const;
 
   SegmentFolder& folder_;
   const Options options_;

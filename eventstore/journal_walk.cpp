@@ -130,8 +130,8 @@ Result<std::optional<Range>> Walk::find_damage(const BadPlace& bad, const Journa
     if (!whole) return fail(std::move(whole).error());
     if (!*whole) return std::nullopt;
   }
-  if (first_valid) return Range{bad.position, *first_valid};
   if (bad.head) return Range{bad.position, bad.position + bad.head->size_bytes()};
+  if (first_valid) return Range{bad.position, *first_valid};
   auto end =
       end_of_bytes(reader.segment(), {bad.position, position_max}, FrameReader::Source::disk);
   if (!end) return fail(std::move(end).error());

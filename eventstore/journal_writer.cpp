@@ -87,6 +87,7 @@ bool JournalWriter::admit(const Append& append) {
   const auto answer =
       known && !reason ? gate.admit(append.expected) : gate.turn_away(append.expected);
   if (answer == AppendGate::Answer::refuse) {
+    flush();  // what came before is told before
     observer_.on_failure({append.log, append.expected, Outcome::refused,
                           reason.value_or(not_next(append, gate.next()))});
   }

@@ -66,8 +66,12 @@ class Cursor {
  public:
   virtual ~Cursor() = default;
   /// The next durable record, or empty at the durable end (call again later for more). The payload
-  /// lives until the next call. Void records are passed on: the caller applies the rule.
+  /// lives until the next call. Void records are passed on: the caller applies the rule. An error
+  /// read_only stops one partition, whose records cannot be read any more; the next call goes on
+  /// with the others.
   virtual schemas::Result<std::optional<StoredRecord>> next() = 0;
+  /// The partition that the last error stopped; empty when the error was about the whole cursor.
+  virtual std::optional<LogId> stopped() const { return std::nullopt; }
 };
 
 struct ReadFrom {

@@ -74,6 +74,9 @@ struct StoredRecord {
   Offset offset;
   RecordHead head;
   Payload payload;
+  /// Between this and the partition's record before it one is missing, and an operator accepted
+  /// that: PartitionState::lose() before it is applied.
+  bool after_loss = false;
 };
 
 /// chain after `batch` = first 16 bytes of SHA-256(chain before ‖ batch).
