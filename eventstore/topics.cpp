@@ -53,9 +53,10 @@ schemas::Result<void> load_topics(Log& log, Topics& topics) {
     auto record = (*cursor)->next();
     if (!record) return std::unexpected(std::move(record).error());
     if (!*record) break;
-    const auto& [log_id, offset, head, payload] = **record;
-    if (state.apply(offset, head, payload.bytes()) != Verdict::control) continue;
-    if (auto control = schemas::read_control(payload.bytes())) topics.apply(*control);
+    const auto& found = **record;
+    const auto payload = found.payload.bytes();
+    if (state.apply(found.offset, found.head, payload) != Verdict::control) continue;
+    if (auto control = schemas::read_control(payload)) topics.apply(*control);
   }
   for (const auto& topic : topics.all()) {
     opened = log.open_topic(topic);
