@@ -12,8 +12,8 @@ namespace {
 
 constexpr auto description = R"(Tidemark: an event-sourced platform core with a replayable log.)";
 
-constexpr auto footer = R"(
-Settings come from /etc/tidemark/*.json, ~/.config/tidemark/*.json, ./settings/*.json, the environment
+constexpr auto footer =
+    R"(Settings come from /etc/tidemark/*.json, ~/.config/tidemark/*.json, ./settings/*.json, the environment
 (TIDEMARK_…) and flags; later wins. `tidemark config show` prints them.
 
 Exit status: 0 done; 1 it failed; 2 an argument or a setting is wrong; 3 the server refused; 4 the log

@@ -8,8 +8,7 @@
 namespace api::cli {
 namespace {
 
-constexpr auto footer = R"(
-Examples:
+constexpr auto footer = R"(Examples:
   tidemark config show
   TIDEMARK_LISTEN=0.0.0.0:80 tidemark config show --json)";
 

@@ -11,8 +11,8 @@
 namespace api::cli {
 namespace {
 
-constexpr auto footer = R"(
-Every line of INPUT becomes one batch, which is one record of the log. MAPPING is a small JSON file:
+constexpr auto footer =
+    R"(Every line of INPUT becomes one batch, which is one record of the log. MAPPING is a small JSON file:
   {"product":"git", "kind":"file",            where the events go
    "each":"/changes",                         an event for each item of this array of the line; without
                                               it, one event a line

@@ -13,13 +13,12 @@
 namespace api::cli {
 namespace {
 
-constexpr auto generate_footer = R"(
-Examples:
+constexpr auto generate_footer = R"(Examples:
   tidemark keys generate
   TIDEMARK_BOOTSTRAP_KEY=$(tidemark keys generate) tidemark serve)";
 
-constexpr auto create_footer = R"(
-Prints the new key, which is shown this once. --organization says whose it is; asked by a key of that
+constexpr auto create_footer =
+    R"(Prints the new key, which is shown this once. --organization says whose it is; asked by a key of that
 organization itself, it is not needed. --space is the new key's.
 
 Examples:

@@ -19,8 +19,8 @@ namespace {
 using eventstore::Verdict;
 using eventstore::journal::Range;
 
-constexpr auto verify_footer = R"(
-Reads the whole journal of a stopped server and checks checksums, chains, claims, sequences, offsets and
+constexpr auto verify_footer =
+    R"(Reads the whole journal of a stopped server and checks checksums, chains, claims, sequences, offsets and
 times; nothing is changed. Exit status 4: it is damaged. Void records (of a writer that had lost its
 partition, or behind a hole) are harmless and only counted. A torn tail is what a kill or a power cut
 leaves; the next start cuts it off and keeps it aside.
@@ -29,16 +29,16 @@ Examples:
   tidemark log verify --data ./data
   tidemark log verify --data ./data --versions --json)";
 
-constexpr auto dump_footer = R"(
-Prints the records of a stopped server in the order of the journal, void ones included. Digests of keys
+constexpr auto dump_footer =
+    R"(Prints the records of a stopped server in the order of the journal, void ones included. Digests of keys
 are left out.
 
 Examples:
   tidemark log dump --data ./data --topic projects --limit 10
   tidemark log dump --data ./data --topic git --partition 17 --from 1000 --json | jq .events[].subject)";
 
-constexpr auto accept_footer = R"(
-Damage makes the log read-only, and is never repaired by itself. Restore the bytes from a backup if there
+constexpr auto accept_footer =
+    R"(Damage makes the log read-only, and is never repaired by itself. Restore the bytes from a backup if there
 is one. If not, this says for ever that a range of positions is lost, as `log verify` names it; the server
 goes on without the records that were there.
 

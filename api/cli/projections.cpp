@@ -12,16 +12,16 @@
 namespace api::cli {
 namespace {
 
-constexpr auto rebuild_footer = R"(
-Destroys the rows and folds the whole log again; the server must be stopped. Prints the state hash of
+constexpr auto rebuild_footer =
+    R"(Destroys the rows and folds the whole log again; the server must be stopped. Prints the state hash of
 what came out, which is that of the rows before, if they were right. When it is interrupted, the next
 start goes on where it was.
 
 Examples:
   tidemark projections rebuild --data ./data)";
 
-constexpr auto hash_footer = R"(
-Folds what the rows lack, then prints a hash over all rows; the server must be stopped. Equal histories
+constexpr auto hash_footer =
+    R"(Folds what the rows lack, then prints a hash over all rows; the server must be stopped. Equal histories
 have equal hashes.
 
 Examples:

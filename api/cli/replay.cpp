@@ -18,8 +18,8 @@ namespace {
 using schemas::json::Value;
 using webhooks::HttpConnection;
 
-constexpr auto footer = R"(
-Every event is a line of JSON on stdout, a CloudEvent as GET /v2/events gives it. It ends with the last
+constexpr auto footer =
+    R"(Every event is a line of JSON on stdout, a CloudEvent as GET /v2/events gives it. It ends with the last
 event that was there when it got there. --from is inclusive, --to exclusive; both are a mark, or the
 time when the log accepted an event. Types may end in *; filters may be repeated.
 

@@ -5,8 +5,8 @@
 namespace api::cli {
 namespace {
 
-constexpr auto footer = R"(
-At the first start it makes a platform key and prints it once. SIGTERM and SIGINT end it in peace.
+constexpr auto footer =
+    R"(At the first start it makes a platform key and prints it once. SIGTERM and SIGINT end it in peace.
 
 Examples:
   tidemark serve --data ./data --listen 127.0.0.1:8080
