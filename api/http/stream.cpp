@@ -8,6 +8,11 @@
 #include "api/http/stream_control.h"
 
 namespace api::http {
+namespace {
+
+constexpr unsigned writes_in_a_row = 16;
+
+}  // namespace
 
 Waker::Waker(std::shared_ptr<WakeSlot> slot) : slot_(std::move(slot)) {}
 
@@ -72,6 +77,10 @@ awaitable<Sent> StreamControl::write(std::string_view bytes) {
                asio::buffer("\r\n", 2)};
   }
   const auto io = co_await connection_.write(buffers, patience_);
+  if (io == Io::ok && ++writes_ % writes_in_a_row == 0) {
+    // A peer that reads fast never makes it wait; the core's other sessions want their turn.
+    co_await asio::post(connection_.executor(), asio::use_awaitable);
+  }
   if (io == Io::ok) co_return Sent::ok;
   peer_gone();
   co_return io == Io::expired ? Sent::slow : Sent::gone;

@@ -56,6 +56,7 @@ class StreamControl {
   Connection& connection_;
   Clock::duration patience_;
   Framing framing_;
+  unsigned writes_ = 0;
   bool signalled_ = false;
   bool gone_ = false;
   bool stopping_ = false;

@@ -41,6 +41,8 @@ class Client {
   Answer answer(Asked asked = Asked::other);
   /// Everything up to and with `end`, or all that came.
   std::string read_until(std::string_view end);
+  /// Whatever comes next.
+  std::string read_some();
   /// Everything until the server closes.
   std::string read_all();
   /// Whether the server closes, without another byte, before reads give up.
@@ -123,6 +125,11 @@ inline std::string Client::read_until(std::string_view end) {
   }
   const auto found = received_.find(end);
   return take(found == std::string::npos ? received_.size() : found + end.size());
+}
+
+inline std::string Client::read_some() {
+  if (received_.empty()) fill();
+  return std::exchange(received_, {});
 }
 
 inline std::string Client::read_all() {

@@ -33,6 +33,12 @@ awaitable<void> count_down(int from, Stream stream) {
   for (int i = from; i > 0; --i) co_await stream.write(std::to_string(i) + "\n");
 }
 
+awaitable<void> flood(Stream stream) {
+  const std::string piece(64 * 1024, 'x');
+  while (co_await stream.write(piece) == Sent::ok) {
+  }
+}
+
 /// Sends a line for every wake-up until the peer is gone or the server stops.
 awaitable<void> follow(std::chrono::milliseconds patience, Stream stream) {
   auto wake = Wake::signal;
@@ -68,10 +74,8 @@ class HttpStream : public ServerTest {
     route({Method::get, "/tick"}, [](Request) -> awaitable<Response> {
       co_return streamed("text/plain", [](Stream stream) { return follow(5ms, stream); });
     });
-    route({Method::get, "/flood"}, [](Request) -> awaitable<Response> {
-      co_return streamed("text/plain",
-                         [](Stream stream) { return count_down(50'000'000, stream); });
-    });
+    route({Method::get, "/flood"},
+          [](Request) -> awaitable<Response> { co_return streamed("text/plain", flood); });
     route({Method::get, "/throws"}, [](Request) -> awaitable<Response> {
       co_return streamed("text/plain",
                          [](Stream) -> awaitable<void> { throw std::logic_error("a bug"); });
@@ -167,7 +171,7 @@ TEST_F(HttpStream, KnowsThatThePeerIsGone) {
     auto client = connect();
     client.send("GET /idle HTTP/1.1\r\nHost: x\r\n\r\n");
     client.read_until("\r\n\r\n");
-    EXPECT_EQ(server().gauges().streams, 1u);
+    EXPECT_TRUE(eventually([&] { return server().gauges().streams == 1; }));
   }
   EXPECT_TRUE(eventually([&] { return server().gauges().connections == 0; }));
 }
@@ -179,6 +183,28 @@ TEST_F(HttpStream, LeavesAPeerThatDoesNotRead) {
   client.send("GET /flood HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_TRUE(eventually([&] { return server().gauges().streams == 1; }));
   EXPECT_TRUE(eventually([&] { return server().gauges().connections == 0; }));
+}
+
+TEST_F(HttpStream, OneThatNeverWaitsLeavesOthersTheirTurn) {
+  start_streams();
+  std::vector<Client> readers;
+  std::vector<std::thread> threads;
+  std::atomic<bool> enough = false;
+  for (int i = 0; i < 4; ++i) {
+    auto& reader = readers.emplace_back(connect());
+    reader.send("GET /flood HTTP/1.1\r\nHost: x\r\n\r\n");
+  }
+  for (auto& reader : readers) {
+    threads.emplace_back([&] {
+      while (!enough) reader.read_some();
+    });
+  }
+  for (int i = 0; i < 20; ++i) {
+    auto client = connect();
+    EXPECT_EQ(client.ask("GET /empty HTTP/1.1\r\nHost: x\r\n\r\n").status, 204u);
+  }
+  enough = true;
+  for (auto& thread : threads) thread.join();
 }
 
 TEST_F(HttpStream, AnswersLinesWhileTheyCome) {
