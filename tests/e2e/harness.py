@@ -134,7 +134,7 @@ class Server:
 
     def organization(self, name="Acme", permissions=("*",), space="live"):
         """A new organization and a client with a key of it."""
-        organization = self.platform.post("/v2/organizations", {"name": name, "slug": unique(name.lower())})["id"]
+        organization = self.platform.post("/v2/organizations", {"name": name, "slug": unique("organization")})["id"]
         return self.key(organization, permissions, space)
 
     def key(self, organization, permissions=("*",), space="live", **more):

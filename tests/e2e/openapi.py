@@ -66,6 +66,28 @@ class Operation:
         return {"string": "text", "integer": 1, "number": 1, "boolean": True}[kind]
 
 
+    def objects(self):
+        """(pointer, schema, function that puts a changed object in its place in a good body) of every object in it."""
+        def walk(pointer, schema, value, put):
+            schema = self.resolve(schema)
+            if isinstance(value, dict):
+                yield pointer, schema, value, put
+                for name, inner in value.items():
+                    inner_schema = schema.get("properties", {}).get(name) or schema.get("additionalProperties")
+                    if isinstance(inner_schema, dict):
+                        yield from walk(f"{pointer}/{escaped(name)}", inner_schema, inner,
+                                        lambda changed, name=name: put({**value, name: changed}))
+            elif isinstance(value, list) and value:
+                yield from walk(f"{pointer}/0", schema["items"], value[0], lambda changed: put([changed, *value[1:]]))
+
+        return walk("", self.schema, self.body(), lambda changed: changed)
+
+
+def escaped(name):
+    """A member's name in a JSON pointer (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
 def operations(client):
     """Every operation of the server, in the order of the description."""
     document = client.get("/openapi.json").json

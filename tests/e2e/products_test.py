@@ -36,7 +36,8 @@ class Manifests(ServerTest):
         refolded["kinds"]["file"]["events"]["file.added"]["fold"] = "merge"
         removed = json.loads(json.dumps(FILES))
         del removed["kinds"]["file"]["events"]["file.added"]
-        for manifest in (refolded, removed, {"description": "", "kinds": {}}):
+        other = {"kinds": {"tag": {"events": {"tag.set": {"fold": "merge"}}}}}
+        for manifest in (refolded, removed, other):
             self.problem(self.platform.put(f"/v2/products/{name}", manifest, expect=409), "in-use")
         unused = json.loads(json.dumps(FILES))
         del unused["kinds"]["file"]["events"]["file.deleted"]
