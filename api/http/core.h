@@ -23,19 +23,28 @@ struct Setting {
   const Router& router;
   Handler handler;
   std::size_t connections_max;      ///< of one core
+  std::size_t body_bytes_max;       ///< of all bodies that one core holds
   std::chrono::milliseconds check;  ///< how often deadlines are looked at
 };
 
-/// Counts something for as long as it lives.
+/// Counts something, or an amount of it, for as long as it lives.
 class Counted {
  public:
-  explicit Counted(std::atomic<std::size_t>& count) : count_(count) { ++count_; }
-  ~Counted() { --count_; }
+  explicit Counted(std::atomic<std::size_t>& count, std::size_t amount = 1)
+      : count_(count), amount_(amount) {
+    count_ += amount_;
+  }
+  ~Counted() { count_ -= amount_; }
+  void become(std::size_t amount) {
+    count_ += amount - amount_;
+    amount_ = amount;
+  }
   Counted(const Counted&) = delete;
   Counted& operator=(const Counted&) = delete;
 
  private:
   std::atomic<std::size_t>& count_;
+  std::size_t amount_;
 };
 
 using SessionHook =
@@ -68,6 +77,7 @@ class Core {
     std::atomic<std::size_t> connections = 0;
     std::atomic<std::size_t> requests_in_flight = 0;
     std::atomic<std::size_t> streams = 0;
+    std::atomic<std::size_t> body_bytes = 0;  // of requests in flight
   };
   Counts& counts() { return counts_; }
 

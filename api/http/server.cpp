@@ -45,8 +45,9 @@ Setting make_setting(Options options, const Router& router, Handler handler) {
   if (options.threads == 0) options.threads = std::max(1u, std::thread::hardware_concurrency());
   const auto connections_max =
       std::max<std::size_t>(1, options.limits.connections / options.threads);
+  const auto body_bytes_max = options.limits.body_bytes / options.threads;
   const auto check = check_period(options.deadlines);
-  return {std::move(options), router, std::move(handler), connections_max, check};
+  return {std::move(options), router, std::move(handler), connections_max, body_bytes_max, check};
 }
 
 }  // namespace

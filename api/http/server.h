@@ -37,7 +37,8 @@ struct Deadlines {
 
 struct Limits {
   std::size_t header_bytes = 16 * 1024;
-  std::size_t connections = 20'000;  ///< of all threads; over it: 503 and close
+  std::size_t connections = 20'000;               ///< of all threads; over it: 503 and close
+  std::size_t body_bytes = std::size_t{1} << 30;  ///< of all requests in flight; over it: 503
   std::size_t drain_bytes = std::size_t{64} << 20;
 };
 

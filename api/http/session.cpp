@@ -95,7 +95,7 @@ awaitable<std::optional<Response>> Session::respond(Asked& asked) {
 
   if (auto refused = find_route(request, asked)) co_return refused;
   if (!request.lines) {
-    got = co_await read_body(request, setting().router.route(*asked.route).body_bytes_max);
+    got = co_await read_body(request, asked);
     if (!got) co_return problem(std::move(got).error());
     if (!*got) co_return std::nullopt;
   }
@@ -157,8 +157,11 @@ std::optional<Response> Session::find_route(Request& request, Asked& asked) {
   return std::nullopt;
 }
 
-awaitable<schemas::Result<bool>> Session::read_body(Request& request, std::size_t bytes_max) {
+awaitable<schemas::Result<bool>> Session::read_body(Request& request, Asked& asked) {
   if (!parser_->complete() && !co_await welcome_body()) co_return false;
+  const auto bytes_max = setting().router.route(*asked.route).body_bytes_max;
+  auto& all_bytes = core_.counts().body_bytes;
+  asked.body_bytes.emplace(all_bytes, 0);
   auto deadline = Clock::now() + deadlines().body;
   std::size_t bytes_before = 0;
   while (!parser_->complete()) {
@@ -166,6 +169,10 @@ awaitable<schemas::Result<bool>> Session::read_body(Request& request, std::size_
     if (!got || !*got) co_return got;
     if (request.body.size() > bytes_max) {
       co_return schemas::fail(body_too_large(bytes_max));
+    }
+    asked.body_bytes->become(request.body.size());
+    if (all_bytes > setting().body_bytes_max) {
+      co_return schemas::fail(ErrorCode::overloaded, "too many large requests come at once");
     }
     if (request.body.size() - bytes_before >= body_progress_bytes) {
       bytes_before = request.body.size();

@@ -35,6 +35,7 @@ class Session : public SessionHook {
   /// What the answer must know of its request, which the handler took.
   struct Asked {
     std::optional<Counted> in_flight;
+    std::optional<Counted> body_bytes;
     std::string request_id;
     std::optional<RouteIndex> route;
     std::optional<std::size_t> line_bytes_max;
@@ -48,7 +49,7 @@ class Session : public SessionHook {
   awaitable<std::optional<Response>> respond(Asked& asked);
   awaitable<schemas::Result<bool>> read_head(Request& request);
   std::optional<Response> find_route(Request& request, Asked& asked);
-  awaitable<schemas::Result<bool>> read_body(Request& request, std::size_t bytes_max);
+  awaitable<schemas::Result<bool>> read_body(Request& request, Asked& asked);
   awaitable<bool> welcome_body();
   awaitable<Response> handle(Request request, std::string_view request_id);
   awaitable<void> send(Response response, Asked& asked);

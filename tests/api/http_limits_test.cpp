@@ -67,6 +67,30 @@ TEST_F(HttpLimits, AChunkedBodyOverTheLimitIs413) {
   EXPECT_EQ(client.answer().status, 413u);
 }
 
+TEST_F(HttpLimits, AllBodiesTogetherHaveALimit) {
+  options_.limits.body_bytes = 1 << 20;  // half of it for each thread
+  start();
+  std::vector<Client> halves;
+  const auto open = [&] {
+    halves.push_back(connect());
+    halves.back().send(post(400'000) + std::string(200'000, 'a'));
+  };
+  for (int i = 0; i < 4; ++i) open();
+  EXPECT_TRUE(eventually([&] { return server().gauges().requests_in_flight == 4; }));
+  for (int i = 0; i < 8; ++i) open();
+  EXPECT_TRUE(eventually([&] { return server().gauges().requests_in_flight <= 5; }));
+  unsigned answered = 0;
+  unsigned refused = 0;
+  for (auto& half : halves) {
+    half.send(std::string(200'000, 'a'));
+    const auto answer = half.answer();
+    if (answer.status == 200) ++answered;
+    if (answer.status == 503 && is_problem(answer, "overloaded")) ++refused;
+  }
+  EXPECT_EQ(answered + refused, halves.size());
+  EXPECT_GE(refused, 7u);
+}
+
 TEST_F(HttpLimits, DrainingEnds) {
   options_.limits.drain_bytes = 1 << 20;
   start();
