@@ -1,12 +1,14 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <boost/asio/thread_pool.hpp>
 
+#include "api/edge/key_cache.h"
 #include "eventstore/clock.h"
 #include "eventstore/log.h"
 #include "eventstore/topics.h"
@@ -57,6 +59,7 @@ struct Services {
   std::function<Readiness()> readiness;
   /// Of the program.
   std::string_view version;
+  std::unique_ptr<edge::KeyCache> keys = std::make_unique<edge::KeyCache>();
 };
 
 }  // namespace api

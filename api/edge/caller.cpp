@@ -42,16 +42,6 @@ Result<std::string_view> bearer(const http::Request& request) {
   return value;
 }
 
-std::optional<projections::Access> find_access(const Services& services,
-                                               const schemas::Digest& digest) {
-  auto row = services.rows.get(projections::access_key(schemas::text_of(digest)));
-  if (!row) return std::nullopt;
-  projections::Access access;
-  projections::Decoder{*row}(access);
-  if (access.expires && *access.expires <= services.clock.wall()) return std::nullopt;
-  return access;
-}
-
 std::optional<projections::Organization::Status> status_of(const Services& services,
                                                            OrganizationId organization) {
   auto topic = services.topics.find(eventstore::identity_product);
@@ -61,9 +51,46 @@ std::optional<projections::Organization::Status> status_of(const Services& servi
   return row ? std::optional(row->state.status) : std::nullopt;
 }
 
-bool suspended(const Services& services, OrganizationId organization) {
-  return organization != schemas::platform_organization &&
-         status_of(services, organization) == projections::Organization::Status::suspended;
+KeyCache::Moment moment_of(const Services& services, OrganizationId organization) {
+  const auto topic = services.topics.find(eventstore::identity_product);
+  ENSURE(topic.has_value());
+  auto folded = [&](OrganizationId of) {
+    return services.progress.applied_end(services.topics.log_of(*topic, of));
+  };
+  return {folded(organization), folded(schemas::platform_organization)};
+}
+
+std::optional<KnownKey> read_key(const Services& services, const schemas::Digest& digest) {
+  auto row = services.rows.get(projections::access_key(schemas::text_of(digest)));
+  if (!row) return std::nullopt;
+  projections::Access access;
+  projections::Decoder{*row}(access);
+  const OrganizationId organization(access.organization);
+  const bool suspended =
+      organization != schemas::platform_organization &&
+      status_of(services, organization) == projections::Organization::Status::suspended;
+  return KnownKey{std::make_shared<const projections::Access>(std::move(access)), suspended};
+}
+
+/// The key as the rows have it now, by way of the cache; expired ones are unknown.
+std::optional<KnownKey> find_key(const Services& services, const schemas::Digest& digest) {
+  auto cached = services.keys->find(digest);
+  std::optional<KnownKey> key;
+  if (cached &&
+      cached->moment == moment_of(services, OrganizationId(cached->key.access->organization))) {
+    key = std::move(cached->key);
+  } else {
+    key = read_key(services, digest);
+    if (!key) return std::nullopt;
+    // The moment is taken before the rows that are kept, so that they are never older than it says.
+    const auto moment = moment_of(services, OrganizationId(key->access->organization));
+    key = read_key(services, digest);
+    if (!key) return std::nullopt;
+    services.keys->put(digest, {*key, moment});
+  }
+  const auto& expires = key->access->expires;
+  if (expires && *expires <= services.clock.wall()) return std::nullopt;
+  return key;
 }
 
 Result<void> name_organization(const Services& services, std::string_view text, Caller& caller) {
@@ -113,21 +140,21 @@ bool Caller::sees_project(const schemas::Uuid& project) const {
 }
 
 Result<Caller> authenticate(const Services& services, const http::Request& request) {
-  auto key = bearer(request);
-  if (!key) return std::unexpected(std::move(key).error());
-  if (!is_key_text(*key)) {
+  auto text = bearer(request);
+  if (!text) return std::unexpected(std::move(text).error());
+  if (!is_key_text(*text)) {
     return unauthenticated("this is no key: its form or its check is wrong (mistyped or cut?)");
   }
-  auto digest = schemas::sha256(schemas::bytes_of(*key));
-  auto access = find_access(services, digest);
-  if (!access) return unauthenticated("this key is unknown, revoked or expired");
-  OrganizationId organization(access->organization);
-  auto space = access->space;
-  if (suspended(services, organization)) {
+  auto digest = schemas::sha256(schemas::bytes_of(*text));
+  auto key = find_key(services, digest);
+  if (!key) return unauthenticated("this key is unknown, revoked or expired");
+  if (key->suspended) {
     return fail(ErrorCode::organization_suspended,
                 "the organization of this key is suspended; ask the platform's operator");
   }
-  return Caller{.access = std::make_shared<const projections::Access>(std::move(*access)),
+  const OrganizationId organization(key->access->organization);
+  const auto space = key->access->space;
+  return Caller{.access = std::move(key->access),
                 .digest = digest,
                 .organization = organization,
                 .space = space};
@@ -156,8 +183,8 @@ Result<void> require_permission(const Caller& caller, std::string_view permissio
 }
 
 bool still_welcome(const Services& services, const Caller& caller) {
-  return find_access(services, caller.digest).has_value() &&
-         !suspended(services, OrganizationId(caller.access->organization));
+  const auto key = find_key(services, caller.digest);
+  return key && !key->suspended;
 }
 
 }  // namespace api::edge

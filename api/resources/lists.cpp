@@ -63,7 +63,7 @@ awaitable<Result<Reading>> open_list(Ask& ask, Place place, const ListRequest& r
     co_return mark_not_reached();
   }
   Reading reading(ask, place, View::snapshot);
-  auto frozen = check_frozen(reading.rows(), place);
+  auto frozen = check_frozen(ask.services, place);
   if (!frozen) co_return std::unexpected(std::move(frozen).error());
   reading.set_as_of(began);
   co_return reading;

@@ -167,17 +167,10 @@ Result<Offset> must_reach(const Ask& ask, LogId log) {
   return end;
 }
 
-Result<void> check_frozen(const projections::RowReader& rows, const Place& place) {
-  auto row = rows.get(projections::frozen_key({place.organization, place.space, place.topic}));
-  if (!row) return {};
-  projections::Decoder decoder(*row);
-  std::uint16_t partition = 0;
-  Offset offset = 0;
-  std::string reason;
-  decoder(partition);
-  decoder(offset);
-  decoder(reason);
-  return fail(ErrorCode::projection_frozen, std::move(reason));
+Result<void> check_frozen(const Services& services, const Place& place) {
+  auto frozen = services.progress.frozen({place.organization, place.space, place.topic});
+  if (!frozen) return {};
+  return fail(ErrorCode::projection_frozen, std::move(frozen->reason));
 }
 
 awaitable<Result<Reading>> open_reading(Ask& ask, Place place, View view) {
@@ -194,7 +187,7 @@ awaitable<Result<Reading>> open_reading(Ask& ask, Place place, View view) {
     co_return mark_not_reached();
   }
   Reading reading(ask, place, view);
-  auto frozen = check_frozen(reading.rows(), place);
+  auto frozen = check_frozen(services, place);
   if (!frozen) co_return std::unexpected(std::move(frozen).error());
   if (as_of->time) {
     auto found = mark_at(services, log, reading.reader().offset_at(place.topic, *as_of->time));

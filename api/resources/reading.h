@@ -67,6 +67,6 @@ Result<schemas::MarkedPosition> mark_at(const Services& services, schemas::LogId
                                         std::int64_t offset);
 
 /// projection_frozen when this place stands still.
-Result<void> check_frozen(const projections::RowReader& rows, const Place& place);
+Result<void> check_frozen(const Services& services, const Place& place);
 
 }  // namespace api::resources
