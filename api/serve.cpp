@@ -324,6 +324,13 @@ Result<void> run(const Settings& options, boost::asio::io_context& signals) {
   return started;
 }
 
+/// Holds the directory's lock only meanwhile: the process that folds them anew takes it again.
+Result<void> destroy_rows(const Settings& options) {
+  auto directory =
+      DataDirectory::open(eventstore::posix_files(), options.data, DataDirectory::Missing::refuse);
+  return directory ? directory->destroy_rows() : std::unexpected(std::move(directory).error());
+}
+
 }  // namespace
 
 Result<void> serve(const Settings& options) {
@@ -333,10 +340,7 @@ Result<void> serve(const Settings& options) {
   auto ran = run(options, context);
   if (!ran && ran.error().code == ErrorCode::lost_mark) {
     spdlog::warn("the rows are not of this log: folding them anew");
-    auto directory = DataDirectory::open(eventstore::posix_files(), options.data,
-                                         DataDirectory::Missing::refuse);
-    auto destroyed =
-        directory ? directory->destroy_rows() : std::unexpected(std::move(directory).error());
+    auto destroyed = destroy_rows(options);
     if (!destroyed) return destroyed;
     ran = run(options, context);
   }
