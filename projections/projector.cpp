@@ -223,10 +223,15 @@ Result<void> Projector::check_position(eventstore::Log& log, LogId id,
     return schemas::fail(schemas::ErrorCode::lost_mark,
                          "the rows stand at a position of another or a longer log");
   };
-  if (state.next_offset > log.durable_end(id)) return lost();
+  // Of a damaged partition nothing can be told: the rows stay what they were when it was whole.
+  auto unreadable = [&](const schemas::Error& error) {
+    return error.code == schemas::ErrorCode::read_only && log.read_only();
+  };
+  if (state.next_offset > log.durable_end(id)) return log.read_only() ? Result<void>() : lost();
   PartitionState seen;
   if (state.last_offset >= 0) {
     auto record = log.read_one(id, static_cast<schemas::Offset>(state.last_offset));
+    if (!record && unreadable(record.error())) return {};
     if (!record) return std::unexpected(std::move(record).error());
     seen = {.next_offset = record->offset + 1,
             .epoch = record->head.epoch,
@@ -242,6 +247,7 @@ Result<void> Projector::check_position(eventstore::Log& log, LogId id,
     if (!cursor) return std::unexpected(std::move(cursor).error());
     while (seen.next_offset < state.next_offset) {
       auto record = (*cursor)->next();
+      if (!record && unreadable(record.error())) return {};
       if (!record) return std::unexpected(std::move(record).error());
       if (!*record) return lost();
       seen.apply((*record)->offset, (*record)->head, (*record)->payload.bytes());
@@ -270,6 +276,10 @@ Result<Projector::CaughtUp> Projector::catch_up(eventstore::Log& log, const Repo
   Pass pass;
   for (;;) {
     auto record = (*cursor)->next();
+    if (!record && (*cursor)->stopped()) {
+      spdlog::critical("rows of a partition stand still detail=\"{}\"", record.error().detail);
+      continue;
+    }
     if (!record) return std::unexpected(std::move(record).error());
     if (*record) {
       auto taken = take(**record, pass, {});
