@@ -7,22 +7,14 @@
 #include <fmt/core.h>
 
 #include "schemas/crypto.h"
+#include "schemas/packing.h"
 
 namespace eventstore::journal {
 
+using schemas::get;
+using schemas::put;
+
 namespace {
-
-template <typename T>
-void put(std::uint8_t* at, T value) {
-  std::memcpy(at, &value, sizeof value);
-}
-
-template <typename T>
-T get(const std::uint8_t* at) {
-  T value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
 
 constexpr std::size_t frame_crc_at = 88;
 constexpr std::size_t frame_magic_at = 92;

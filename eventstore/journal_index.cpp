@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 
 #include "schemas/crypto.h"
+#include "schemas/packing.h"
 
 namespace eventstore::journal {
 
@@ -14,24 +15,15 @@ using schemas::ErrorCode;
 using schemas::fail;
 using schemas::Result;
 
+using schemas::get;
+using schemas::put;
+
 namespace {
 
 constexpr std::array<std::uint8_t, 8> index_magic = {'T', 'M', 'J', 'I', 'D', 'X', '0', '1'};
 constexpr std::size_t index_header_size = 24;  // magic, base, count, CRC of all but itself
 constexpr std::size_t index_entry_size = 24;
 constexpr std::size_t indexes_in_memory_max = 8;
-
-template <typename T>
-void put(std::uint8_t* at, T value) {
-  std::memcpy(at, &value, sizeof value);
-}
-
-template <typename T>
-T get(const std::uint8_t* at) {
-  T value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
 
 bool precedes(const IndexEntry& a, const IndexEntry& b) {
   return std::tie(a.log, a.offset) < std::tie(b.log, b.offset);

@@ -1,26 +1,16 @@
 #include "eventstore/record.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 #include "schemas/crypto.h"
+#include "schemas/packing.h"
 
 namespace eventstore {
+using schemas::get;
+using schemas::put;
+
 namespace {
-
-static_assert(std::endian::native == std::endian::little, "the log is little-endian on disk");
-
-template <typename T>
-void put(std::uint8_t* at, T value) {
-  std::memcpy(at, &value, sizeof value);
-}
-template <typename T>
-T get(const std::uint8_t* at) {
-  T value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
 
 constexpr std::size_t crc_at = RecordHead::size_bytes - 4;
 

@@ -17,6 +17,18 @@ static_assert(std::endian::native == std::endian::little, "packed numbers are li
 template <typename T>
 concept Packable = std::is_arithmetic_v<T> || std::is_enum_v<T>;
 
+/// One number at a place that the caller knows to be there.
+template <Packable T>
+void put(std::uint8_t* at, T value) {
+  std::memcpy(at, &value, sizeof value);
+}
+template <Packable T>
+T get(const std::uint8_t* at) {
+  T value;
+  std::memcpy(&value, at, sizeof value);
+  return value;
+}
+
 class Packer {
  public:
   explicit Packer(std::size_t size_expected) { bytes_.reserve(size_expected); }
