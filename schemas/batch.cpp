@@ -253,6 +253,7 @@ std::uint32_t EventView::schema() const {
 
 EventData EventView::data() const {
   const auto& e = event(table_);
+  if (e.data() == nullptr) return UnknownEvent{};  // the verifier lets a type without data pass
   switch (e.data_type()) {
     case fb::EventData::Json:
       return Json{view(e.data_as_Json()->text()), static_cast<Fold>(e.data_as_Json()->fold())};
@@ -302,7 +303,10 @@ std::optional<BatchView> BatchView::verify(std::span<const std::uint8_t> bytes) 
   // Depth: batch, event, union member, its table. Tables: at most 10,000 events with four each.
   flatbuffers::Verifier verifier(bytes.data(), bytes.size(), 16, 50'000);
   if (!fb::VerifyBatchBuffer(verifier)) return std::nullopt;
-  return BatchView(fb::GetBatch(bytes.data()));
+  const auto* root = fb::GetBatch(bytes.data());
+  // A struct cannot be `required`, and none would read as the platform's nil id.
+  if (root->organization() == nullptr) return std::nullopt;
+  return BatchView(root);
 }
 BatchView BatchView::trusted(std::span<const std::uint8_t> bytes) {
   return BatchView(fb::GetBatch(bytes.data()));

@@ -1,0 +1,146 @@
+#pragma once
+
+#include <string>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "schemas/batch.h"
+#include "schemas/controls.h"
+
+/// Batches and controls as text that shows every field, for comparing what was written with what
+/// is read, and for touching everything that damaged bytes still let one read. A new event type
+/// does not compile here until it is shown.
+namespace schemas {
+
+inline std::string hex(std::string_view bytes) {
+  return fmt::format(
+      "{:02x}", fmt::join(reinterpret_cast<const std::uint8_t*>(bytes.data()),
+                          reinterpret_cast<const std::uint8_t*>(bytes.data()) + bytes.size(), ""));
+}
+inline std::string hex(const Uuid& uuid) {
+  return hex(uuid.view());
+}
+inline std::string number(Time time) {
+  return std::to_string(time.time_since_epoch().count());
+}
+inline std::string shown(std::optional<std::string_view> text) {
+  return text ? "'" + std::string(*text) + "'" : "none";
+}
+inline std::string shown(const std::vector<std::string_view>& texts) {
+  return fmt::format("['{}']", fmt::join(texts, "','"));
+}
+inline std::string shown(const Credential& credential) {
+  return hex(credential.digest) + "/" + std::string(credential.hint);
+}
+
+struct ShowData {
+  std::string operator()(const UnknownEvent&) const { return "unknown"; }
+  std::string operator()(const Json& d) const {
+    return fmt::format("json {} {}", d.text, static_cast<int>(d.fold));
+  }
+  std::string operator()(const OrganizationCreated& d) const {
+    return fmt::format("organization created '{}' '{}'", d.name, d.slug);
+  }
+  std::string operator()(const OrganizationChanged& d) const {
+    return fmt::format("organization changed {} {}", shown(d.name), shown(d.slug));
+  }
+  std::string operator()(const OrganizationSuspended&) const { return "organization suspended"; }
+  std::string operator()(const OrganizationResumed&) const { return "organization resumed"; }
+  std::string operator()(const KeyCreated& d) const {
+    return fmt::format("key created '{}' {} {} {} {} {}", d.name, shown(d.permissions),
+                       d.projects ? shown(*d.projects) : "all",
+                       d.expires ? number(*d.expires) : "never", shown(d.credential), d.platform);
+  }
+  std::string operator()(const KeyRotated& d) const {
+    return fmt::format("key rotated {} {}", shown(d.credential), number(d.old_expires));
+  }
+  std::string operator()(const KeyRevoked&) const { return "key revoked"; }
+  std::string operator()(const ProductDeclared& d) const {
+    return fmt::format("product declared {}", d.manifest);
+  }
+  std::string operator()(const ProjectCreated& d) const {
+    return fmt::format("project created '{}' '{}'", d.name, d.slug);
+  }
+  std::string operator()(const ProjectChanged& d) const {
+    return fmt::format("project changed {} {}", shown(d.name), shown(d.slug));
+  }
+  std::string operator()(const ProjectArchived&) const { return "project archived"; }
+  std::string operator()(const ProjectRestored&) const { return "project restored"; }
+  std::string operator()(const ProjectDeleted&) const { return "project deleted"; }
+};
+inline std::string shown(const EventData& data) {
+  return std::visit(ShowData{}, data);
+}
+
+inline std::string shown_event(const Uuid& id, std::string_view type, std::string_view kind,
+                               const Entity& entity, Version version, Time occurred,
+                               std::uint32_t schema, const EventData& data) {
+  return fmt::format("{} {} {} {}/'{}' v{} at {} schema {}: {}", hex(id), type, kind,
+                     hex(entity.id), entity.name, to_number(version), number(occurred), schema,
+                     shown(data));
+}
+inline std::string shown(const EventDraft& e) {
+  return shown_event(e.id.uuid(), e.type, e.kind, e.entity, e.version, e.occurred, e.schema,
+                     e.data);
+}
+inline std::string shown(const EventView& e) {
+  return shown_event(e.id().uuid(), e.type(), e.kind(), e.entity(), e.version(), e.occurred(),
+                     e.schema(), e.data());
+}
+
+inline std::string shown(const std::optional<IdempotencyProof>& proof) {
+  if (!proof) return "none";
+  auto digest = [](const ShortDigest& d) {
+    return hex({reinterpret_cast<const char*>(d.data()), d.size()});
+  };
+  return digest(proof->key) + "/" + digest(proof->request);
+}
+inline std::string shown_head(const Uuid& organization, Space space, const Actor& actor,
+                              std::string_view correlation, std::string_view traceparent,
+                              Time recorded, const Uuid& command,
+                              const std::optional<IdempotencyProof>& proof, int hops) {
+  return fmt::format("{} {} by {}/{} '{}' '{}' at {} command {} key {} hops {}", hex(organization),
+                     static_cast<int>(space), static_cast<int>(actor.kind), hex(actor.id),
+                     correlation, traceparent, number(recorded), hex(command), shown(proof), hops);
+}
+inline std::string shown(const BatchHead& h) {
+  return shown_head(h.organization.uuid(), h.space, h.actor, h.correlation, h.traceparent,
+                    h.recorded, h.command.uuid(), h.idempotency, h.hops);
+}
+inline std::string shown(const BatchHead& head, std::span<const EventDraft> events) {
+  auto text = shown(head);
+  for (const auto& event : events) text += "\n" + shown(event);
+  return text;
+}
+inline std::string shown(const BatchView& b) {
+  auto text =
+      shown_head(b.organization().uuid(), b.space(), b.actor(), b.correlation(), b.traceparent(),
+                 b.recorded(), b.command().uuid(), b.idempotency(), b.hops());
+  for (std::uint32_t i = 0; i < b.event_count(); ++i) {
+    text += "\n" + shown(b.event(i));
+    if (auto causation = b.event(i).causation()) text += " because of " + hex(causation->uuid());
+  }
+  return text;
+}
+
+struct ShowControl {
+  std::string operator()(const Claim& c) const {
+    return fmt::format("claim {} '{}'", c.nonce, c.process);
+  }
+  std::string operator()(const LogIdentity& c) const {
+    return fmt::format("identity {} {} {}", hex(c.id), c.partitions, c.format);
+  }
+  std::string operator()(const TopicAdded& c) const {
+    return fmt::format("topic {} '{}'", static_cast<int>(c.topic), c.name);
+  }
+  std::string operator()(const Moved& c) const { return fmt::format("moved '{}'", c.to); }
+  std::string operator()(const ClockAccepted& c) const {
+    return fmt::format("clock {}", number(c.recorded));
+  }
+};
+inline std::string shown(const Control& control) {
+  return std::visit(ShowControl{}, control);
+}
+
+}  // namespace schemas

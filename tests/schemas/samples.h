@@ -1,0 +1,112 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "schemas/batch.h"
+#include "schemas/controls.h"
+
+/// One batch per event type and some more, with every field set to something of its own; golden
+/// files hold exactly these, so a sample never changes: add another.
+namespace schemas {
+
+struct SampleBatch {
+  std::string name;
+  BatchHead head;
+  std::vector<EventDraft> events;
+};
+
+inline Uuid id_of(std::uint8_t seed) {
+  Uuid id;
+  for (std::size_t i = 0; i < id.bytes.size(); ++i) {
+    id.bytes[i] = static_cast<std::uint8_t>(seed * 16 + i);
+  }
+  return id;
+}
+
+inline BatchHead plain_head() {
+  return {.organization = OrganizationId(id_of(1)),
+          .recorded = Time{std::chrono::milliseconds{1'790'000'000'123}},
+          .command = CommandId(id_of(2)),
+          .references = {}};
+}
+
+inline BatchHead full_head() {
+  return {.organization = OrganizationId(id_of(3)),
+          .space = Space::test,
+          .actor = {ActorKind::key, id_of(4)},
+          .correlation = "req_0123456789",
+          .traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+          .recorded = Time{std::chrono::milliseconds{1'790'000'000'456}},
+          .command = CommandId(id_of(5)),
+          .idempotency = IdempotencyProof{{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16},
+                                          {16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1}},
+          .references = {{{TopicId{1}, 63}, 17}, {{TopicId{9}, 0}, UINT64_MAX}},
+          .hops = 3};
+}
+
+/// A built-in event of an entity with an id, a declared one of an entity with a name.
+inline EventDraft sample_event(EventData data) {
+  const bool declared = std::holds_alternative<Json>(data);
+  return {.id = EventId(id_of(6)),
+          .type = declared ? "file.added" : type_of(data),
+          .kind = declared ? "file" : kind_of(data),
+          .entity = declared ? Entity{{}, "db/builder.cc"} : Entity{id_of(7), {}},
+          .version = Version{42},
+          .occurred = Time{std::chrono::milliseconds{1'780'000'000'789}},
+          .schema = declared ? 7u : 0u,
+          .data = std::move(data)};
+}
+
+inline std::vector<SampleBatch> sample_batches() {
+  const std::string_view digest = "0123456789abcdef0123456789abcdef";
+  const Time later{std::chrono::milliseconds{1'800'000'000'000}};
+  const std::vector<std::pair<std::string, EventData>> events{
+      {"json-replace", Json{R"({"size":1,"mode":"100644"})", Fold::replace}},
+      {"json-merge", Json{R"({"size":null})", Fold::merge}},
+      {"json-remove", Json{"{}", Fold::remove}},
+      {"organization-created", OrganizationCreated{"Acme", "acme"}},
+      {"organization-changed", OrganizationChanged{"Acme GmbH", std::nullopt}},
+      {"organization-changed-slug", OrganizationChanged{std::nullopt, "acme-gmbh"}},
+      {"organization-suspended", OrganizationSuspended{}},
+      {"organization-resumed", OrganizationResumed{}},
+      {"key-created", KeyCreated{.name = "ci",
+                                 .permissions = {"projects:*", "events:read"},
+                                 .projects = std::vector<std::string_view>{"proj_1", "proj_2"},
+                                 .expires = later,
+                                 .credential = {digest, "le_live_abcd"},
+                                 .platform = false}},
+      {"key-created-platform", KeyCreated{.name = "platform",
+                                          .permissions = {"*"},
+                                          .credential = {digest, "le_live_efgh"},
+                                          .platform = true}},
+      {"key-rotated", KeyRotated{{digest, "le_live_ijkl"}, later}},
+      {"key-revoked", KeyRevoked{}},
+      {"product-declared", ProductDeclared{R"({"kinds":{"file":{"events":{}}}})"}},
+      {"project-created", ProjectCreated{"Web shop", "web-shop"}},
+      {"project-changed", ProjectChanged{"Web store", "web-store"}},
+      {"project-archived", ProjectArchived{}},
+      {"project-restored", ProjectRestored{}},
+      {"project-deleted", ProjectDeleted{}},
+  };
+  std::vector<SampleBatch> samples;
+  for (const auto& [name, data] : events) {
+    samples.push_back({name, plain_head(), {sample_event(data)}});
+  }
+  auto several = std::vector{sample_event(Json{R"({"a":1})"}), sample_event(Json{R"({"b":2})"}),
+                             sample_event(ProjectDeleted{})};
+  several[2].entity.name = "secrets/DB_PASSWORD";
+  samples.push_back({"full-head", full_head(), std::move(several)});
+  return samples;
+}
+
+inline std::vector<std::pair<std::string, Control>> sample_controls() {
+  return {{"claim", Claim{0x0123456789abcdef, "host:4711"}},
+          {"log-identity", LogIdentity{id_of(8), 64, 1}},
+          {"topic-added", TopicAdded{TopicId{6}, "git"}},
+          {"moved", Moved{"kafka://broker:9092"}},
+          {"clock-accepted", ClockAccepted{Time{std::chrono::milliseconds{1'790'000'000'000}}}}};
+}
+
+}  // namespace schemas
