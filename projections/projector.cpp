@@ -92,6 +92,7 @@ Result<void> Projector::apply(const std::vector<StoredRecord>& group, const Prep
 Result<void> Projector::take(const StoredRecord& record, Pass& pass, const Prepared& prepared) {
   auto& state = states_[record.log];
   if (record.offset < state.next_offset) return {};
+  if (record.after_loss) state.lose();
   auto verdict = state.apply(record.offset, record.head, record.payload.bytes());
   pass.accepted.try_emplace(record.log);
   switch (verdict) {
