@@ -1,7 +1,6 @@
 #include "api/cli/import_session.h"
 
 #include <array>
-#include <unistd.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -43,8 +42,7 @@ ImportSession::ImportSession(asio::any_io_executor executor, Options options, Li
       mapping_(mapping),
       imported_{.confirmed = options_.resume},
       room_(executor) {
-  // A copy of the descriptor, because its owner closes it too.
-  if (input_.may_wait()) waiting_.emplace(executor, ::dup(input_.descriptor()));
+  if (input_.may_wait()) waiting_.emplace(executor, input_.descriptor_to_wait_for());
 }
 
 awaitable<Step<void>> ImportSession::run() {
@@ -147,17 +145,19 @@ awaitable<void> ImportSession::wait_for_input() {
 /// Lines that are here, or one read further, until there is enough to send.
 void ImportSession::take_lines() {
   const auto enough = pending_bytes_ + write_bytes;
-  for (bool filled = false; pending_bytes_ < enough && !input_fault_;) {
+  // Who may wait has waited only when nothing was left the last time.
+  bool may_fill = !input_.may_wait() || input_dry_;
+  while (pending_bytes_ < enough && !input_fault_) {
     const auto line = input_.next();
     input_dry_ = !line;
     if (line) {
       take_line(*line);
-    } else if (input_.ended() || (filled && input_.may_wait())) {
+    } else if (input_.ended() || !may_fill) {
       break;
     } else if (auto more = input_.fill(); !more) {
       input_fault_ = Stop{Exit::failed, more.error().detail};
     } else {
-      filled = true;
+      may_fill = !input_.may_wait();
     }
   }
   if (!input_done() || input_fault_ || imported_.lines >= options_.resume.line) return;

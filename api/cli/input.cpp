@@ -4,6 +4,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <system_error>
 #include <unistd.h>
 #include <vector>
 
@@ -70,8 +71,7 @@ Result<LineInput> LineInput::open(const std::string& path) {
   }
   if (S_ISDIR(status.st_mode)) return fail(ErrorCode::not_found, path + " is a directory");
   impl->regular = S_ISREG(status.st_mode);
-  impl->may_wait =
-      S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || ::isatty(impl->descriptor) == 1;
+  impl->may_wait = S_ISFIFO(status.st_mode) || ::isatty(impl->descriptor) == 1;
   impl->size = static_cast<std::uint64_t>(status.st_size);
   return LineInput(std::move(impl));
 }
@@ -160,8 +160,13 @@ bool LineInput::may_wait() const {
   return impl_->may_wait;
 }
 
-int LineInput::descriptor() const {
-  return impl_->descriptor;
+int LineInput::descriptor_to_wait_for() const {
+  const auto itself = fmt::format("/proc/self/fd/{}", impl_->descriptor);
+  const int descriptor = ::open(itself.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor < 0) {
+    throw std::system_error(errno, std::generic_category(), "waiting for " + impl_->name);
+  }
+  return descriptor;
 }
 
 std::optional<double> LineInput::fraction() const {

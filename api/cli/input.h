@@ -33,9 +33,11 @@ class LineInput {
   schemas::Result<void> fill();
   bool ended() const;
 
-  /// Whether `fill` can wait for somebody; then wait until `descriptor` can be read first.
+  /// Whether `fill` can wait for somebody, as at a pipe or a terminal. Then wait until this
+  /// descriptor, which is the caller's to close, can be read first. It is one of its own, because
+  /// whoever waits for it makes it non-blocking.
   bool may_wait() const;
-  int descriptor() const;
+  int descriptor_to_wait_for() const;
 
   /// How much of the file was read; empty when its size is not known.
   std::optional<double> fraction() const;

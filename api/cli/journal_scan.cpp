@@ -77,13 +77,15 @@ bool JournalScan::take(const journal::GoodFrame& good, const Visit& visit) {
   if (frame.own()) return true;
   auto& state = states_[frame.log];
   const auto before = state;
+  const bool after_loss = passed_loss_ && frame.offset != state.next_offset;
+  if (after_loss) state.lose();
   const auto verdict = state.apply(frame.offset, frame.head, good.payload);
   if (frame.log == eventstore::log_partition && verdict == Verdict::control) {
     if (auto control = schemas::read_control(good.payload)) topics_.apply(*control);
   }
   auto topic = frame.log.topic == eventstore::log_topic ? "log" : topics_.name(frame.log.topic);
   if (topic.empty()) topic = std::to_string(static_cast<int>(frame.log.topic));
-  return visit({frame, good.payload, verdict, before, std::move(topic)});
+  return visit({frame, good.payload, verdict, before, after_loss, std::move(topic)});
 }
 
 Result<std::optional<std::uint64_t>> JournalScan::behind(std::uint64_t bad) {
@@ -97,7 +99,9 @@ Result<std::optional<std::uint64_t>> JournalScan::behind(std::uint64_t bad) {
     report_.damages.insert(report_.damages.end(), walked->damages.begin(), walked->damages.end());
   }
   for (const auto& loss : report_.losses) {
-    if (loss.contains(bad)) return loss.to;
+    if (!loss.contains(bad)) continue;
+    passed_loss_ = true;
+    return loss.to;
   }
   for (const auto& damage : report_.damages) {
     if (damage.range.contains(bad) && damage.range.to < journal::position_max) {

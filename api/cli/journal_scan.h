@@ -20,6 +20,8 @@ struct ScannedRecord {
   eventstore::Verdict verdict;
   /// Of its partition, as the records before it leave it.
   const eventstore::PartitionState& before;
+  /// A record before it is missing, as an operator accepted.
+  bool after_loss;
   std::string topic;
 };
 
@@ -62,6 +64,7 @@ class JournalScan {
   std::uint64_t durable_end_ = 0;
   std::uint32_t open_count_ = 0;
   bool judged_ = false;
+  bool passed_loss_ = false;
   eventstore::Topics topics_;
   std::map<schemas::LogId, eventstore::PartitionState> states_;
 };

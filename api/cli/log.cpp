@@ -124,9 +124,7 @@ Step<void> verify(const Options& options) {
   auto report = scan_of(*directory).run(visit, progress);
   if (!report) return stop(report.error());
   options.json ? print_json(*report, check) : print_text(*report, check);
-  // Behind an accepted loss offsets and versions are missing, by the operator's word.
-  const bool faulty = check.fault_count() > 0 && report->losses.empty();
-  if (report->damages.empty() && !faulty) return {};
+  if (report->damages.empty() && check.fault_count() == 0) return {};
   return stop(
       Exit::damaged,
       report->damages.empty()
@@ -197,7 +195,10 @@ Step<void> accept_loss(const Options& options) {
   if (!data) return std::unexpected(std::move(data).error());
   // The rows may hold what is lost now, and what only followed from it: the next start folds anew.
   if (auto gone = (*data)->directory.destroy_rows(); !gone) return stop(gone.error());
-  fmt::print(stderr, "accepted: positions {} are lost\n", options.range);
+  // They may hold what was lost.
+  if (auto gone = (*data)->directory.destroy_rows(); !gone) return stop(gone.error());
+  fmt::print(stderr, "accepted: positions {} are lost; the next start folds the rows anew\n",
+             options.range);
   if (const auto error = (*data)->log->read_only()) return stop(Exit::damaged, error->detail);
   return {};
 }

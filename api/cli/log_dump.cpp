@@ -77,11 +77,12 @@ std::string event_json(const ScannedRecord& record, std::uint32_t index, std::ui
 }  // namespace
 
 std::string record_text(const ScannedRecord& record) {
-  const auto& [frame, payload, verdict, before, topic] = record;
-  auto text = fmt::format("{}/{}@{} {} epoch {},{:016x} sequence {} position {} {} bytes\n", topic,
-                          frame.log.partition, frame.offset, eventstore::to_text(verdict),
+  const auto& [frame, payload, verdict, before, after_loss, topic] = record;
+  auto text = fmt::format("{}/{}@{} {} epoch {},{:016x} sequence {} position {} {} bytes{}\n",
+                          topic, frame.log.partition, frame.offset, eventstore::to_text(verdict),
                           frame.head.epoch.offset, frame.head.epoch.nonce, frame.head.sequence,
-                          frame.position, frame.head.length);
+                          frame.position, frame.head.length,
+                          after_loss ? " (a record before it is lost)" : "");
   if (const auto batch = batch_of(record)) {
     text += fmt::format("  {} {} {} by {}, {}\n", to_text(batch->organization()),
                         to_text(batch->space()), schemas::to_text(batch->recorded()),
@@ -99,7 +100,7 @@ std::string record_text(const ScannedRecord& record) {
 }
 
 std::string record_json(const ScannedRecord& record) {
-  const auto& [frame, payload, verdict, before, topic] = record;
+  const auto& [frame, payload, verdict, before, after_loss, topic] = record;
   std::string out;
   Writer writer(out);
   writer.begin_object().member("topic", topic).member("partition", frame.log.partition);

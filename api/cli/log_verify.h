@@ -41,6 +41,7 @@ class LogCheck {
   const Versions versions_;
   Counts counts_;
   std::unordered_map<std::string, schemas::Version> reached_;  // by entity; needs room for all
+  std::set<schemas::LogId> lossy_;                             // versions may be missing there
   std::vector<std::string> faults_;
   std::uint64_t fault_count_ = 0;
 };
