@@ -49,7 +49,9 @@ schemas::Result<void> load_topics(Log& log, Topics& topics) {
   auto cursor = log.read({{log_partition, 0}});
   if (!cursor) return std::unexpected(std::move(cursor).error());
   PartitionState state;
-  for (;;) {
+  // Not to the end of the log: what comes behind the last of these few records is all the rest.
+  const auto end = log.durable_end(log_partition);
+  while (state.next_offset < end) {
     auto record = (*cursor)->next();
     if (!record) return std::unexpected(std::move(record).error());
     if (!*record) break;
