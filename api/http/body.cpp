@@ -52,13 +52,24 @@ awaitable<schemas::Result<std::optional<std::string_view>>> LineReader::next() {
     pending_.erase(0, begin_);
     scanned_ -= begin_;
     begin_ = 0;
-    auto got = co_await read_some_body(connection_, parser_, pending_, Clock::now() + patience_);
-    if (got && *got) continue;
+    schemas::Result<bool> got = true;
+    if (!stopping_) {
+      got = co_await read_some_body(connection_, parser_, pending_, Clock::now() + patience_);
+      if (got && *got) continue;
+    }
     failed_ = true;
+    if (stopping_) {
+      co_return schemas::fail(ErrorCode::overloaded, "the server stops; send what is left again");
+    }
     if (!got) co_return std::unexpected(std::move(got).error());
     co_return schemas::fail(ErrorCode::invalid_parameter, "the connection ended within the body");
   }
   co_return std::nullopt;
+}
+
+void LineReader::stop() {
+  stopping_ = true;
+  connection_.interrupt_read();
 }
 
 std::optional<std::string_view> LineReader::take_line() {

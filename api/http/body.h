@@ -21,6 +21,8 @@ class LineReader {
 
   /// See Stream::read_line.
   awaitable<schemas::Result<std::optional<std::string_view>>> next();
+  /// Gives the lines that are here already, then an error.
+  void stop();
 
  private:
   std::optional<std::string_view> take_line();
@@ -33,6 +35,7 @@ class LineReader {
   std::size_t begin_ = 0;    // of the next line
   std::size_t scanned_ = 0;  // there is no line end before it
   bool failed_ = false;
+  bool stopping_ = false;
 };
 
 }  // namespace api::http

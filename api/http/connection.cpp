@@ -79,6 +79,12 @@ void Connection::expire(Clock::time_point now) {
   socket_.cancel(ignored);
 }
 
+void Connection::interrupt_read() {
+  if (read_deadline_ == never) return;
+  read_deadline_ = Clock::time_point::min();
+  expire(Clock::now());
+}
+
 void Connection::finish_sending() {
   error_code ignored;  // the peer may have closed before
   socket_.shutdown(Socket::shutdown_send, ignored);

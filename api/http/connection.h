@@ -55,6 +55,8 @@ class Connection {
 
   /// Ends the waits whose deadline has passed.
   void expire(Clock::time_point now);
+  /// Ends a read that waits, as if its deadline had passed.
+  void interrupt_read();
   void finish_sending();
   void close();
   asio::ip::address remote() const;

@@ -114,8 +114,8 @@ awaitable<schemas::Result<bool>> Session::read_head(Request& request) {
   while (true) {
     // RFC 9112 2.2: empty lines before a request are passed over.
     while (connection_.buffered().starts_with("\r\n")) connection_.consume(2);
-    if (!connection_.buffered().empty()) {
-      auto complete = parser_->read_head(connection_.buffered());
+    if (const auto bytes = connection_.buffered(); !bytes.empty() && bytes != "\r") {
+      auto complete = parser_->read_head(bytes);
       if (!complete) co_return complete;
       if (*complete) break;
     }

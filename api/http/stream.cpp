@@ -124,6 +124,7 @@ void StreamControl::signal() {
 void StreamControl::stop() {
   stopping_ = true;
   timer_.cancel();
+  if (lines_) lines_->stop();
 }
 
 void StreamControl::peer_gone() {

@@ -49,7 +49,8 @@ class Stream {
 
   /// For a request with `lines`: its next line without the line end, valid until the next call;
   /// nothing at the end of the body. Empty lines are left out. A line over the route's limit is
-  /// too_large, a broken or stalled body an error too; after an error there are no more lines.
+  /// too_large, a broken or stalled body and the server's stop are errors too; after an error there
+  /// are no more lines.
   awaitable<schemas::Result<std::optional<std::string_view>>> read_line();
 
   bool stopping() const;

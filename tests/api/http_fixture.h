@@ -18,6 +18,10 @@ namespace api::http {
 /// Routes by name, each with its function, so that a test says what the server does.
 class ServerTest : public testing::Test {
  protected:
+  ServerTest() {
+    options_.listen.port = 0;
+    options_.threads = 2;
+  }
   ~ServerTest() override;
 
   void route(Route route, Handler handler);
@@ -26,7 +30,7 @@ class ServerTest : public testing::Test {
   Client connect() const { return Client(server().port()); }
   Server& server() const { return *server_; }
 
-  Options options_;  // of short deadlines when a test says so; two threads
+  Options options_;  // with short deadlines when a test says so
 
  private:
   std::vector<Route> routes_;
@@ -55,8 +59,6 @@ inline void ServerTest::start() {
   route({Method::get, "/empty"}, empty);
   route({Method::get, "/echo"}, echo);
   route({Method::post, "/echo"}, echo);
-  options_.listen.port = 0;
-  options_.threads = 2;
   router_ = std::make_unique<Router>(routes_);
   server_ = std::make_unique<Server>(options_, *router_, [this](Request request) {
     const auto match = router_->match(request.method, request.segments);

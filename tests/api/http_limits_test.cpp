@@ -68,7 +68,8 @@ TEST_F(HttpLimits, AChunkedBodyOverTheLimitIs413) {
 }
 
 TEST_F(HttpLimits, AllBodiesTogetherHaveALimit) {
-  options_.limits.body_bytes = 1 << 20;  // half of it for each thread
+  options_.limits.body_bytes = 1 << 20;
+  options_.threads = 1;  // threads have equal shares
   start();
   std::vector<Client> halves;
   const auto open = [&] {
@@ -78,7 +79,6 @@ TEST_F(HttpLimits, AllBodiesTogetherHaveALimit) {
   for (int i = 0; i < 4; ++i) open();
   EXPECT_TRUE(eventually([&] { return server().gauges().requests_in_flight == 4; }));
   for (int i = 0; i < 8; ++i) open();
-  EXPECT_TRUE(eventually([&] { return server().gauges().requests_in_flight <= 5; }));
   unsigned answered = 0;
   unsigned refused = 0;
   for (auto& half : halves) {
@@ -88,6 +88,7 @@ TEST_F(HttpLimits, AllBodiesTogetherHaveALimit) {
     if (answer.status == 503 && is_problem(answer, "overloaded")) ++refused;
   }
   EXPECT_EQ(answered + refused, halves.size());
+  EXPECT_GE(answered, 1u);
   EXPECT_GE(refused, 7u);
 }
 

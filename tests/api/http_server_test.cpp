@@ -58,6 +58,7 @@ TEST_F(HttpServer, AnswersAClientThatSendsByteByByte) {
        std::string_view("\r\nPOST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
                         "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n")) {
     client.send({&c, 1});
+    std::this_thread::yield();
   }
   EXPECT_EQ(client.answer().body, "hello world");
   EXPECT_EQ(client.ask("GET /empty HTTP/1.1\r\nHost: x\r\n\r\n").status, 204u);

@@ -87,6 +87,28 @@ TEST_F(HttpStop, AStreamSaysGoodbye) {
   EXPECT_EQ(client.read_all(), "8\r\nclosing\n\r\n0\r\n\r\n");
 }
 
+awaitable<void> read_lines(Stream stream) {
+  auto line = co_await stream.read_line();
+  while (line && *line) line = co_await stream.read_line();
+  co_await stream.write(line ? "end\n" : line.error().detail + "\n");
+}
+
+TEST_F(HttpStop, LinesThatAreWaitedForEnd) {
+  route({Method::post, "/lines", 100, 100}, [](Request) -> awaitable<Response> {
+    co_return streamed("application/x-ndjson", read_lines);
+  });
+  start();
+  auto client = connect();
+  client.send(
+      "POST /lines HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n"
+      "Content-Length: 100\r\n\r\none\n");
+  client.read_until("\r\n\r\n");
+  auto stopped = std::async(std::launch::async, [&] { return stop(); });
+  EXPECT_EQ(client.read_until("\n\r\n"), "2a\r\nthe server stops; send what is left again\n\r\n");
+  client.finish_sending();
+  EXPECT_LT(stopped.get(), 3s);
+}
+
 TEST_F(HttpStop, AStreamThatDoesNotEndIsCut) {
   options_.deadlines.stop = 100ms;
   route({Method::get, "/deaf"},
