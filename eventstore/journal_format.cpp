@@ -75,7 +75,9 @@ std::optional<SegmentHeader> decode_header_copy(const std::uint8_t* at) {
   header.size_bytes = get<std::uint64_t>(at + 36);
   header.previous_base = get<std::uint64_t>(at + 44);
   header.previous_closing = get<std::uint64_t>(at + 52);
-  return header;
+  const bool sound = header.base % 8 == 0 && header.base <= position_max &&
+                     header.size_bytes > segment_header_size && header.size_bytes <= position_max;
+  return sound ? std::optional(header) : std::nullopt;
 }
 
 }  // namespace
@@ -110,9 +112,12 @@ std::optional<Frame> decode_frame(std::span<const std::uint8_t, frame_size> in,
   }
   const auto head = RecordHead::decode(in.subspan<32, RecordHead::size_bytes>());
   if (!head || head->length > record_size_max) return std::nullopt;
-  return Frame{.position = get<std::uint64_t>(at),
+  const auto position = get<std::uint64_t>(at);
+  const auto durable_end = get<std::uint64_t>(at + 16);
+  if (position % 8 != 0 || durable_end % 8 != 0 || durable_end > position) return std::nullopt;
+  return Frame{.position = position,
                .offset = get<Offset>(at + 8),
-               .durable_end = get<std::uint64_t>(at + 16),
+               .durable_end = durable_end,
                .log = {TopicId{get<std::uint16_t>(at + 24)}, get<std::uint16_t>(at + 26)},
                .open_count = get<std::uint32_t>(at + 28),
                .head = *head};
@@ -132,7 +137,8 @@ std::array<std::uint8_t, 16> encode(const Range& range) {
 std::optional<Range> decode_range(Bytes payload) {
   if (payload.size() != 16) return std::nullopt;
   const Range range{get<std::uint64_t>(payload.data()), get<std::uint64_t>(payload.data() + 8)};
-  return range.from < range.to ? std::optional(range) : std::nullopt;
+  const bool sound = range.from < range.to && range.to <= position_max && range.to % 8 == 0;
+  return sound ? std::optional(range) : std::nullopt;
 }
 
 std::array<std::uint8_t, segment_header_size> encode(const SegmentHeader& header) {

@@ -71,6 +71,10 @@ struct Frame {
   std::uint64_t size_bytes() const;
 };
 
+/// Beyond every journal.
+inline constexpr std::uint64_t position_max = ~std::uint64_t{0} / 2 - 7;
+static_assert(position_max % 8 == 0);
+
 constexpr std::uint64_t padded(std::uint64_t size_bytes) {
   return (size_bytes + 7) / 8 * 8;
 }

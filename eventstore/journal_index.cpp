@@ -82,9 +82,11 @@ std::optional<SegmentIndex> SegmentIndex::decode(Bytes bytes, std::uint32_t seed
   entries.reserve(count);
   at += index_header_size;
   for (std::uint32_t i = 0; i < count; ++i, at += index_entry_size) {
+    const auto position = get<std::uint64_t>(at + 16);
+    if (position < base || position % 8 != 0) return std::nullopt;
     entries.push_back({{TopicId{get<std::uint16_t>(at)}, get<std::uint16_t>(at + 2)},
                        get<Offset>(at + 8),
-                       get<std::uint64_t>(at + 16)});
+                       position});
   }
   return SegmentIndex(std::move(entries));
 }

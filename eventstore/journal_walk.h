@@ -71,6 +71,4 @@ class Walk {
 schemas::Result<std::uint64_t> end_of_bytes(const Segment& segment, Range range,
                                             FrameReader::Source source);
 
-inline constexpr std::uint64_t position_max = ~std::uint64_t{0} / 2;
-
 }  // namespace eventstore::journal

@@ -185,6 +185,7 @@ bool JournalWriter::flush() {
 
 /// Writes and syncs; moves the end on success.
 std::optional<JournalWriter::Failed> JournalWriter::write_staged() {
+  ENSURE(end_ + staged_size_ <= segment_end());
   const Bytes bytes(reinterpret_cast<const std::uint8_t*>(buffer_.data()), staged_size_);
   const auto written = segment_.file->write(segment_.file_offset(end_), bytes);
   if (!written) return after_bad_write(written.error());

@@ -152,6 +152,25 @@ TEST_F(JournalFault, a_crash_at_every_call_of_opening_is_repaired_by_the_next) {
   FAIL() << "never opened";
 }
 
+TEST_F(JournalFault, a_crash_at_every_call_of_the_first_opening_leaves_a_journal_or_none) {
+  for (std::uint32_t seed = 0; seed < 20; ++seed) {
+    bool opened = false;
+    for (std::size_t call = 1; !opened; ++call) {
+      disk_.start_over(seed);
+      disk_.power_off_at(call);
+      opened = try_open().has_value();
+      kill_and_cut_power();
+      open();
+      ASSERT_FALSE(journal_->read_only());
+      ASSERT_TRUE(write({"a"}));
+      kill_and_cut_power();
+      open();
+      ASSERT_EQ(texts(), Texts{"a"});
+      kill();
+    }
+  }
+}
+
 TEST_F(JournalFault, covers_itself_when_idle_and_at_close) {
   open();
   ASSERT_TRUE(write({"a"}));

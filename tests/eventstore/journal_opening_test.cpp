@@ -258,6 +258,21 @@ TEST_F(JournalOpening, another_journals_segment_does_not_count) {
   EXPECT_TRUE(read().texts.empty());
 }
 
+TEST_F(JournalOpening, a_frame_that_stands_elsewhere_than_it_says_does_not_count) {
+  open();
+  ASSERT_TRUE(write({"a"}));
+  ASSERT_TRUE(write({"b"}));
+  kill();
+  const auto last = places(segment()).back();
+  auto bytes = disk_.contents(segment());
+  std::copy_n(bytes.begin() + static_cast<long>(last.at), last.frame.size_bytes(),
+              bytes.begin() + static_cast<long>(last.at + last.frame.size_bytes()));
+  disk_.set_contents(segment(), bytes);
+  open();
+  EXPECT_TRUE(journal_->read_only() || report().cut);
+  EXPECT_TRUE(is_prefix(read().texts, {"a", "b"}));
+}
+
 TEST_F(JournalOpening, one_copy_of_the_header_is_enough) {
   open();
   ASSERT_TRUE(write({"a"}));

@@ -25,11 +25,9 @@ class FaultFile final : public File {
     // versions stay. What the disk would answer is the page cache's bytes where those are dirty.
     auto now = inode_->disk;
     now.resize(inode_->cache.size());
+    for (const auto& [sector, bytes] : inode_->shaky) FaultDisk::put_sector(now, sector, bytes);
     for (const auto& [sector, versions] : inode_->dirty) {
-      const auto begin = sector * FaultDisk::sector_size;
-      if (begin >= now.size()) continue;
-      const auto size = std::min<std::size_t>(FaultDisk::sector_size, now.size() - begin);
-      std::copy_n(versions.back().begin(), size, now.begin() + static_cast<long>(begin));
+      FaultDisk::put_sector(now, sector, versions.back());
     }
     return copy(now, at, out);
   }
@@ -223,11 +221,12 @@ void FaultDisk::write_cache(Inode& inode, std::uint64_t at, std::span<const std:
   }
 }
 
-void FaultDisk::put_sector(Inode& inode, std::uint64_t sector, const Sector& bytes) {
+void FaultDisk::put_sector(std::vector<std::uint8_t>& file, std::uint64_t sector,
+                           const Sector& bytes) {
   const auto begin = sector * sector_size;
-  if (begin >= inode.disk.size()) return;
-  const auto size = std::min<std::size_t>(sector_size, inode.disk.size() - begin);
-  std::copy_n(bytes.begin(), size, inode.disk.begin() + static_cast<long>(begin));
+  if (begin >= file.size()) return;
+  const auto size = std::min<std::size_t>(sector_size, file.size() - begin);
+  std::copy_n(bytes.begin(), size, file.begin() + static_cast<long>(begin));
 }
 
 Result<void> FaultDisk::sync(Inode& inode) {
@@ -237,7 +236,12 @@ Result<void> FaultDisk::sync(Inode& inode) {
   if (!works && off) return fail(code, "sync failed");
   inode.disk.resize(inode.cache.size());
   for (const auto& [sector, versions] : inode.dirty) {
-    if (works || chance(0.5)) put_sector(inode, sector, versions.back());
+    if (works) {
+      put_sector(inode.disk, sector, versions.back());
+      inode.shaky.erase(sector);
+    } else if (chance(0.5)) {
+      inode.shaky[sector] = versions.back();
+    }
   }
   inode.dirty.clear();
   if (works) return {};
@@ -260,10 +264,14 @@ void FaultDisk::cut_power() {
     if (inode->disk.size() != inode->cache.size() && chance(0.5)) {
       inode->disk.resize(inode->cache.size());
     }
+    for (const auto& [sector, bytes] : inode->shaky) {
+      if (chance(0.5)) put_sector(inode->disk, sector, bytes);
+    }
+    inode->shaky.clear();
     for (const auto& [sector, versions] : inode->dirty) {
       const auto pick = std::uniform_int_distribution<std::size_t>(0, 2 * versions.size())(random_);
-      if (pick < versions.size()) put_sector(*inode, sector, versions[pick]);
-      if (pick == 2 * versions.size()) put_sector(*inode, sector, versions.back());
+      if (pick < versions.size()) put_sector(inode->disk, sector, versions[pick]);
+      if (pick == 2 * versions.size()) put_sector(inode->disk, sector, versions.back());
     }
     inode->dirty.clear();
     inode->cache = inode->disk;
@@ -299,7 +307,8 @@ std::vector<std::uint8_t> FaultDisk::contents(const std::string& path) const {
 
 void FaultDisk::set_contents(const std::string& path, std::vector<std::uint8_t> bytes) {
   const std::lock_guard lock(mutex_);
-  auto inode = std::make_shared<Inode>(Inode{.cache = bytes, .disk = bytes, .dirty = {}});
+  auto inode =
+      std::make_shared<Inode>(Inode{.cache = bytes, .disk = bytes, .dirty = {}, .shaky = {}});
   names_[path] = inode;
   durable_names_[path] = inode;
 }

@@ -24,8 +24,11 @@
 ///   the old one or the new one. Names: a prefix of what was done to them since the last sync of
 ///   theirs.
 /// - A killed process (`kill` is: just drop everything open) loses nothing: the cache stays.
-/// - A sync that fails leaves any part of the sectors on the disk, and the rest clean in the cache
-///   though not on the disk, so the next sync succeeds and does nothing for them (fsyncgate).
+/// - A sync that fails brings any part of the sectors as far as the disk's own cache, where they
+/// can
+///   be read from the disk but a power cut may lose them. All of them are clean in the page cache
+///   afterwards, so the next sync succeeds and does nothing for them (fsyncgate): only writing them
+///   again does.
 /// - A write that fails, or is short, wrote some first part of it, up to a sector's end (a kernel
 ///   stops between pages).
 /// - `fail_call(n)` fails the n-th changing call from now on, once; `power_off_at(n)` lets it and
@@ -82,6 +85,7 @@ class FaultDisk final : public FileSystem {
     std::vector<std::uint8_t> cache;
     std::vector<std::uint8_t> disk;
     std::map<std::uint64_t, std::vector<Sector>> dirty;  // versions since the last sync
+    std::map<std::uint64_t, Sector> shaky;  // in the disk's own cache after a failed sync
   };
   using Names = std::map<std::string, std::shared_ptr<Inode>>;
   struct NameChange {
@@ -97,7 +101,8 @@ class FaultDisk final : public FileSystem {
                                      std::span<const std::uint8_t> bytes);
   void write_cache(Inode& inode, std::uint64_t at, std::span<const std::uint8_t> bytes);
   schemas::Result<void> sync(Inode& inode);
-  static void put_sector(Inode& inode, std::uint64_t sector, const Sector& bytes);
+  static void put_sector(std::vector<std::uint8_t>& file, std::uint64_t sector,
+                         const Sector& bytes);
   std::uint64_t used() const;
   bool chance(double probability);
 
