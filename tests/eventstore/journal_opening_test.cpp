@@ -66,7 +66,9 @@ TEST_F(JournalOpening, every_prefix_of_a_segment_opens_to_a_prefix_of_its_record
   }
 }
 
-TEST_F(JournalOpening, every_flipped_bit_of_a_closed_journal_is_reported_or_harmless) {
+class SlowJournalOpening : public JournalOpening {};
+
+TEST_F(SlowJournalOpening, every_flipped_bit_of_a_closed_journal_is_reported_or_harmless) {
   options_.first_segment_size = 64 * 1024;
   open();
   fill(10);
@@ -326,6 +328,24 @@ TEST_F(JournalSegments, records_go_on_from_segment_to_segment) {
   for (Offset offset = 0; offset < journal_->durable_end(log); ++offset) {
     ASSERT_TRUE(journal_->read_one(log, offset)) << offset;
   }
+}
+
+TEST_F(JournalSegments, a_segment_leaves_room_for_the_closing_table_of_many_partitions) {
+  open();
+  constexpr std::uint16_t many = 300;
+  ASSERT_TRUE(journal_->open_topic({TopicId{2}, "many", many}));
+  std::vector<PartitionWriter> writers;
+  for (std::uint16_t i = 0; i < many; ++i) writers.emplace_back(LogId{TopicId{2}, i});
+  for (int round = 0; round < 20; ++round) {
+    std::vector<Append> records;
+    for (auto& writer : writers) records.push_back(writer.noop("x"));
+    journal_->append(std::move(records));
+    journal_->pump();
+  }
+  EXPECT_EQ(witness_->records().size(), 20 * many);
+  EXPECT_GT(segments().size(), 5);
+  reopen();
+  for (const auto& writer : writers) EXPECT_EQ(journal_->state(writer.log()), writer.state());
 }
 
 TEST_F(JournalSegments, opening_reads_the_last_segment_only) {
