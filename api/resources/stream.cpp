@@ -113,9 +113,10 @@ awaitable<Outcome> send_events(Stream& stream, Follower& follower) {
 
 /// Follows until something ends it; the reason to be told, or nothing when nobody is there to hear.
 awaitable<std::string_view> follow(Stream& stream, Follower& follower) {
-  auto first = "retry: 1000\n\n" + control_here(follower, "position", "{}");
-  if (co_await send(stream, first) == Outcome::gone) co_return "";
-  first = {};
+  {  // an idle stream does not keep this text
+    const auto first = "retry: 1000\n\n" + control_here(follower, "position", "{}");
+    if (co_await send(stream, first) == Outcome::gone) co_return "";
+  }
   auto next_position = Clock::now() + position_every;
   for (;;) {
     if (!edge::still_welcome(follower.services, follower.caller)) co_return "revoked";
