@@ -57,7 +57,16 @@ schemas::Result<void> load_topics(Log& log, Topics& topics) {
     if (!*record) break;
     const auto& found = **record;
     const auto payload = found.payload.bytes();
-    if (state.apply(found.offset, found.head, payload) != Verdict::control) continue;
+    if (found.after_loss) state.lose();
+    const auto verdict = state.apply(found.offset, found.head, payload);
+    if (verdict == Verdict::fork || verdict == Verdict::malformed) {
+      return schemas::fail(
+          schemas::ErrorCode::read_only,
+          "tm.log offset " + std::to_string(found.offset) + " is a " +
+              std::string(to_text(verdict)) +
+              ": which topics there are cannot be told; run `tidemark log verify`");
+    }
+    if (verdict != Verdict::control) continue;
     if (auto control = schemas::read_control(payload)) topics.apply(*control);
   }
   for (const auto& topic : topics.all()) {

@@ -251,6 +251,7 @@ Result<void> Projector::check_position(eventstore::Log& log, LogId id,
       if (!record && unreadable(record.error())) return {};
       if (!record) return std::unexpected(std::move(record).error());
       if (!*record) return lost();
+      if ((*record)->after_loss) seen.lose();
       seen.apply((*record)->offset, (*record)->head, (*record)->payload.bytes());
     }
   }
@@ -271,7 +272,36 @@ Result<Projector::CaughtUp> Projector::catch_up(eventstore::Log& log, const Repo
   auto thawed = load_frozen(log);
   if (!thawed) return std::unexpected(std::move(thawed).error());
   CaughtUp done;
-  if (from.empty()) return done;
+  if (!from.empty()) {
+    auto caught_up = fold_from(log, std::move(from), report);
+    if (!caught_up) return caught_up;
+    done = *caught_up;
+  }
+  auto agreed = check_beliefs(log);
+  if (!agreed) return std::unexpected(std::move(agreed).error());
+  return done;
+}
+
+/// With everything folded, rows and log must believe the same of each partition. They do not when a
+/// loss was accepted behind what the rows had already folded.
+Result<void> Projector::check_beliefs(const eventstore::Log& log) const {
+  if (log.read_only()) return {};
+  for (const auto& [id, state] : states_) {
+    const auto believed = log.state(id);
+    if (believed.next_offset != state.next_offset) continue;
+    const bool same_sequence =
+        believed.sequence == state.sequence || believed.lost() || state.lost();
+    if (believed.epoch == state.epoch && believed.chain == state.chain && same_sequence) continue;
+    return schemas::fail(schemas::ErrorCode::lost_mark,
+                         "the rows hold records that no longer count in the log");
+  }
+  return {};
+}
+
+Result<Projector::CaughtUp> Projector::fold_from(eventstore::Log& log,
+                                                 std::vector<eventstore::ReadFrom> from,
+                                                 const Report& report) {
+  CaughtUp done;
   auto cursor = log.read(std::move(from));
   if (!cursor) return std::unexpected(std::move(cursor).error());
   Pass pass;

@@ -61,6 +61,10 @@ class Projector {
   schemas::Result<void> write(Pass& pass);
   WriteSet forget_old_answers(std::uint64_t events);
 
+  schemas::Result<CaughtUp> fold_from(eventstore::Log& log, std::vector<eventstore::ReadFrom> from,
+                                      const Report& report);
+  schemas::Result<void> check_beliefs(const eventstore::Log& log) const;
+
   void load_positions();
   schemas::Result<void> load_frozen(eventstore::Log& log);
   schemas::Result<bool> thaw(Frozen& frozen, eventstore::Log& log);

@@ -54,7 +54,7 @@ TEST_F(Projection, RowsBeyondTheLogsEndAreLost) {
 
 TEST_F(Projection, RowsOfAPartitionThatTheLogNoLongerHasAreLost) {
   history.add({log_a, acme}, {file("a", 1, "{}")});
-  history.add({log_b, acme}, {file("a", 1, "{}")});
+  history.add({log_b, other}, {file("a", 1, "{}")});
   ASSERT_TRUE(folded.start());
   history.lose_tail(log_b, 0);
   auto started = folded.start();
@@ -96,7 +96,7 @@ TEST_F(Projection, RowsBehindANoopThatTheLogLostAreLost) {
 }
 
 TEST_F(Projection, RowsOfAFirstClaimThatTheLogLostAreLost) {
-  history.add({log_b, acme}, {file("b", 1, "{}")});
+  history.add({log_b, other}, {file("b", 1, "{}")});
   history.noop(log_a);
   ASSERT_TRUE(folded.start());
   history.lose_tail(log_a, 0);
@@ -105,6 +105,57 @@ TEST_F(Projection, RowsOfAFirstClaimThatTheLogLostAreLost) {
   history.claim(log_a, 9);
   history.noop(log_a);
   EXPECT_FALSE(folded.start());
+}
+
+/// A log as it stands after a loss was accepted: some records count no longer.
+class AfterLoss final : public eventstore::Log {
+ public:
+  AfterLoss(eventstore::Log& log, eventstore::PartitionState state) : log_(log), state_(state) {}
+  schemas::Result<void> open_topic(const eventstore::Topic& t) override {
+    return log_.open_topic(t);
+  }
+  void append(std::vector<eventstore::Append> records) override { log_.append(std::move(records)); }
+  schemas::Result<std::unique_ptr<eventstore::Cursor>> read(
+      std::vector<eventstore::ReadFrom> from) override {
+    return log_.read(std::move(from));
+  }
+  schemas::Result<eventstore::StoredRecord> read_one(LogId log, Offset offset) override {
+    return log_.read_one(log, offset);
+  }
+  Offset durable_end(LogId log) const override { return log_.durable_end(log); }
+  eventstore::PartitionState state(LogId) const override { return state_; }
+  std::vector<LogId> partitions() const override { return log_.partitions(); }
+  std::optional<schemas::Error> read_only() const override { return log_.read_only(); }
+  void close() override { log_.close(); }
+
+ private:
+  eventstore::Log& log_;
+  eventstore::PartitionState state_;
+};
+
+TEST_F(Projection, RowsThatHoldWhatAnAcceptedLossTookAreLost) {
+  history.add({log_a, acme}, {file("a", 1, "{}")});
+  auto before_loss = history.storage().state(log_a);
+  history.add({log_a, acme}, {file("a", 2, "{}")});
+  history.add({log_a, acme}, {file("a", 3, "{}")});
+  ASSERT_TRUE(folded.start());
+  before_loss.lose();  // offset 2 is gone, 3 was decided on it
+  before_loss.next_offset = 4;
+  AfterLoss log(folded.log(), before_loss);
+  Progress progress;
+  auto caught_up = Projector(folded.rows(), progress).catch_up(log);
+  ASSERT_FALSE(caught_up) << "the partition's next claim would look like a fork to these rows";
+  EXPECT_EQ(caught_up.error().code, ErrorCode::lost_mark);
+}
+
+TEST_F(Projection, ALossAtTheVeryEndOfAPartitionIsNoReasonToDoubtRowsWithoutIt) {
+  history.add({log_a, acme}, {file("a", 1, "{}")});
+  ASSERT_TRUE(folded.start());
+  auto state = history.storage().state(log_a);
+  state.lose();
+  AfterLoss log(folded.log(), state);
+  Progress progress;
+  EXPECT_TRUE(Projector(folded.rows(), progress).catch_up(log));
 }
 
 TEST_F(Projection, ClaimsNoopsAndVoidRecordsBehindTheLastEventsAreNoReasonToDoubt) {
