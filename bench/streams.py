@@ -1,10 +1,11 @@
 """What does an idle event stream cost, and how long until one event has reached all of them?
 
-Method: 2,000 connections of this process follow GET /v2/events/stream of one organization. Memory is
-what the server's anonymous pages grew by once all had their first `position` event and ten seconds had
-passed; what the kernel keeps for both ends of the sockets is told apart. Then a project is created,
-and every stream is read until it has that event; the limit is a bare program that writes as many
-bytes to as many sockets.
+Method: 2,000 connections of this process follow GET /v2/events/stream of one organization, opened one
+after the other, so that what stays is what idle streams need; and, in another server, in one rush.
+Memory is what the server's anonymous pages grew by once all had their first `position` event and ten
+seconds had passed; what the kernel keeps for both ends of the sockets is told apart. Then a project is
+created, and every stream is read until it has that event; the limit is a bare program that writes as
+many bytes to as many sockets, with the same reader.
 """
 import contextlib
 import os
@@ -20,9 +21,10 @@ from load import serving, status_bytes
 STREAMS = 2000
 IDLE_SECONDS = 10
 PATIENCE_SECONDS = 30
+EVENT_BYTES = 800
 
 
-def open_streams(server, key, stack):
+def open_streams(server, key, stack, rush=False):
     """Sockets that have their answer's head and first event behind them."""
     request = (f"GET /v2/events/stream HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n"
                f"Authorization: Bearer {key}\r\n\r\n").encode()
@@ -30,8 +32,11 @@ def open_streams(server, key, stack):
     for _ in range(STREAMS):
         connection = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
         connection.sendall(request)
+        if not rush:
+            wait_for_all([connection], b"event: position")
         sockets.append(connection)
-    wait_for_all(sockets, b"event: position")
+    if rush:
+        wait_for_all(sockets, b"event: position")
     return sockets
 
 
@@ -70,7 +75,7 @@ def kernel_bytes():
 
 
 def bare_fan_out(size):
-    """Milliseconds until a program that only writes has reached as many sockets, last and median."""
+    """Milliseconds at which as many sockets had what a program that only writes sent, a number each."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=STREAMS))
         near, far = [], []
@@ -88,32 +93,44 @@ def bare_fan_out(size):
     return [(moment - begun) * 1e3 for moment in moments]
 
 
-def measure_round(memory, kernel, last, middle, bare):
+@contextlib.contextmanager
+def idle_streams(rush):
+    """Client, sockets, and what a stream costs: user and kernel bytes."""
     with serving() as server, contextlib.ExitStack() as stack:
         client = server.organization()
         client.post("/v2/projects", {"name": "First"})
         pid = server.process.pid
-        anonymous, of_kernel = status_bytes(pid, "RssAnon"), kernel_bytes()
-        sockets = open_streams(server, client.key, stack)
+        user, kernel = status_bytes(pid, "RssAnon"), kernel_bytes()
+        sockets = open_streams(server, client.key, stack, rush)
         time.sleep(IDLE_SECONDS)
-        memory.append((status_bytes(pid, "RssAnon") - anonymous) / STREAMS)
-        kernel.append((kernel_bytes() - of_kernel) / STREAMS)
-        # The event is on its way to some before the writer has its answer.
-        writer = threading.Timer(0.1, client.post, ("/v2/projects", {"name": "Seen by all"}))
-        begun = time.monotonic() + 0.1
-        writer.start()
-        moments = [(moment - begun) * 1e3 for moment in wait_for_all(sockets, b'"project.created"')]
-        writer.join()
-        last.append(moments[-1])
-        middle.append(statistics.median(moments))
-    bare.append(bare_fan_out(800)[-1])
+        yield client, sockets, (status_bytes(pid, "RssAnon") - user) / STREAMS, (kernel_bytes() - kernel) / STREAMS
+
+
+def fan_out(client, sockets):
+    """Milliseconds after its sending at which a create-project's event came, a number per stream."""
+    pause = 0.1
+    writer = threading.Timer(pause, client.post, ("/v2/projects", {"name": "Seen by all"}))
+    begun = time.monotonic() + pause
+    writer.start()
+    moments = wait_for_all(sockets, b'"project.created"')
+    writer.join()
+    return [(moment - begun) * 1e3 for moment in moments]
 
 
 def measure(options):
-    memory, kernel, last, middle, bare = [], [], [], [], []
+    user, kernel, rushed, last, middle, bare = [], [], [], [], [], []
     for _ in range(options.rounds):
-        measure_round(memory, kernel, last, middle, bare)
-    yield Figure(f"an idle stream of {STREAMS:,}, user memory", "bytes", memory, at_most=4096,
-                 note=f"kernel memory, both ends: {statistics.median(kernel):,.0f} bytes")
+        with idle_streams(rush=False) as (client, sockets, of_user, of_kernel):
+            user.append(of_user)
+            kernel.append(of_kernel)
+            reached = fan_out(client, sockets)
+            last.append(reached[-1])
+            middle.append(statistics.median(reached))
+        bare.append(bare_fan_out(EVENT_BYTES)[-1])
+        with idle_streams(rush=True) as (_, _, of_user, _):
+            rushed.append(of_user)
+    yield Figure(f"an idle stream of {STREAMS:,}, user memory", "bytes", user, at_most=4096,
+                 note=f"kernel memory of both ends {statistics.median(kernel):,.0f} bytes")
+    yield Figure("the same after a rush of requests", "bytes", rushed)
     yield Figure(f"one event to {STREAMS:,} streams, the last", "ms", last, bare, "a bare writer, same reader",
                  note=f"half of them within {statistics.median(middle):.0f} ms")
