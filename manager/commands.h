@@ -85,7 +85,7 @@ struct DeleteProject {
   Uuid id;
 };
 
-/// What a writer expects of an entity. A number means exactly that version, and that it is there.
+/// What a writer expects of an entity. A number means exactly that version, there or deleted.
 struct Expected {
   enum class Case : std::uint8_t { any, exists, absent, no_stream, deleted, exactly };
   Case is = Case::any;

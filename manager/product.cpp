@@ -54,7 +54,7 @@ bool holds(const Expected& expected, const Reader::Existence& current) {
     case Expected::Case::deleted:
       return !current.there && current.version != Version{};
     case Expected::Case::exactly:
-      return current.there && current.version == expected.version;
+      return current.version == expected.version;
   }
   return false;
 }

@@ -10,7 +10,6 @@
 #include <boost/asio/thread_pool.hpp>
 #include <gtest/gtest.h>
 
-#include "../support/world.h"
 #include "api/edge/key_text.h"
 #include "api/http/problem.h"
 #include "api/http/router.h"
@@ -21,6 +20,7 @@
 #include "api/services.h"
 #include "schemas/json.h"
 #include "schemas/json_writer.h"
+#include "tests/support/world.h"
 
 /// The whole API over a platform without sockets, disks and a core thread: a request's bytes go in
 /// through the route table, what the handler answers comes out.

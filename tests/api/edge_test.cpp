@@ -4,8 +4,8 @@
 #include <set>
 
 #include "api/edge/conditions.h"
-#include "api_fixture.h"
 #include "schemas/time.h"
+#include "tests/api/api_fixture.h"
 
 namespace api {
 namespace {

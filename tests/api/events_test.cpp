@@ -1,7 +1,7 @@
 // Goal: events come in one order, from any place, and each one's mark leads on behind exactly it.
 // Method: requests over a platform in memory; ranges by mark and by time against the whole list,
 // forwards and backwards, with records of several events and of several products.
-#include "api_fixture.h"
+#include "tests/api/api_fixture.h"
 
 namespace api {
 namespace {

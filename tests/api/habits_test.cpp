@@ -1,7 +1,7 @@
 // Goal: what all routes have in common holds: marks, the past, conditions, lists, frozen products.
 // Method: requests through the whole route table over a platform in memory whose commits the test
 // drives; projects stand for everything. The same habits are seen from outside in tests/e2e.
-#include "api_fixture.h"
+#include "tests/api/api_fixture.h"
 
 namespace api {
 namespace {

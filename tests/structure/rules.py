@@ -23,7 +23,7 @@ HOMES = [
     (r"<(grpc|grpcpp)/", r"schemas/rpc|manager/|api/"),
     (r"<re2/", r"schemas/cel"),
     (r"<CLI/", r"api/"),
-    (r"<zstd", r"api/"),
+    (r"<zstd", r"api/|tests/api/"),
     (r"<(gtest|gmock)/", r"tests/"),
     (r"<benchmark/", r"bench/"),
 ]
