@@ -26,16 +26,36 @@ constexpr milliseconds slow_after{5'000};
 struct Follower {
   const Services& services;
   edge::Caller caller;
-  EventFilter filter;
+  std::vector<std::string> types;
   Passed passed;
+  std::string text;  // on its way out; nothing while it sleeps
 
   MarkOwner scope() const { return {caller.organization, caller.space}; }
+  EventFilter filter() const { return {.types = types, .access = caller.access}; }
 };
 
-void append_control(std::string& out, std::string_view name, std::string_view mark,
-                    std::string_view data) {
-  out.append("event: ").append(name).append("\nid: ").append(mark);
-  out.append("\ndata: ").append(data).append("\n\n");
+enum class State : std::uint8_t { goes_on, peer_gone, slow_reader, revoked, shutdown };
+
+std::string_view reason_of(State state) {
+  switch (state) {
+    case State::slow_reader:
+      return "slow-reader";
+    case State::revoked:
+      return "revoked";
+    case State::shutdown:
+      return "shutdown";
+    case State::goes_on:
+    case State::peer_gone:
+      break;
+  }
+  return {};
+}
+
+void append_control(Follower& follower, std::string_view name, std::string_view data) {
+  const auto mark =
+      mark_of(follower.services, follower.scope(), follower.filter(), follower.passed);
+  follower.text.append("event: ").append(name).append("\nid: ").append(mark);
+  follower.text.append("\ndata: ").append(data).append("\n\n");
 }
 
 /// JSON as the writer gives it has no line ends, so one data line is enough.
@@ -46,32 +66,16 @@ void append_domain_event(std::string& out, const TimelineEvent& event, std::stri
   out.append("\n\n");
 }
 
-struct Chunk {
-  std::string text;
-  bool more = false;  // there may be events behind it
-};
-
-/// The next events, a chunk of them at most. On the pool.
-Result<Chunk> read_chunk(Follower& follower) {
+/// Reads the next events, a chunk of them at most, and says what ended that. On the pool.
+Result<Feed::End> read_chunk(Follower& follower) {
   auto snapshot = follower.services.rows.snapshot();
-  const Feed feed(follower.services, *snapshot, follower.scope(), follower.filter);
-  Chunk chunk;
+  const auto filter = follower.filter();
+  const Feed feed(follower.services, *snapshot, follower.scope(), filter);
   auto take = [&](const TimelineEvent& event, std::string_view product, const std::string& mark) {
-    append_domain_event(chunk.text, event, product, mark);
-    return chunk.text.size() < chunk_bytes_max;
+    append_domain_event(follower.text, event, product, mark);
+    return follower.text.size() < chunk_bytes_max;
   };
-  auto end = feed.forward(follower.passed, {}, take);
-  if (!end) return std::unexpected(std::move(end).error());
-  chunk.more = *end == Feed::End::enough;
-  return chunk;
-}
-
-std::string control_here(const Follower& follower, std::string_view name, std::string_view data) {
-  std::string text;
-  append_control(text, name,
-                 mark_of(follower.services, follower.scope(), follower.filter, follower.passed),
-                 data);
-  return text;
+  return feed.forward(follower.passed, {}, take);
 }
 
 /// How long to sleep: until the next position, or until the key expires.
@@ -83,73 +87,75 @@ milliseconds sleep_time(const Follower& follower, Clock::time_point next_positio
   return std::max(left, milliseconds{0});
 }
 
-enum class Outcome : std::uint8_t { go_on, gone, slow };
+State standing(const Stream& stream, const Follower& follower) {
+  if (!edge::still_welcome(follower.services, follower.caller)) return State::revoked;
+  return stream.stopping() ? State::shutdown : State::goes_on;
+}
 
-awaitable<Outcome> send(Stream& stream, std::string_view text) {
+State after(Wake wake) {
+  switch (wake) {
+    case Wake::gone:
+      return State::peer_gone;
+    case Wake::stopping:
+      return State::shutdown;
+    case Wake::signal:
+    case Wake::timeout:
+      break;
+  }
+  return State::goes_on;
+}
+
+/// Sends the follower's text and lets go of its memory.
+awaitable<State> send(Stream& stream, Follower& follower) {
   const auto begun = Clock::now();
-  const auto sent = co_await stream.write(text);
-  if (sent != Sent::ok) co_return Outcome::gone;
-  co_return Clock::now() - begun > slow_after ? Outcome::slow : Outcome::go_on;
+  const auto sent = co_await stream.write(follower.text);
+  follower.text = {};
+  if (sent != Sent::ok) co_return State::peer_gone;
+  co_return Clock::now() - begun > slow_after ? State::slow_reader : State::goes_on;
 }
 
 /// Sends everything that there is now; the place moves on with it.
-awaitable<Outcome> send_events(Stream& stream, Follower& follower) {
-  for (;;) {
+awaitable<State> send_events(Stream& stream, Follower& follower) {
+  for (auto state = State::goes_on; state == State::goes_on;) {
     auto read = [&follower] { return read_chunk(follower); };
-    auto chunk = co_await answer_on(follower.services.scans, read);
-    if (!chunk) {
+    auto end = co_await answer_on(follower.services.scans, read);
+    if (!end) {
       spdlog::error("stream cannot read on organization={} error=\"{}\"",
-                    to_text(follower.caller.organization), chunk.error().detail);
-      co_return Outcome::gone;
+                    to_text(follower.caller.organization), end.error().detail);
+      co_return State::peer_gone;
     }
-    if (!chunk->text.empty()) {
-      const auto outcome = co_await send(stream, chunk->text);
-      if (outcome != Outcome::go_on) co_return outcome;
-    }
-    if (!chunk->more || stream.stopping()) co_return Outcome::go_on;
-    if (!edge::still_welcome(follower.services, follower.caller)) co_return Outcome::go_on;
+    if (!follower.text.empty()) state = co_await send(stream, follower);
+    if (state != State::goes_on || *end == Feed::End::reached) co_return state;
+    state = standing(stream, follower);
+    if (state != State::goes_on) co_return state;
   }
+  co_return State::goes_on;
 }
 
-/// Follows until something ends it; the reason to be told, or nothing when nobody is there to hear.
-awaitable<std::string_view> follow(Stream& stream, Follower& follower) {
-  {  // an idle stream does not keep this text
-    const auto first = "retry: 1000\n\n" + control_here(follower, "position", "{}");
-    if (co_await send(stream, first) == Outcome::gone) co_return "";
-  }
-  auto next_position = Clock::now() + position_every;
-  for (;;) {
-    if (!edge::still_welcome(follower.services, follower.caller)) co_return "revoked";
-    if (stream.stopping()) co_return "shutdown";
-    auto outcome = co_await send_events(stream, follower);
-    if (outcome == Outcome::slow) co_return "slow-reader";
-    if (outcome == Outcome::gone) co_return "";
-    if (Clock::now() >= next_position) {
-      outcome = co_await send(stream, control_here(follower, "position", "{}"));
-      if (outcome != Outcome::go_on) co_return outcome == Outcome::slow ? "slow-reader" : "";
-      next_position = Clock::now() + position_every;
-    }
-    switch (co_await stream.wait(sleep_time(follower, next_position))) {
-      case Wake::gone:
-        co_return "";
-      case Wake::stopping:
-        co_return "shutdown";
-      case Wake::signal:
-      case Wake::timeout:
-        break;
-    }
-  }
-}
-
-awaitable<void> run(Stream stream, std::shared_ptr<Follower> follower) {
-  const auto executor = co_await asio::this_coro::executor;
-  const auto membership = follower->services.streams.join(executor, follower->caller.organization,
+/// Follows until something ends it, and says goodbye when somebody is there to hear it.
+awaitable<void> run(Stream stream, std::unique_ptr<Follower> follower) {
+  const auto membership = follower->services.streams.join(co_await asio::this_coro::executor,
+                                                          follower->caller.organization,
                                                           follower->caller.space, stream.waker());
-  const auto reason = co_await follow(stream, *follower);
-  if (reason.empty()) co_return;
-  const auto data = R"({"reason":")" + std::string(reason) + R"("})";
-  const auto goodbye = control_here(*follower, "closing", data);
-  co_await stream.write(goodbye);
+  follower->text = "retry: 1000\n\n";
+  append_control(*follower, "position", "{}");
+  auto next_position = Clock::now() + position_every;
+  auto state = co_await send(stream, *follower);
+  while (state == State::goes_on) {
+    state = standing(stream, *follower);
+    if (state == State::goes_on) state = co_await send_events(stream, *follower);
+    if (state == State::goes_on && Clock::now() >= next_position) {
+      next_position = Clock::now() + position_every;
+      append_control(*follower, "position", "{}");
+      state = co_await send(stream, *follower);
+    }
+    if (state == State::goes_on) {
+      state = after(co_await stream.wait(sleep_time(*follower, next_position)));
+    }
+  }
+  if (state == State::peer_gone) co_return;
+  append_control(*follower, "closing", R"({"reason":")" + std::string(reason_of(state)) + R"("})");
+  co_await send(stream, *follower);
 }
 
 /// Where to begin: Last-Event-ID, then ?after=, then now. `beginning` is an empty place.
@@ -177,17 +183,21 @@ Answer stream_events(Ask& ask) {
   if (!filter) co_return std::unexpected(std::move(filter).error());
   auto reached = co_await reach_followed(ask, *filter, begin->mark);
   if (!reached) co_return std::unexpected(std::move(reached).error());
-  auto follower = std::make_shared<Follower>(
-      Follower{ask.services, ask.caller(), std::move(*filter), Passed{}});
+  auto follower = std::make_unique<Follower>(
+      Follower{ask.services, ask.caller(), std::move(filter->types), Passed{}, {}});
   auto place = [&] {
     auto snapshot = ask.services.rows.snapshot();
-    const Feed feed(ask.services, *snapshot, follower->scope(), follower->filter);
+    const auto followed_events = follower->filter();
+    const Feed feed(ask.services, *snapshot, follower->scope(), followed_events);
     follower->passed = begin->now ? feed.passed_now() : feed.passed_at(begin->mark);
     return true;
   };
   co_await answer_on(ask.services.scans, place);
-  auto response = http::streamed("text/event-stream",
-                                 [follower](Stream stream) { return run(stream, follower); });
+  follower->passed.positions.shrink_to_fit();
+  auto response =
+      http::streamed("text/event-stream", [follower = std::move(follower)](Stream stream) mutable {
+        return run(stream, std::move(follower));
+      });
   response.add_header("Cache-Control", "no-store");
   co_return response;
 }
