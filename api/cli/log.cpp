@@ -16,7 +16,6 @@
 namespace api::cli {
 namespace {
 
-using eventstore::Verdict;
 using eventstore::journal::Range;
 
 constexpr auto verify_footer =
@@ -62,6 +61,7 @@ JournalScan scan_of(const DataDirectory& directory) {
 
 std::vector<std::string> damage_texts(const ScanReport& report) {
   std::vector<std::string> texts;
+  texts.reserve(report.damages.size());
   for (const auto& damage : report.damages) texts.push_back(to_text(damage.range));
   return texts;
 }
@@ -82,6 +82,7 @@ void print_json(const ScanReport& report, const LogCheck& check) {
     writer.end_array();
   };
   std::vector<std::string> losses;
+  losses.reserve(report.losses.size());
   for (const auto& loss : report.losses) losses.push_back(to_text(loss));
   write_all("accepted_losses", losses);
   write_all("damages", damage_texts(report));
