@@ -8,12 +8,6 @@ namespace eventstore::journal {
 using schemas::fail;
 using schemas::Result;
 
-namespace {
-
-constexpr std::size_t chunk_size = 256 * 1024;
-
-}  // namespace
-
 void FrameReader::seek(Segment segment, std::uint64_t position, std::uint64_t limit) {
   ENSURE(position >= segment.base && position % 8 == 0);
   if (segment.file != segment_.file) chunk_begin_ = chunk_end_ = 0;
@@ -26,7 +20,7 @@ Result<Bytes> FrameReader::view(std::uint64_t position, std::size_t wanted) {
   const std::uint64_t end_wanted = std::min<std::uint64_t>(position + wanted, limit_);
   if (position < chunk_begin_ || position > chunk_end_ || end_wanted > chunk_end_) {
     const auto size = static_cast<std::size_t>(
-        std::min<std::uint64_t>(std::max(wanted, chunk_size), limit_ - position));
+        std::min<std::uint64_t>(std::max(wanted, chunk_size_), limit_ - position));
     if (chunk_capacity_ < size) {
       chunk_capacity_ = padded(size);
       chunk_ = std::make_unique_for_overwrite<std::uint64_t[]>(chunk_capacity_ / 8);

@@ -36,9 +36,12 @@ class FrameReader {
   enum class Source { cache, disk };
   enum class Payloads { check, skip };  // skip: heads only, to hop over records
 
-  FrameReader(std::uint32_t seed, Source source = Source::cache,
-              Payloads payloads = Payloads::check)
-      : seed_(seed), source_(source), payloads_(payloads) {}
+  static constexpr std::size_t chunk_size = 256 * 1024;
+  static constexpr std::size_t small_chunk_size = 32 * 1024;  // to read one record
+
+  explicit FrameReader(std::uint32_t seed, Source source = Source::cache,
+                       Payloads payloads = Payloads::check, std::size_t chunk = chunk_size)
+      : seed_(seed), source_(source), payloads_(payloads), chunk_size_(chunk) {}
 
   void seek(Segment segment, std::uint64_t position, std::uint64_t limit);
   void set_limit(std::uint64_t limit) { limit_ = limit; }
@@ -61,6 +64,7 @@ class FrameReader {
   const std::uint32_t seed_;
   const Source source_;
   const Payloads payloads_;
+  const std::size_t chunk_size_;
   Segment segment_{};
   std::uint64_t position_ = 0;
   std::uint64_t limit_ = 0;
@@ -76,8 +80,9 @@ class JournalReader {
  public:
   JournalReader(SegmentFolder& folder, std::uint32_t seed,
                 FrameReader::Source source = FrameReader::Source::cache,
-                FrameReader::Payloads payloads = FrameReader::Payloads::check)
-      : folder_(folder), frames_(seed, source, payloads) {}
+                FrameReader::Payloads payloads = FrameReader::Payloads::check,
+                std::size_t chunk = FrameReader::chunk_size)
+      : folder_(folder), frames_(seed, source, payloads, chunk) {}
 
   /// Stands at `position` and reads up to `limit`. Also jumps over what cannot be read.
   schemas::Result<void> seek(std::uint64_t position, std::uint64_t limit);
