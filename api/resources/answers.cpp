@@ -1,6 +1,7 @@
 #include "api/resources/answers.h"
 
 #include "projections/row.h"
+#include "schemas/json_writer.h"
 
 namespace api::resources {
 namespace {
@@ -15,6 +16,11 @@ void say_version(const manager::Outcome& outcome, Response& response) {
 }
 
 }  // namespace
+
+void name_key_to_retry_with(std::optional<std::string_view> key, schemas::Error& error) {
+  if (error.code != schemas::ErrorCode::outcome_unknown) return;
+  error.members.emplace_back("idempotency_key", key ? schemas::json::quote(*key) : "null");
+}
 
 manager::CommandContext command_context(const Ask& ask, MarkOwner where) {
   const auto& caller = ask.caller();
@@ -35,7 +41,11 @@ manager::CommandContext command_context(const Ask& ask, MarkOwner where) {
 awaitable<Result<manager::Outcome>> write(Ask& ask, MarkOwner where, manager::Command command) {
   auto context = command_context(ask, where);
   auto outcome = co_await ask.services.commands.execute(std::move(context), std::move(command));
-  if (outcome) ask.reflects = {schemas::marked(outcome->position)};
+  if (outcome) {
+    ask.reflects = {schemas::marked(outcome->position)};
+  } else {
+    name_key_to_retry_with(ask.conditions.idempotency_key, outcome.error());
+  }
   co_return outcome;
 }
 

@@ -15,6 +15,10 @@ awaitable<Result<manager::Outcome>> write(Ask& ask, MarkOwner where, manager::Co
 /// What every command of this request carries.
 manager::CommandContext command_context(const Ask& ask, MarkOwner where);
 
+/// Whoever does not know whether a write happened repeats it with the key that it came with: the
+/// outcome is then the first one's, if there was one. Without a key, reading back decides.
+void name_key_to_retry_with(std::optional<std::string_view> key, schemas::Error& error);
+
 /// 201, for what was made now or by the first request with the same idempotency key.
 Response created(const manager::Outcome& outcome, std::string_view location, std::string body);
 /// 200 and the entity after the change.

@@ -24,6 +24,14 @@ Place Ask::projects() const {
   return {caller().organization, caller().space, built_in(services, eventstore::projects_product)};
 }
 
+schemas::MarkedPosition names_all_topics() {
+  return schemas::marked(schemas::Position{.log = eventstore::log_partition});
+}
+
+bool is_names_all(const schemas::MarkedPosition& position) {
+  return position.log == eventstore::log_partition;
+}
+
 Result<std::vector<schemas::MarkedPosition>> decode_mark(const Services& services,
                                                          const edge::Caller& caller,
                                                          std::string_view text) {

@@ -60,6 +60,11 @@ struct Ask {
   Place projects() const;
 };
 
+/// In a mark: topics that it does not name have passed nothing. Alone: the beginning of everything.
+/// A position of `tm.log`, which is no product's.
+schemas::MarkedPosition names_all_topics();
+bool is_names_all(const schemas::MarkedPosition& position);
+
 /// Decodes a mark that the caller sent: its own organization's and space's, for a platform key also
 /// the other space's and the platform's.
 Result<std::vector<schemas::MarkedPosition>> decode_mark(const Services& services,

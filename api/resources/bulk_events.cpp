@@ -29,6 +29,7 @@ struct Origin {
   manager::CommandContext context;
   MarkOwner owner;
   std::string product;
+  std::optional<std::string> idempotency_key;  // of the whole request
 };
 
 /// A line on its way: submitted, and answered when those before it are.
@@ -60,9 +61,11 @@ class Pipe : public std::enable_shared_from_this<Pipe> {
     lines_[number - first_].outcome = std::move(outcome);
     answered_.cancel();
   }
-  /// For the core thread: brings the outcome here.
-  manager::Commands::Done answer_later(std::size_t number) {
-    return [self = shared_from_this(), number](Result<manager::Outcome> outcome) mutable {
+  /// For the core thread: brings the outcome here. `key` is what a retry is to be made with.
+  manager::Commands::Done answer_later(std::size_t number, std::optional<std::string> key) {
+    return [self = shared_from_this(), number,
+            key = std::move(key)](Result<manager::Outcome> outcome) mutable {
+      if (!outcome) name_key_to_retry_with(key, outcome.error());
       auto executor = self->executor_;
       asio::post(executor,
                  [self = std::move(self), number, outcome = std::move(outcome)]() mutable {
@@ -115,22 +118,31 @@ class Pipe : public std::enable_shared_from_this<Pipe> {
 struct Submission {
   manager::CommandContext context;
   manager::AppendEvents command;
+  std::optional<std::string> key;
 };
 
-Result<Submission> parse_line(const Origin& origin, std::string_view line) {
+/// The line's own key; else one that the request's key and the line's number make.
+std::optional<std::string> key_of_line(const Origin& origin, std::optional<std::string> own,
+                                       std::size_t number) {
+  if (own || !origin.idempotency_key) return own;
+  return *origin.idempotency_key + "\n" + std::to_string(number);
+}
+
+Result<Submission> parse_line(const Origin& origin, std::string_view line, std::size_t number) {
   auto document = schemas::json::parse(line);
   if (!document) return std::unexpected(std::move(document).error());
   ObjectReader reader(document->root());
-  Submission submission{origin.context, read_batch(reader, origin.product)};
+  Submission submission{origin.context, read_batch(reader, origin.product), {}};
   auto key = reader.optional_text("idempotency_key", {.characters_max = 255});
   if (key && !key->empty() && !edge::is_idempotency_key(*key)) {
     reader.wrong("idempotency_key", "must be 1 to 255 visible ASCII characters");
   }
   auto read = reader.finish();
   if (!read) return std::unexpected(std::move(read).error());
-  if (key) {
-    submission.context.idempotency =
-        edge::idempotency_proof(origin.services.hmac, *key, origin.request, document->root());
+  submission.key = key_of_line(origin, std::move(key), number);
+  if (submission.key) {
+    submission.context.idempotency = edge::idempotency_proof(origin.services.hmac, *submission.key,
+                                                             origin.request, document->root());
   }
   return submission;
 }
@@ -143,14 +155,14 @@ awaitable<void> read_lines(Stream stream, std::shared_ptr<const Origin> origin,
     if (pipe->stopped()) break;
     auto line = co_await stream.read_line();
     if (pipe->stopped() || (line && !*line)) break;
-    auto submission = line ? parse_line(*origin, **line) : std::unexpected(line.error());
     const auto number = pipe->add(line ? (*line)->size() : 0);
+    auto submission = line ? parse_line(*origin, **line, number) : std::unexpected(line.error());
     if (!submission) {
       pipe->answer(number, std::unexpected(std::move(submission).error()));
       break;
     }
     origin->services.commands.submit(std::move(submission->context), std::move(submission->command),
-                                     pipe->answer_later(number));
+                                     pipe->answer_later(number, std::move(submission->key)));
   }
   pipe->no_more_lines();
   // The writer ends both.
@@ -200,16 +212,15 @@ awaitable<void> run(Stream stream, std::shared_ptr<const Origin> origin) {
 
 }  // namespace
 
-Result<Response> bulk_answer(Ask& ask, const Place& place) {
-  if (ask.conditions.idempotency_key) {
-    return edge::wrong_header("Idempotency-Key", "give each line an idempotency_key instead");
-  }
+Response bulk_answer(Ask& ask, const Place& place) {
   const MarkOwner owner{place.organization, place.space};
   auto context = command_context(ask, owner);
   context.sequence = std::make_shared<manager::Sequence>();
   std::string product(ask.request.captured("product"));
-  auto origin = std::make_shared<Origin>(
-      Origin{ask.services, std::move(ask.request), std::move(context), owner, std::move(product)});
+  std::optional<std::string> key(ask.conditions.idempotency_key);
+  auto origin =
+      std::make_shared<Origin>(Origin{ask.services, std::move(ask.request), std::move(context),
+                                      owner, std::move(product), std::move(key)});
   return http::streamed("application/x-ndjson",
                         [origin](Stream stream) { return run(stream, origin); });
 }

@@ -8,7 +8,8 @@ namespace api::resources {
 /// its own, in order; each is answered by a line as it becomes durable. Lines are submitted without
 /// waiting for those before them, a bounded number at a time; the first refusal ends it, and
 /// nothing behind that is written.
-/// Takes the request out of `ask`.
-Result<Response> bulk_answer(Ask& ask, const Place& place);
+/// An Idempotency-Key of the request stands for one of each line that has none. Takes the request
+/// out of `ask`.
+Response bulk_answer(Ask& ask, const Place& place);
 
 }  // namespace api::resources

@@ -101,6 +101,15 @@ Result<void> prepare(Ask& ask) {
   return read_body(ask);
 }
 
+/// Where somebody whose mark is lost can begin again.
+void name_earliest_mark(const Ask& ask, schemas::Error& error) {
+  if (error.code != ErrorCode::lost_mark || !ask.who) return;
+  const auto owner = ask.mark_owner();
+  const auto beginning = names_all_topics();
+  auto mark = ask.services.marks.encode(owner.organization, owner.space, {&beginning, 1});
+  error.members.emplace_back("earliest_mark", schemas::json::quote(mark));
+}
+
 /// What a refusal reflects: everything applied by now. Only for callers who act somewhere.
 void reflect_refusal(Ask& ask) {
   if (!ask.reflects.empty() || !ask.who) return;
@@ -133,7 +142,10 @@ awaitable<Response> answer(const Services& services, std::span<const Operation> 
       result = fail(ErrorCode::internal, "the row store cannot be read");
     }
   }
-  if (!result) reflect_refusal(ask);
+  if (!result) {
+    reflect_refusal(ask);
+    name_earliest_mark(ask, result.error());
+  }
   auto response = result ? std::move(*result) : http::problem(std::move(result).error());
   add_mark(ask, response);
   co_return response;

@@ -28,15 +28,6 @@ bool fits(std::string_view pattern, std::string_view type) {
   return type.starts_with(pattern.substr(0, pattern.size() - 1));
 }
 
-/// In a mark: topics that it does not name have passed nothing. No product's log is `tm.log`.
-MarkedPosition names_all_topics() {
-  return schemas::marked(Position{.log = eventstore::log_partition});
-}
-
-bool is_names_all(const MarkedPosition& position) {
-  return position.log == eventstore::log_partition;
-}
-
 bool is_type_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
          c == '_' || c == '-';

@@ -174,8 +174,15 @@ std::string read_page(const Ask& ask, const ListRequest& request, const Reading&
   return page_json(ask, request, reading, page, render_next);
 }
 
-/// Whoever makes a new secret for a key could then do what the key may do.
+/// Whoever makes a new secret for a key could then do what the key may do, for as long as it may.
 Result<void> check_rights_over(const edge::Caller& caller, const Key& key) {
+  const auto& expires = caller.access->expires;
+  if (expires && (!key.expires || *key.expires > *expires)) {
+    return schemas::fail(schemas::Error{schemas::ErrorCode::forbidden,
+                                        "the key to be rotated lives longer than this one",
+                                        {},
+                                        {{"permission", R"("keys:write")"}}});
+  }
   for (const auto& permission : key.permissions) {
     if (schemas::covers(caller.access->permissions, permission)) continue;
     return schemas::fail(schemas::Error{schemas::ErrorCode::forbidden,
@@ -221,8 +228,10 @@ Answer create_key(Ask& ask) {
   ask.reflects_for = where;
   auto outcome = co_await write(ask, where, std::move(key->command));
   if (!outcome) co_return std::unexpected(std::move(outcome).error());
-  co_return created(*outcome, "/v2/auth/keys/" + to_text(KeyId(outcome->subject.id)),
-                    json_of(*outcome, where, text));
+  auto response = created(*outcome, "/v2/auth/keys/" + to_text(KeyId(outcome->subject.id)),
+                          json_of(*outcome, where, text));
+  response.add_header("Cache-Control", "no-store");
+  co_return response;
 }
 
 // GET /v2/auth/keys
@@ -276,7 +285,9 @@ Answer rotate_key(Ask& ask) {
   ask.reflects_for = where;
   auto outcome = co_await write(ask, where, std::move(command));
   if (!outcome) co_return std::unexpected(std::move(outcome).error());
-  co_return changed(*outcome, json_of(*outcome, where, text));
+  auto response = changed(*outcome, json_of(*outcome, where, text));
+  response.add_header("Cache-Control", "no-store");
+  co_return response;
 }
 
 // DELETE /v2/auth/keys/{key_id}

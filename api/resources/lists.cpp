@@ -69,16 +69,19 @@ awaitable<Result<Reading>> open_list(Ask& ask, Place place, const ListRequest& r
   co_return reading;
 }
 
+bool in_created_range(const ListRequest& request, const projections::FoundRow& row) {
+  const auto created = projections::decode_head(row.bytes, nullptr).created_at;
+  if (request.created_after && created < *request.created_after) return false;
+  return !request.created_before || created < *request.created_before;
+}
+
 projections::ListOptions list_options(const ListRequest& request, const Reading& reading,
                                       const Keep& keep) {
   projections::ListOptions options{
       .descending = request.descending, .limit = request.limit, .as_of = reading.as_of()};
   if (!keep && !request.created_after && !request.created_before) return options;
   options.filter = [&request, &keep](const projections::FoundRow& row) {
-    const auto created = projections::decode_head(row.bytes, nullptr).created_at;
-    if (request.created_after && created < *request.created_after) return false;
-    if (request.created_before && created >= *request.created_before) return false;
-    return !keep || keep(row);
+    return in_created_range(request, row) && (!keep || keep(row));
   };
   return options;
 }

@@ -41,6 +41,7 @@ awaitable<Result<Response>> list_answer(Ask& ask, Place place, ListSpec spec);
 
 // ---- parts, for lists that are put together otherwise ----
 
+bool in_created_range(const ListRequest& request, const projections::FoundRow& row);
 projections::ListOptions list_options(const ListRequest& request, const Reading& reading,
                                       const Keep& keep);
 std::string page_json(const Ask& ask, const ListRequest& request, const Reading& reading,

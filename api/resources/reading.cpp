@@ -31,7 +31,10 @@ Result<AsOf> parse_as_of(const Ask& ask, LogId log) {
   if (!text->starts_with("tm1_")) {
     auto time = schemas::parse_time(*text);
     if (!time) return edge::wrong_parameter("as_of", "must be a mark or an RFC 3339 time");
-    if (*time > ask.services.clock.wall()) {
+    // The log's time may be ahead of the clock: it never falls.
+    const auto now =
+        std::max(ask.services.clock.wall(), ask.services.progress.applied(log).recorded);
+    if (*time > now) {
       return fail(ErrorCode::as_of_in_future, "as_of names a time that has not come yet");
     }
     return AsOf{{}, time};
@@ -39,6 +42,9 @@ Result<AsOf> parse_as_of(const Ask& ask, LogId log) {
   auto positions = decode_mark(ask.services, ask.caller(), *text);
   if (!positions) return std::unexpected(std::move(positions).error());
   auto found = std::ranges::find(*positions, log, &MarkedPosition::log);
+  if (found == positions->end() && std::ranges::any_of(*positions, is_names_all)) {
+    return AsOf{schemas::marked(Position{.log = log}), {}};
+  }
   if (found == positions->end()) {
     return fail(ErrorCode::mark_without_position,
                 "the mark in as_of names no position of the log that this is read from");

@@ -163,6 +163,9 @@ TEST_F(Edge, NoKeyMakesANewSecretForOneThatMayDoMore) {
   auto weak = key_of(acme, R"(["keys:*"])");
   auto id = ask(strong, "GET /v2/auth/whoami").at("/id");
   EXPECT_EQ(ask(weak, "POST /v2/auth/keys/" + id + "/rotate").problem(), "forbidden");
+  auto soon = schemas::to_text(world_.clock().wall() + std::chrono::seconds(5));
+  auto brief = key_of(acme, R"(["*"])", R"(,"expires_at":")" + soon + "\"");
+  EXPECT_EQ(ask(brief, "POST /v2/auth/keys/" + id + "/rotate").problem(), "forbidden");
   EXPECT_EQ(ask(strong, "POST /v2/auth/keys/" + id + "/rotate").status, 200u);
 }
 

@@ -61,6 +61,30 @@ TEST_F(Habits, AMarkBeyondTheLogsEndIsLost) {
   EXPECT_EQ(get("/v2/projects", {{"Tidemark", mark}}).problem(), "lost-mark") << "check differs";
 }
 
+TEST_F(Habits, WhoeverLostAMarkIsToldWhereToBeginAgain) {
+  create("P");
+  schemas::MarkedPosition ahead{
+      services_.topics.log_of(world_.topic("projects"), *schemas::parse_organization(acme_)),
+      1'000'000,
+      schemas::Position::whole_record,
+      {}};
+  auto mark = services_.marks.encode(*schemas::parse_organization(acme_), schemas::Space::live,
+                                     {&ahead, 1});
+  auto earliest = get("/v2/events?after=" + mark).at("/earliest_mark");
+  EXPECT_EQ(get("/v2/events?after=" + earliest).body, get("/v2/events?after=beginning").body);
+  EXPECT_EQ(get("/v2/projects?as_of=" + earliest).at("/data"), "[]");
+}
+
+TEST_F(Habits, AnOrganizationsKeyListsItsOwnOrganization) {
+  world_.clock().pass(std::chrono::milliseconds(1));
+  organization("other");
+  EXPECT_EQ(get("/v2/organizations").at("/data/0/id"), acme_);
+  EXPECT_EQ(get("/v2/organizations").at("/data/1"), "nothing there");
+  EXPECT_EQ(get("/v2/organizations?state=suspended").at("/data"), "[]");
+  EXPECT_EQ(get("/v2/organizations?slug=acme&limit=1").at("/next_cursor"), "null");
+  EXPECT_EQ(platform("GET /v2/organizations").at("/data/1/slug"), "other");
+}
+
 TEST_F(Habits, APlatformKeyMayUseMarksOfTheOrganizationAndOfThePlatform) {
   const Headers within{{"Tidemark-Organization", acme_}};
   auto of_platform = platform("GET /v2/organizations").header("Tidemark");
