@@ -11,14 +11,23 @@ std::unexpected<schemas::Error> is_archived(std::string_view what) {
               "an archived project cannot be " + std::string(what) + "; restore it first");
 }
 
-/// The slug made from a name, with the first free number behind it when it is taken.
+/// The slug made from a name, with a free number behind it when it is taken: found by doubling and
+/// halving, for thousands may have the same name.
 std::string free_slug(const Context& context, std::string_view name) {
   const auto base = slug_of(name);
-  auto slug = base;
-  for (int suffix = 2; context.view.unique(context.topic, Project::kind, "slug", slug); ++suffix) {
-    slug = base + "-" + std::to_string(suffix);
+  auto numbered = [&](std::uint64_t number) { return base + "-" + std::to_string(number); };
+  auto taken = [&](const std::string& slug) {
+    return context.view.unique(context.topic, Project::kind, "slug", slug).has_value();
+  };
+  if (!taken(base)) return base;
+  std::uint64_t last_taken = 1;
+  std::uint64_t free = 2;
+  for (; taken(numbered(free)); free *= 2) last_taken = free;
+  while (free - last_taken > 1) {
+    const auto middle = last_taken + (free - last_taken) / 2;
+    (taken(numbered(middle)) ? last_taken : free) = middle;
   }
-  return slug;
+  return numbered(free);
 }
 
 }  // namespace
