@@ -96,15 +96,15 @@ std::string to_text(const Expected& expected) {
 Result<Decision> decide(const Context& context, const DeclareProduct& command) {
   const Entity subject{{}, command.name};
   auto current = context.view.get<Product>(context.topic, subject);
+  auto version = current ? current->head.version : Version{};
+  auto matched = check_if_match(context, version);
+  if (!matched) return std::unexpected(std::move(matched).error());
   if (current && current->state.manifest == command.manifest) {
     return nothing(Product::kind, subject);
   }
-  auto version = current ? current->head.version : Version{};
   auto after = Manifest::parse(command.manifest, 0);
   if (!after) return std::unexpected(std::move(after).error());
   if (current) {
-    auto matched = check_if_match(context, version);
-    if (!matched) return std::unexpected(std::move(matched).error());
     auto before = Manifest::parse(current->state.manifest, 0);
     if (!before) return std::unexpected(std::move(before).error());
     auto kept = check_kept(context, *before, *after);
