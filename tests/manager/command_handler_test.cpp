@@ -83,6 +83,202 @@ TEST_F(Handler, ASequenceWhoseFirstLineFailsOnDiskGoesNoFurther) {
   EXPECT_TRUE(world.run(of(acme), CreateProject{"other", {}}));
 }
 
+TEST_F(Handler, ASequenceStopsAtTheFirstRefusalAndWhatCameBeforeStays) {
+  declare_git();
+  auto line = of(acme);
+  line.sequence = std::make_shared<Sequence>();
+  auto refused = add_file("c");
+  refused.conditions.push_back({"file", "c", {Expected::Case::exists, {}}});
+  std::vector<ReplyPtr> replies;
+  for (const auto& command : {add_file("a"), add_file("b"), refused, add_file("d")}) {
+    replies.push_back(world.send(line, command));
+  }
+  auto beside = world.send(of(acme), add_file("e"));
+  world.settle();
+  EXPECT_TRUE(replies[0]->ok() && replies[1]->ok());
+  EXPECT_EQ(replies[2]->code(), ErrorCode::version_conflict);
+  EXPECT_FALSE(replies[3]->ok());
+  EXPECT_TRUE(beside->ok()) << "others go on";
+  EXPECT_FALSE(world.run(line, add_file("f"))) << "it stays stopped";
+}
+
+TEST_F(Handler, ASequenceThatMeetsTheBoundGoesNoFurther) {
+  ASSERT_TRUE(world.run(of(acme), CreateProject{"first", {}}));
+  auto line = of(acme);
+  line.sequence = std::make_shared<Sequence>();
+  auto& commands = world.core().commands();
+  std::size_t answered = 0;
+  for (std::size_t i = 0; i < CommandHandler::in_flight_max; ++i) {
+    commands.submit(of(acme), ArchiveProject{}, [&](auto) { ++answered; });
+  }
+  std::vector<std::optional<ErrorCode>> refused(3);
+  for (auto& code : refused) {
+    commands.submit(line, CreateProject{"line", {}}, [&](auto result) {
+      if (!result) code = result.error().code;
+    });
+  }
+  world.settle();
+  EXPECT_EQ(answered, CommandHandler::in_flight_max);
+  EXPECT_EQ(refused.front(), ErrorCode::overloaded);
+  EXPECT_TRUE(refused[1] && refused[2]);
+  EXPECT_FALSE(world.run(line, CreateProject{"line", {}}));
+  EXPECT_TRUE(world.run(of(acme), CreateProject{"other", {}})) << "there is room again";
+}
+
+// ---- order ----
+
+TEST_F(Handler, CommandsThatWaitForAClaimRunInTheirOrder) {
+  std::vector<ReplyPtr> replies;
+  for (int i = 0; i < 5; ++i) {
+    replies.push_back(world.send(of(acme), CreateProject{"same", {}}));
+    EXPECT_FALSE(replies.back()->here());
+  }
+  world.settle();
+  for (int i = 0; i < 5; ++i) {
+    const auto row = projections::decode_row<projections::Project>(replies[i]->outcome().row);
+    EXPECT_EQ(row.state.slug, i == 0 ? "same" : "same-" + std::to_string(i + 1));
+  }
+}
+
+TEST_F(Handler, AThousandProjectsOfOneNameFindTheirSlugsFast) {
+  std::set<std::string> slugs;
+  for (int i = 0; i < 1000; ++i) {
+    auto outcome = world.send(of(acme), CreateProject{"same", {}});
+    if (i % 100 == 99) world.settle();
+  }
+  auto page = world.reader(acme).list(world.topic("projects"), "project", true, {.limit = 2000});
+  for (const auto& row : page.rows) {
+    slugs.insert(projections::decode_row<projections::Project>(row.bytes).state.slug);
+  }
+  EXPECT_EQ(slugs.size(), 1000u);
+}
+
+TEST_F(Handler, ARefusedClaimRefusesWhoWaitedForItAndTheNextTriesAgain) {
+  auto one = world.send(of(acme), CreateProject{"a", {}});
+  world.log().refuse_next(disk_full);
+  world.settle();
+  EXPECT_EQ(one->code(), ErrorCode::disk_full);
+  EXPECT_TRUE(world.run(of(acme), CreateProject{"a", {}}));
+}
+
+TEST_F(Handler, AnAnswerOfOnePartitionDoesNotWaitForAnother) {
+  declare_git();
+  ASSERT_TRUE(world.run(of(acme), CreateProject{"first", {}}));
+  ASSERT_TRUE(world.run(of(acme), add_file("a")));
+  auto waits = world.send(of(acme), CreateProject{"a", {}});
+  auto refused = world.send(of(acme), add_file("a", "file.unheard"));
+  EXPECT_TRUE(refused->here());
+  EXPECT_FALSE(waits->here());
+  world.settle();
+}
+
+// ---- idempotency over restarts ----
+
+TEST_F(Handler, ARepetitionAfterACrashFindsTheFirstAnswerWhateverRowsSurvived) {
+  declare_git();
+  for (std::uint64_t kept = 0; kept < 6; ++kept) {
+    const auto key = "k" + std::to_string(kept);
+    auto command = add_file("a" + key);
+    command.events.push_back({"file", "b" + key, "file.added", "{}", {}});
+    auto first = world.run(with_key(of(acme), key), command);
+    ASSERT_TRUE(first);
+    world.crash(kept);
+    auto again = world.run(with_key(of(acme), key), command);
+    ASSERT_TRUE(again);
+    EXPECT_TRUE(again->replayed);
+    EXPECT_EQ(again->position, first->position);
+    EXPECT_EQ(again->recorded, first->recorded);
+    EXPECT_EQ(again->subject, first->subject);
+    EXPECT_EQ(again->row, first->row);
+    ASSERT_EQ(again->events.size(), 2u);
+    EXPECT_EQ(again->events[1].id, first->events[1].id);
+    EXPECT_EQ(again->events[1].entity, first->events[1].entity);
+  }
+}
+
+TEST_F(Handler, WhatACrashTookBeforeItWasDurableIsDoneAnewUnderTheSameKey) {
+  ASSERT_TRUE(world.run(of(acme), CreateProject{"first", {}}));
+  world.send(with_key(of(acme), "k"), CreateProject{"a", "a"});
+  world.crash();
+  auto again = world.run(with_key(of(acme), "k"), CreateProject{"a", "a"});
+  ASSERT_TRUE(again);
+  EXPECT_FALSE(again->replayed);
+}
+
+TEST_F(Handler, AReplayOfADeletionHasNoRow) {
+  auto created = world.run(of(acme), CreateProject{"a", "a"});
+  auto deleted = world.run(with_key(of(acme), "k"), DeleteProject{created->subject.id});
+  auto again = world.run(with_key(of(acme), "k"), DeleteProject{created->subject.id});
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(again->replayed);
+  EXPECT_TRUE(again->row.empty());
+}
+
+TEST_F(Handler, ARepetitionBehindAFailureFailsLikeItsFirst) {
+  ASSERT_TRUE(world.run(of(acme), CreateProject{"first", {}}));
+  auto first = world.send(with_key(of(acme), "k"), CreateProject{"a", "a"});
+  auto again = world.send(with_key(of(acme), "k"), CreateProject{"a", "a"});
+  world.log().refuse_next(disk_full);
+  world.settle();
+  EXPECT_EQ(first->code(), ErrorCode::disk_full);
+  EXPECT_EQ(again->code(), ErrorCode::disk_full);
+  auto third = world.run(with_key(of(acme), "k"), CreateProject{"a", "a"});
+  ASSERT_TRUE(third);
+  EXPECT_FALSE(third->replayed) << "nothing was remembered of what was not written";
+}
+
+// ---- what stops writing ----
+
+TEST_F(Handler, RowsThatCannotBeWrittenLeaveTheOutcomeToTheNextStart) {
+  ASSERT_TRUE(world.run(of(acme), CreateProject{"first", {}}));
+  auto reply = world.send(with_key(of(acme), "k"), CreateProject{"a", "a"});
+  world.rows().break_with({ErrorCode::internal, "broken", {}, {}});
+  world.settle();
+  EXPECT_EQ(reply->code(), ErrorCode::outcome_unknown);
+  EXPECT_EQ(world.run(of(acme), CreateProject{"b", "b"}).error().code, ErrorCode::internal);
+  world.crash();
+  auto again = world.run(with_key(of(acme), "k"), CreateProject{"a", "a"});
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(again->replayed);
+}
+
+TEST_F(Handler, AFrozenProductRefusesItsOrganizationOnly) {
+  declare_git();
+  ASSERT_TRUE(world.run(of(acme), add_file("a")));
+  const auto log = world.core().topics().log_of(world.topic("git"), acme);
+  auto restarted = world.restart([&] {
+    // A record that a newer version decided: its version follows nothing that this one knows.
+    const auto state = world.storage().state(log);
+    const schemas::EventDraft draft{.id = schemas::EventId(Uuid{{9}}),
+                                    .type = "file.added",
+                                    .kind = "file",
+                                    .entity = {{}, "a"},
+                                    .version = Version{7},
+                                    .occurred = state.recorded,
+                                    .data = schemas::Json{"{}"}};
+    auto built = schemas::build_batch({.organization = acme,
+                                       .recorded = state.recorded,
+                                       .command = schemas::CommandId(Uuid{{9}})},
+                                      {&draft, 1});
+    world.storage().add({log,
+                         state.next_offset,
+                         {.length = static_cast<std::uint32_t>(built.bytes.size()),
+                          .kind = eventstore::RecordKind::events,
+                          .epoch = state.epoch,
+                          .sequence = state.sequence,
+                          .chain = eventstore::next_chain(state.chain, built.bytes)},
+                         eventstore::Payload::copy(built.bytes)});
+  });
+  ASSERT_TRUE(restarted) << restarted.error().detail;
+  auto refused = world.run(of(acme), add_file("b"));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::projection_frozen);
+  EXPECT_NE(refused.error().detail.find("evt_"), std::string::npos);
+  EXPECT_TRUE(world.run(of(acme, Space::test), add_file("b")));
+  EXPECT_TRUE(world.run(of(OrganizationId(Uuid{{2}})), add_file("b")));
+  EXPECT_TRUE(world.run(of(acme), CreateProject{"b", {}})) << "another product";
+}
+
 // ---- failures of one partition seen from another ----
 
 TEST_F(Handler, ATypeThatHasEventsIsKnownEvenWhenItsFirstWriterFailed) {

@@ -73,13 +73,21 @@ void World::rebuild() {
 
 ReplyPtr World::send(CommandContext context, Command command) {
   auto reply = std::make_shared<Reply>();
-  core_->commands().submit(std::move(context), std::move(command), [reply](Result<Outcome> result) {
+  send(std::move(context), std::move(command), [reply](Result<Outcome> result) {
     EXPECT_FALSE(reply->here()) << "answered twice";
     reply->result = std::move(result);
   });
+  return reply;
+}
+
+void World::send(CommandContext context, Command command, Commands::Done done) {
+  core_->commands().submit(std::move(context), std::move(command), std::move(done));
+  poll();
+}
+
+void World::poll() {
   context_->restart();
   context_->poll();
-  return reply;
 }
 
 void World::settle() {

@@ -47,6 +47,9 @@ class World {
 
   /// Sends a command; decides it as far as that goes without the disk.
   ReplyPtr send(CommandContext context, Command command);
+  void send(CommandContext context, Command command, Commands::Done done);
+  /// Runs what is ready to run on the core thread; the log commits nothing.
+  void poll();
   /// Commits, applies and answers until nothing moves any more.
   void settle();
   /// Sends and settles.
