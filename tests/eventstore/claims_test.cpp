@@ -1,80 +1,17 @@
 // Goal: the one rule that says which records count, whatever zombies, holes, double writes and
 // rival claims do. Method: a story per fault, told as steps of writers who each believe something
-// and a reader who judges; and random stories against what must always hold.
+// and a reader who judges.
 
 #include "eventstore/claims.h"
 
-#include <random>
-
 #include <gtest/gtest.h>
 
-#include "schemas/batch.h"
-#include "schemas/controls.h"
-#include "schemas/crypto.h"
+#include "tests/eventstore/claim_writer.h"
 
 namespace eventstore {
 namespace {
 
 constexpr LogId log{TopicId{3}, 5};
-
-struct Sent {
-  RecordHead head;
-  Payload payload;
-};
-
-Payload batch_of(std::string_view text, std::int64_t recorded = 1) {
-  using namespace schemas;
-  const Uuid id{{1}};
-  const EventDraft draft{.id = EventId(id),
-                         .type = "test.happened",
-                         .kind = "test",
-                         .entity = {{}, "it"},
-                         .version = Version{1},
-                         .data = Json{text}};
-  auto built = build_batch({.organization = OrganizationId(id),
-                            .recorded = Time{std::chrono::milliseconds{recorded}},
-                            .command = CommandId(id)},
-                           {&draft, 1});
-  return {built.owner, built.bytes};
-}
-
-/// A process that writes what follows from what it believes.
-class Writer {
- public:
-  void believe(const PartitionState& state) { state_ = state; }
-  Sent claim(std::uint64_t nonce) {
-    auto claim = make_claim(state_, nonce, "test");
-    return send({claim.head, std::move(claim.payload)});
-  }
-  Sent events(std::string_view text, std::int64_t recorded = 1) {
-    auto payload = batch_of(text, recorded);
-    return send({head(RecordKind::events, payload, next_chain(state_.chain, payload.bytes())),
-                 std::move(payload)});
-  }
-  Sent noop() { return send({head(RecordKind::noop, {}, state_.chain), {}}); }
-  Sent control() {
-    auto built = schemas::build_control(schemas::TopicAdded{TopicId{1}, "t"});
-    Payload payload(built.owner, built.bytes);
-    return send({head(RecordKind::control, payload, state_.chain), std::move(payload)});
-  }
-  /// Where its next record would stand, if the log agrees.
-  void stands_at(Offset offset) { state_.next_offset = offset; }
-
- private:
-  RecordHead head(RecordKind kind, const Payload& payload, const Chain& chain) const {
-    return {.length = static_cast<std::uint32_t>(payload.bytes().size()),
-            .kind = kind,
-            .epoch = state_.epoch,
-            .sequence = state_.sequence,
-            .chain = chain,
-            .payload_crc = schemas::crc32c(payload.bytes())};
-  }
-  Sent send(Sent sent) {
-    state_.apply(state_.next_offset, sent.head, sent.payload.bytes());
-    return sent;
-  }
-  PartitionState state_;
-};
 
 class Claims : public testing::Test {
  protected:
@@ -308,108 +245,6 @@ TEST_F(Claims, BehindALossAForeignClaimIsStillVoid) {
   reader.lose();
   EXPECT_EQ(take(b.claim(3)), Verdict::void_claim);
   EXPECT_TRUE(reader.lost());
-}
-
-// ---- random stories ----
-
-struct Stored {
-  Offset offset;
-  Sent sent;
-};
-
-/// Writers claim, write, lose, repeat and delay records at random; each goes on under the epoch
-/// that it once won, whatever happened since.
-std::vector<Stored> random_story(std::uint32_t seed) {
-  std::mt19937 random(seed);
-  std::vector<Writer> writers(3);
-  std::vector<Stored> log_records;
-  std::vector<Sent> delayed;
-  PartitionState truth;
-  auto put = [&](const Sent& sent) {
-    const auto offset = truth.next_offset + (random() % 10 == 0 ? 1 : 0);
-    log_records.push_back({offset, sent});
-    truth.apply(offset, sent.head, sent.payload.bytes());
-  };
-  auto claim = [&](Writer& writer) {
-    writer.believe(truth);
-    put(writer.claim(random()));
-    // It owns the partition only once it has folded through its own claim.
-    writer.believe(truth);
-  };
-  for (auto& writer : writers) claim(writer);
-  for (int step = 0; step < 60; ++step) {
-    auto& writer = writers[random() % writers.size()];
-    switch (random() % 8) {
-      case 0:
-        claim(writer);
-        break;
-      case 1:
-      case 2:
-        delayed.push_back(writer.events("delayed " + std::to_string(step)));
-        break;
-      case 3:
-        if (!delayed.empty()) put(delayed[random() % delayed.size()]);
-        break;
-      case 4:
-        put(writer.noop());
-        break;
-      default: {
-        auto sent = writer.events(std::to_string(step), step);
-        put(sent);
-        if (random() % 6 == 0) put(sent);
-      }
-    }
-  }
-  return log_records;
-}
-
-TEST(RandomClaims, EveryReaderBelievesTheSameFromWhereverItStarts) {
-  for (std::uint32_t seed = 0; seed < 300; ++seed) {
-    SCOPED_TRACE(testing::Message() << "seed " << seed);
-    const auto story = random_story(seed);
-    PartitionState reader;
-    std::vector<PartitionState> after;
-    for (const auto& [offset, sent] : story) {
-      reader.apply(offset, sent.head, sent.payload.bytes());
-      after.push_back(reader);
-    }
-    for (std::size_t start = 0; start < story.size(); start += 7) {
-      auto later = after[start];
-      for (auto i = start + 1; i < story.size(); ++i) {
-        later.apply(story[i].offset, story[i].sent.head, story[i].sent.payload.bytes());
-      }
-      ASSERT_EQ(later, reader);
-    }
-  }
-}
-
-TEST(RandomClaims, WhatCountsIsDenseInItsEpochAndDecidedOnWhatCountedBefore) {
-  int accepted = 0;
-  int forks = 0;
-  for (std::uint32_t seed = 0; seed < 300; ++seed) {
-    SCOPED_TRACE(testing::Message() << "seed " << seed);
-    PartitionState reader;
-    Chain chain{};
-    Epoch epoch;
-    std::uint64_t sequence = 0;
-    for (const auto& [offset, sent] : random_story(seed)) {
-      const auto verdict = reader.apply(offset, sent.head, sent.payload.bytes());
-      forks += verdict == Verdict::fork ? 1 : 0;
-      if (verdict == Verdict::claim) {
-        ASSERT_EQ(sent.head.epoch, epoch);
-        epoch = reader.epoch;
-        sequence = 0;
-      }
-      if (verdict != Verdict::events && verdict != Verdict::control) continue;
-      ASSERT_EQ(sent.head.epoch, epoch);
-      ASSERT_EQ(sent.head.sequence, sequence++);
-      if (verdict == Verdict::events) chain = next_chain(chain, sent.payload.bytes());
-      ASSERT_EQ(sent.head.chain, chain);
-      ++accepted;
-    }
-  }
-  EXPECT_GT(accepted, 1'000);
-  EXPECT_EQ(forks, 0) << "honest writers, however late, never fork";
 }
 
 }  // namespace
