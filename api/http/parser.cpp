@@ -16,6 +16,7 @@ namespace beast = boost::beast;
 using schemas::ErrorCode;
 
 // A chunk's head line or the trailers must fit into it, so that a body cannot be all framing.
+constexpr std::size_t last_chunk_bytes_min = 5;  // 0 CRLF CRLF
 constexpr std::size_t chunk_framing_bytes_max = 16 * 1024;
 
 Method to_method(beast::http::verb verb) {
@@ -80,6 +81,12 @@ void Parser::take_head(std::string_view bytes, Request& request) const {
 }
 
 schemas::Result<std::size_t> Parser::read_body(std::string_view bytes, std::string& body) {
+  // What may be the beginning of the last chunk waits until it can be whole: Beast 1.81 asserts
+  // that it does not come in smaller pieces.
+  if (is_chunked() && bytes.size() < last_chunk_bytes_min &&
+      bytes.find_first_not_of("0\r\n") == std::string_view::npos) {
+    return 0;
+  }
   body_ = &body;
   Code ec;
   const auto used = put(boost::asio::buffer(bytes), ec);
