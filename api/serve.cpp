@@ -24,7 +24,6 @@ namespace api {
 namespace {
 
 using schemas::ErrorCode;
-using schemas::fail;
 using schemas::Result;
 
 std::string process_name() {
