@@ -4,6 +4,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "api/resources/chunk_cache.h"
 #include "api/resources/event_json.h"
 #include "api/resources/pool.h"
 #include "api/resources/stream_hub.h"
@@ -28,7 +29,7 @@ struct Follower {
   edge::Caller caller;
   std::vector<std::string> types;
   Passed passed;
-  std::string text;  // on its way out; nothing while it sleeps
+  std::string text;  // a control event on its way out; nothing while it sleeps
 
   MarkOwner scope() const { return {caller.organization, caller.space}; }
   EventFilter filter() const { return {.types = types, .access = caller.access}; }
@@ -66,16 +67,38 @@ void append_domain_event(std::string& out, const TimelineEvent& event, std::stri
   out.append("\n\n");
 }
 
-/// Reads the next events, a chunk of them at most, and says what ended that. On the pool.
-Result<Feed::End> read_chunk(Follower& follower) {
+using ChunkPtr = std::shared_ptr<const Chunk>;  // shared with other streams at the same place
+
+ChunkCache::Key key_of(const Follower& follower) {
+  return {follower.scope(), follower.types, follower.passed};
+}
+
+/// The chunk if another stream has read it. What a restricted key sees is its own.
+ChunkPtr find_chunk(const Follower& follower) {
+  if (follower.caller.restricted()) return nullptr;
+  return follower.services.streams.chunks().find(key_of(follower));
+}
+
+/// Reads the next events, a chunk of them at most. On the pool.
+Result<ChunkPtr> read_chunk(const Follower& follower) {
+  if (auto found = find_chunk(follower)) return found;
+  auto chunk = std::make_shared<Chunk>();
+  chunk->after = follower.passed;
+  chunk->generation = follower.services.streams.generation();
   auto snapshot = follower.services.rows.snapshot();
   const auto filter = follower.filter();
   const Feed feed(follower.services, *snapshot, follower.scope(), filter);
   auto take = [&](const TimelineEvent& event, std::string_view product, const std::string& mark) {
-    append_domain_event(follower.text, event, product, mark);
-    return follower.text.size() < chunk_bytes_max;
+    append_domain_event(chunk->text, event, product, mark);
+    return chunk->text.size() < chunk_bytes_max;
   };
-  return feed.forward(follower.passed, {}, take);
+  auto end = feed.forward(chunk->after, {}, take);
+  if (!end) return std::unexpected(std::move(end).error());
+  chunk->end = *end;
+  if (!follower.caller.restricted()) {
+    follower.services.streams.chunks().put(key_of(follower), chunk);
+  }
+  return chunk;
 }
 
 /// How long to sleep: until the next position, or until the key expires.
@@ -105,31 +128,36 @@ State after(Wake wake) {
   return State::goes_on;
 }
 
-/// Sends the follower's text and lets go of its memory.
-awaitable<State> send(Stream& stream, Follower& follower) {
+awaitable<State> send(Stream& stream, std::string_view text) {
   const auto begun = Clock::now();
-  const auto sent = co_await stream.write(follower.text);
-  follower.text = {};
+  const auto sent = co_await stream.write(text);
   if (sent != Sent::ok) co_return State::peer_gone;
   co_return Clock::now() - begun > slow_after ? State::slow_reader : State::goes_on;
 }
 
 /// Sends everything that there is now; the place moves on with it.
 awaitable<State> send_events(Stream& stream, Follower& follower) {
-  for (auto state = State::goes_on; state == State::goes_on;) {
-    auto read = [&follower] { return read_chunk(follower); };
-    auto end = co_await answer_on(follower.services.scans, read);
-    if (!end) {
+  const auto now = follower.services.streams.generation();
+  auto state = State::goes_on;
+  while (state == State::goes_on) {
+    Result<ChunkPtr> chunk = find_chunk(follower);
+    if (!*chunk) {
+      auto read = [&follower] { return read_chunk(follower); };
+      chunk = co_await answer_on(follower.services.scans, read);
+    }
+    if (!chunk) {
       spdlog::error("stream cannot read on organization={} error=\"{}\"",
-                    to_text(follower.caller.organization), end.error().detail);
+                    to_text(follower.caller.organization), chunk.error().detail);
       co_return State::peer_gone;
     }
-    if (!follower.text.empty()) state = co_await send(stream, follower);
-    if (state != State::goes_on || *end == Feed::End::reached) co_return state;
-    state = standing(stream, follower);
+    follower.passed = (*chunk)->after;
+    if (!(*chunk)->text.empty()) state = co_await send(stream, (*chunk)->text);
     if (state != State::goes_on) co_return state;
+    // Another stream's chunk may have been read before the last events came.
+    if ((*chunk)->end == Feed::End::reached && (*chunk)->generation >= now) co_return state;
+    state = standing(stream, follower);
   }
-  co_return State::goes_on;
+  co_return state;
 }
 
 /// Follows until something ends it, and says goodbye when somebody is there to hear it.
@@ -140,14 +168,16 @@ awaitable<void> run(Stream stream, std::unique_ptr<Follower> follower) {
   follower->text = "retry: 1000\n\n";
   append_control(*follower, "position", "{}");
   auto next_position = Clock::now() + position_every;
-  auto state = co_await send(stream, *follower);
+  auto state = co_await send(stream, follower->text);
+  follower->text = {};
   while (state == State::goes_on) {
     state = standing(stream, *follower);
     if (state == State::goes_on) state = co_await send_events(stream, *follower);
     if (state == State::goes_on && Clock::now() >= next_position) {
       next_position = Clock::now() + position_every;
       append_control(*follower, "position", "{}");
-      state = co_await send(stream, *follower);
+      state = co_await send(stream, follower->text);
+      follower->text = {};
     }
     if (state == State::goes_on) {
       state = after(co_await stream.wait(sleep_time(*follower, next_position)));
@@ -155,7 +185,7 @@ awaitable<void> run(Stream stream, std::unique_ptr<Follower> follower) {
   }
   if (state == State::peer_gone) co_return;
   append_control(*follower, "closing", R"({"reason":")" + std::string(reason_of(state)) + R"("})");
-  co_await send(stream, *follower);
+  co_await send(stream, follower->text);
 }
 
 /// Where to begin: Last-Event-ID, then ?after=, then now. `beginning` is an empty place.

@@ -7,6 +7,7 @@
 #include <boost/asio/query.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "api/resources/chunk_cache.h"
 #include "schemas/batch.h"
 
 namespace api::resources {
@@ -89,7 +90,7 @@ StreamHub::Membership::~Membership() {
   --shard_.count;
 }
 
-StreamHub::StreamHub() = default;
+StreamHub::StreamHub() : chunks_(std::make_unique<ChunkCache>()) {}
 StreamHub::~StreamHub() = default;
 
 StreamHub::Shard& StreamHub::shard_of(const asio::any_io_executor& executor) {
@@ -109,6 +110,7 @@ StreamHub::Membership StreamHub::join(const asio::any_io_executor& executor,
 }
 
 void StreamHub::applied(const std::vector<eventstore::StoredRecord>& group) {
+  ++generation_;
   std::vector<Group> touched;
   for (const auto& record : group) {
     if (record.head.kind != eventstore::RecordKind::events) continue;

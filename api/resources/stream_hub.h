@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -14,6 +15,8 @@
 #include "schemas/ids.h"
 
 namespace api::resources {
+
+class ChunkCache;
 
 /// Tells open event streams that there is something new for them.
 ///
@@ -64,12 +67,20 @@ class StreamHub {
   /// These records are in the rows now. Core thread.
   void applied(const std::vector<eventstore::StoredRecord>& group);
 
+  /// How many groups have been applied: a view made after asking shows them all. Any thread.
+  std::uint64_t generation() const { return generation_; }
+
+  /// What streams read last, for those at the same place.
+  ChunkCache& chunks() { return *chunks_; }
+
   /// Open streams, for metrics. Any thread.
   std::size_t count() const;
 
  private:
   Shard& shard_of(const asio::any_io_executor& executor);
 
+  std::atomic<std::uint64_t> generation_{0};
+  std::unique_ptr<ChunkCache> chunks_;
   mutable std::mutex mutex_;  // guards shards_, which only grows
   std::vector<std::unique_ptr<Shard>> shards_;
 };
