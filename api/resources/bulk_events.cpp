@@ -16,7 +16,6 @@ namespace api::resources {
 namespace {
 
 using http::Stream;
-using schemas::ErrorCode;
 using schemas::json::ObjectReader;
 
 constexpr std::size_t lines_max = 256;

@@ -95,7 +95,7 @@ Result<void> prepare(Ask& ask) {
   if (!parameters || ask.operation.scope == Scope::open) return parameters;
   auto conditions = edge::read_conditions(ask.request);
   if (!conditions) return std::unexpected(std::move(conditions).error());
-  ask.conditions = std::move(*conditions);
+  ask.conditions = *conditions;
   auto marks = read_marks(ask);
   if (!marks) return marks;
   return read_body(ask);
