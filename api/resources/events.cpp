@@ -1,6 +1,7 @@
 #include "api/resources/events.h"
 
 #include "api/resources/event_json.h"
+#include "api/resources/lists.h"
 #include "api/resources/pool.h"
 #include "api/resources/reading.h"
 #include "schemas/json_writer.h"
@@ -8,9 +9,6 @@
 
 namespace api::resources {
 namespace {
-
-/// A page ends when it has so many bytes, whatever the limit.
-constexpr std::size_t page_bytes_max = std::size_t{4} << 20;
 
 /// A place in a range: a mark, or a moment.
 struct Bound {

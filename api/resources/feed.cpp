@@ -14,7 +14,29 @@ using schemas::Offset;
 using schemas::Position;
 using schemas::Time;
 
-constexpr std::size_t batch_events = 256;
+/// Events read at a time: few to begin with, more while they are small, so that records of some
+/// megabytes do not add up.
+class BatchSize {
+ public:
+  std::size_t value() const { return value_; }
+  void learn(const std::vector<TimelineEvent>& events) {
+    std::size_t bytes = 0;
+    const std::uint8_t* last = nullptr;
+    for (const auto& event : events) {
+      const auto payload = event.payload.bytes();
+      if (payload.data() != last) bytes += payload.size();
+      last = payload.data();
+    }
+    value_ = bytes < bytes_max ? std::min(2 * value_, most) : std::max(value_ / 2, least);
+  }
+
+ private:
+  static constexpr std::size_t least = 4;
+  static constexpr std::size_t most = 256;
+  static constexpr std::size_t bytes_max = std::size_t{1} << 20;
+  std::size_t value_ = 16;
+};
+
 /// What one call looks at at most, so that a filter that drops nearly all cannot hold a thread.
 constexpr std::size_t looked_at_max = 5'000;
 constexpr std::chrono::milliseconds tick{1};
@@ -248,9 +270,10 @@ Result<Feed::End> Feed::forward(Passed& passed, const std::optional<TimelineKey>
                                 const Take& take) const {
   std::optional<Time> until_time;
   if (until) until_time = until->recorded + tick;
-  for (std::size_t looked_at = 0; looked_at < looked_at_max; looked_at += batch_events) {
+  BatchSize batch;
+  for (std::size_t looked_at = 0; looked_at < looked_at_max; looked_at += batch.value()) {
     auto places = places_of(passed);
-    auto events = timeline_.next(places, batch_events, until_time);
+    auto events = timeline_.next(places, batch.value(), until_time);
     if (!events) return std::unexpected(std::move(events).error());
     for (const auto& event : *events) {
       if (until && key_of(event) >= *until) return End::reached;
@@ -258,7 +281,8 @@ Result<Feed::End> Feed::forward(Passed& passed, const std::optional<TimelineKey>
       if (!filter_.matches(event.event())) continue;
       if (!take(event, name_of(event.log.topic), mark_of(passed))) return End::enough;
     }
-    if (events->size() < batch_events) return End::reached;
+    if (events->size() < batch.value()) return End::reached;
+    batch.learn(*events);
   }
   return End::enough;
 }
@@ -268,8 +292,9 @@ Result<Feed::End> Feed::backward(Passed& passed, const std::optional<TimelineKey
   std::optional<Time> from_time;
   if (from) from_time = from->recorded;
   auto places = places_before(before);
-  for (std::size_t looked_at = 0; looked_at < looked_at_max; looked_at += batch_events) {
-    auto events = timeline_.previous(places, batch_events, from_time);
+  BatchSize batch;
+  for (std::size_t looked_at = 0; looked_at < looked_at_max; looked_at += batch.value()) {
+    auto events = timeline_.previous(places, batch.value(), from_time);
     if (!events) return std::unexpected(std::move(events).error());
     for (const auto& event : *events) {
       if (from && key_of(event) < *from) return End::reached;
@@ -278,7 +303,8 @@ Result<Feed::End> Feed::backward(Passed& passed, const std::optional<TimelineKey
       if (!filter_.matches(event.event())) continue;
       if (!take(event, name_of(event.log.topic), mark_of(passed))) return End::enough;
     }
-    if (events->size() < batch_events) return End::reached;
+    if (events->size() < batch.value()) return End::reached;
+    batch.learn(*events);
   }
   return End::enough;
 }

@@ -32,6 +32,27 @@ schemas::ListDigest digest_of(const Ask& ask) {
   return schemas::list_digest(text);
 }
 
+/// One page, read in pieces so that big rows end it early.
+projections::Reader::Page read_page(const Reading& reading, const ListSpec& spec,
+                                    projections::ListOptions options) {
+  constexpr std::size_t piece_rows = 50;
+  const auto limit = options.limit;
+  const auto reader = reading.reader();
+  projections::Reader::Page page;
+  std::size_t bytes = 0;
+  do {
+    options.limit = std::min(piece_rows, limit - page.rows.size());
+    auto piece = reader.list(reading.place().topic, spec.kind, spec.has_id, options);
+    for (auto& row : piece.rows) {
+      bytes += row.bytes.size();
+      page.rows.push_back(std::move(row));
+    }
+    page.more = piece.more;
+    if (page.more) options.after = page.rows.back().entity;
+  } while (page.more && page.rows.size() < limit && bytes < page_bytes_max);
+  return page;
+}
+
 }  // namespace
 
 Result<ListRequest> parse_list(const Ask& ask) {
@@ -115,15 +136,15 @@ awaitable<Result<Response>> list_answer(Ask& ask, Place place, ListSpec spec) {
   if (!request) co_return std::unexpected(std::move(request).error());
   auto reading = co_await open_list(ask, place, *request);
   if (!reading) co_return std::unexpected(std::move(reading).error());
-  auto read_page = [&] {
+  auto read = [&] {
     auto options = list_options(*request, *reading, spec.keep);
     if (request->cursor) {
       options.after = projections::parse_entity_key(request->cursor->last_key, spec.has_id);
     }
-    auto page = reading->reader().list(place.topic, spec.kind, spec.has_id, options);
+    auto page = read_page(*reading, spec, std::move(options));
     return page_json(ask, *request, *reading, page, spec.render);
   };
-  auto json = co_await answer_on(ask.services.scans, read_page);
+  auto json = co_await answer_on(ask.services.scans, read);
   co_return http::json_response(200, std::move(json));
 }
 

@@ -10,6 +10,9 @@
 /// Lists in pages: {"data":[…],"next_cursor":"…"|null}. A cursor goes on at the mark it began with.
 namespace api::resources {
 
+/// A page ends when it has so many bytes, whatever its limit.
+inline constexpr std::size_t page_bytes_max = std::size_t{4} << 20;
+
 /// What the parameters of a list say; check_parameters has checked their form.
 struct ListRequest {
   std::size_t limit = 50;
