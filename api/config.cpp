@@ -65,7 +65,8 @@ class Merge {
   }
 
   void take_environment(const std::string& variable, const std::string& text) {
-    if (!variable.starts_with(environment_prefix)) return;
+    // An empty variable is how some tools say that there is none.
+    if (!variable.starts_with(environment_prefix) || text.empty()) return;
     auto known = [&](const Setting& one) { return one.environment_name() == variable; };
     const auto found = std::ranges::find_if(all_settings(), known);
     if (found != all_settings().end()) return take({std::string(found->name), text, variable});

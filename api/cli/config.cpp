@@ -65,6 +65,9 @@ void add_config(CLI::App& program, Job& job) {
   auto* app = config->add_subcommand("show", "Print every setting and where it comes from");
   app->footer(footer);
   app->add_flag("--json", options->json, "print a JSON object");
+  for (const auto& setting : all_settings()) {
+    if (setting.flag == Setting::Flag::yes) options->flags.add_to(*app, {setting.name});
+  }
   app->callback([options, &job] { job = job_of([options] { return show(*options); }); });
 }
 

@@ -18,7 +18,7 @@ using schemas::ErrorCode;
 using schemas::fail;
 using schemas::Result;
 
-constexpr std::size_t piece_bytes = 256 * 1024;
+constexpr std::size_t piece_bytes = 32 * 1024;               // small, so that fraction() is fine
 constexpr std::string_view zstd_magic = "\x28\xb5\x2f\xfd";  // RFC 8878 3.1.1
 
 struct FreeStream {

@@ -74,6 +74,11 @@ TEST_F(Config, LaterOnesWin) {
   EXPECT_EQ(made.origins.at("partitions"), "--partitions");
 }
 
+TEST_F(Config, AnEmptyVariableIsNone) {
+  sources_.environment = {{"TIDEMARK_THREADS", ""}, {"TIDEMARK_BOOTSTRAP_KEY", ""}};
+  EXPECT_TRUE(load().origins.empty());
+}
+
 TEST_F(Config, TheKeyThatComesLaterCounts) {
   sources_.environment = {{"TIDEMARK_KEY", " le_live_x\n"}};
   EXPECT_EQ(load().settings.key->reveal(), "le_live_x");

@@ -44,6 +44,8 @@ class WithoutServer(unittest.TestCase):
             self.assertEqual(settings["threads"], {"value": "3", "origin": "TIDEMARK_THREADS"})
             self.assertEqual(settings["key"], {"value": "(secret)", "origin": "TIDEMARK_KEY"})
             self.assertEqual(settings["data"]["origin"], "default")
+            flags = json.loads(tidemark("config", "show", "--json", "--threads", "5", cwd=directory, env=environment).stdout)
+            self.assertEqual(flags["threads"], {"value": "5", "origin": "--threads"})
             environment["TIDEMARK_THREDS"] = "4"
             for command in (("config", "show"), ("serve",), ("replay",)):
                 self.assertIn("did you mean TIDEMARK_THREADS?", tidemark(*command, cwd=directory, env=environment, expect=2).stderr)
