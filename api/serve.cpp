@@ -6,6 +6,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -35,7 +36,8 @@ std::string process_name() {
 /// The thread that decides, folds and applies. Everything else only posts to it.
 class CoreThread {
  public:
-  CoreThread() : work_(context_.get_executor()), thread_([this] { context_.run(); }) {}
+  CoreThread()
+      : work_(context_.get_executor()), ticks_(context_), thread_([this] { context_.run(); }) {}
   ~CoreThread() { join(); }
   boost::asio::any_io_executor executor() { return context_.get_executor(); }
 
@@ -47,8 +49,24 @@ class CoreThread {
     });
     return promise.get_future().get();
   }
+  /// Calls `tick` on the core thread about every second until join().
+  void every_second(std::function<void()> tick) {
+    boost::asio::post(context_, [this, tick = std::move(tick)]() mutable {
+      if (stopping_) return;
+      ticks_.expires_after(std::chrono::seconds{1});
+      ticks_.async_wait([this, tick = std::move(tick)](boost::system::error_code cancelled) mutable {
+        if (cancelled) return;
+        tick();
+        every_second(std::move(tick));
+      });
+    });
+  }
   /// Ends when nothing is left to do.
   void join() {
+    boost::asio::post(context_, [this] {
+      stopping_ = true;
+      ticks_.cancel();
+    });
     work_.reset();
     if (thread_.joinable()) thread_.join();
   }
@@ -56,6 +74,8 @@ class CoreThread {
  private:
   boost::asio::io_context context_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+  boost::asio::steady_timer ticks_;
+  bool stopping_ = false;  // core thread
   std::thread thread_;
 };
 
@@ -151,6 +171,7 @@ Result<void> Process::start() {
   if (!founded) return founded;
   auto bootstrapped = bootstrap();
   if (!bootstrapped) return bootstrapped;
+  core_thread_.every_second([this] { core_->resume(); });
   register_gauges();
   services_.emplace(Services{.commands = core_->commands(),
                              .rows = *rows_,

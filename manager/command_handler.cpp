@@ -185,7 +185,8 @@ std::optional<schemas::Error> CommandHandler::refuse_to_write(const Asked& asked
   if (asked.context.sequence && asked.context.sequence->stopped) {
     return schemas::Error{ErrorCode::overloaded, "not tried: an earlier line was refused", {}, {}};
   }
-  if (broken_) return broken_;
+  if (behind_) return behind_;
+  if (auto broken = parts_.rows.broken()) return broken;
   if (auto read_only = parts_.log.read_only()) return read_only;
   const auto* frozen =
       parts_.projector.frozen({asked.context.organization, asked.context.space, log.topic});
@@ -394,11 +395,11 @@ void CommandHandler::durable(const std::vector<StoredRecord>& group) {
     }
     return nullptr;
   };
-  auto applied = broken_ ? Result<void>(std::unexpected(*broken_))
+  auto applied = behind_ ? Result<void>(std::unexpected(*behind_))
                          : guarded([&] { return parts_.projector.apply(group, prepared); });
   if (!applied) {
-    spdlog::critical("rows cannot be written detail=\"{}\"", applied.error().detail);
-    broken_ = std::move(applied).error();
+    if (!behind_) spdlog::critical("rows stand still detail=\"{}\"", applied.error().detail);
+    behind_ = std::move(applied).error();
   } else if (parts_.on_applied) {
     parts_.on_applied(group);
   }
@@ -414,6 +415,22 @@ void CommandHandler::durable(const std::vector<StoredRecord>& group) {
     partition.applied = 0;
     answer_line(partition, end);
   }
+}
+
+void CommandHandler::resume() {
+  const auto why = behind_ ? behind_ : parts_.rows.broken();
+  if (!why || why->code != ErrorCode::disk_full) return;
+  auto resumed = guarded([&] { return parts_.projector.resume(parts_.log); });
+  if (!resumed) {
+    if (resumed.error().code != ErrorCode::disk_full) {
+      spdlog::error("rows cannot go on yet detail=\"{}\"", resumed.error().detail);
+    }
+    behind_ = why;
+    return;
+  }
+  spdlog::warn("rows go on: there is space again");
+  behind_.reset();
+  if (parts_.on_applied) parts_.on_applied({});
 }
 
 void CommandHandler::failed(const eventstore::AppendFailure& failure) {
@@ -456,7 +473,7 @@ void CommandHandler::answer_line(Partition& partition, Offset durable_end) {
     if (front.offset && *front.offset >= durable_end) break;
     auto next = std::move(front);
     partition.line.pop_front();
-    if (broken_ && next.offset) {
+    if (behind_ && next.offset) {
       next.result = fail(ErrorCode::outcome_unknown,
                          "the write is in the log, but the rows could not be written");
     }

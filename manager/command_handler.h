@@ -57,7 +57,8 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
     const projections::ReadStore& rows;
     projections::Projector& projector;
     projections::Progress& progress;
-    /// Called with every group once its records are in the rows. Core thread.
+    /// Called with every group once its records are in the rows; with an empty one when the rows
+    /// have gone on after a standstill and anything may have changed. Core thread.
     std::function<void(const std::vector<eventstore::StoredRecord>&)> on_applied;
   };
   static constexpr std::size_t in_flight_max = 10'000;
@@ -70,6 +71,10 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
 
   /// Writes a control record to `tm.log` and folds it; used for the log's identity and for topics.
   void append_control(schemas::Control control, std::function<void(Result<void>)> done);
+
+  /// After the rows could not be written because the disk was full: goes on if there is space, and
+  /// folds what they lack. Core thread, at any time; nothing happens while all is well.
+  void resume();
 
   void durable(const std::vector<eventstore::StoredRecord>& group) override;
   void failed(const eventstore::AppendFailure& failure) override;
@@ -133,7 +138,7 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
   std::unordered_map<schemas::LogId, Partition> partitions_;
   std::vector<Asked> topicless_;  // first manifests that wait for their topic
   std::unordered_map<std::string, Manifest> manifests_;
-  std::optional<schemas::Error> broken_;  // rows could not be written: nothing goes on
+  std::optional<schemas::Error> behind_;  // rows lack durable records: nothing goes on
 };
 
 }  // namespace manager

@@ -49,6 +49,9 @@ class Core {
   /// too.
   void found(std::uint16_t partitions, std::function<void(Result<void>)> done);
 
+  /// To be called now and then: goes on after a full disk (CommandHandler::resume). Core thread.
+  void resume() { handler_->resume(); }
+
   Commands& commands() { return *handler_; }
   eventstore::Topics& topics() { return topics_; }
   projections::Progress& progress() { return progress_; }

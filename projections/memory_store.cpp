@@ -85,6 +85,16 @@ std::optional<schemas::Error> MemoryStore::broken() const {
   return broken_;
 }
 
+schemas::Result<void> MemoryStore::resume(const Refold& refold) {
+  {
+    std::lock_guard lock(mutex_);
+    if (!broken_) return {};
+    if (!mended_ || !snapshots_.empty()) return schemas::fail(*broken_);
+  }
+  crash();
+  return refold();
+}
+
 std::uint64_t MemoryStore::unflushed() const {
   std::lock_guard lock(mutex_);
   return written_ - flushed_;
@@ -106,6 +116,12 @@ void MemoryStore::crash(std::uint64_t kept) {
 void MemoryStore::break_with(schemas::Error error) {
   std::lock_guard lock(mutex_);
   broken_ = std::move(error);
+  mended_ = false;
+}
+
+void MemoryStore::mend() {
+  std::lock_guard lock(mutex_);
+  mended_ = true;
 }
 
 /// The version that `at` sees, or nullptr.

@@ -32,14 +32,16 @@ class MemoryStore final : public ReadStore {
   /// The flush is done when the next write begins: a crash before that forgets.
   void flush_soon() override;
   std::optional<schemas::Error> broken() const override;
+  schemas::Result<void> resume(const Refold& refold) override;
 
   /// Writes that a crash now would forget.
   std::uint64_t unflushed() const;
   /// The process dies and the store is opened again: of the unflushed writes only the first `kept`
   /// are there (a background flush may have got so far). No snapshot may be alive.
   void crash(std::uint64_t kept = 0);
-  /// From now on writes and flushes fail with this, until crash().
+  /// From now on writes and flushes fail with this, until crash(), or until resume after mend().
   void break_with(schemas::Error error);
+  void mend();
 
  private:
   class Snapshot;
@@ -63,6 +65,7 @@ class MemoryStore final : public ReadStore {
   std::uint64_t flushing_ = 0;  // asked for by flush_soon
   std::uint64_t flushed_ = 0;
   std::optional<schemas::Error> broken_;
+  bool mended_ = false;
 };
 
 }  // namespace projections

@@ -260,26 +260,29 @@ Result<void> Projector::check_position(eventstore::Log& log, LogId id,
 
 Result<Projector::CaughtUp> Projector::catch_up(eventstore::Log& log, const Report& report) {
   load_positions();
-  std::vector<eventstore::ReadFrom> from;
   for (auto id : log.partitions()) states_.try_emplace(id);
   for (const auto& [id, state] : states_) {
     auto checked = check_position(log, id, state);
     if (!checked) return std::unexpected(std::move(checked).error());
     newest_ = std::max(newest_, state.recorded);
-    if (state.next_offset < log.durable_end(id)) from.push_back({id, state.next_offset});
   }
   for (const auto& [id, state] : states_) progress_.advance(id, state, {});
   auto thawed = load_frozen(log);
   if (!thawed) return std::unexpected(std::move(thawed).error());
-  CaughtUp done;
-  if (!from.empty()) {
-    auto caught_up = fold_from(log, std::move(from), report);
-    if (!caught_up) return caught_up;
-    done = *caught_up;
-  }
+  auto done = fold_from(log, behind(log), report);
+  if (!done) return done;
   auto agreed = check_beliefs(log);
   if (!agreed) return std::unexpected(std::move(agreed).error());
   return done;
+}
+
+std::vector<eventstore::ReadFrom> Projector::behind(const eventstore::Log& log) {
+  std::vector<eventstore::ReadFrom> from;
+  for (auto id : log.partitions()) states_.try_emplace(id);
+  for (const auto& [id, state] : states_) {
+    if (state.next_offset < log.durable_end(id)) from.push_back({id, state.next_offset});
+  }
+  return from;
 }
 
 /// With everything folded, rows and log must believe the same of each partition. They do not when a
@@ -301,9 +304,10 @@ Result<void> Projector::check_beliefs(const eventstore::Log& log) const {
 Result<Projector::CaughtUp> Projector::fold_from(eventstore::Log& log,
                                                  std::vector<eventstore::ReadFrom> from,
                                                  const Report& report) {
-  CaughtUp done;
+  if (from.empty()) return CaughtUp{};
   auto cursor = log.read(std::move(from));
   if (!cursor) return std::unexpected(std::move(cursor).error());
+  CaughtUp done;
   Pass pass;
   for (;;) {
     auto record = (*cursor)->next();
@@ -326,6 +330,19 @@ Result<Projector::CaughtUp> Projector::fold_from(eventstore::Log& log,
     }
     if (!*record) return done;
   }
+}
+
+Result<void> Projector::resume(eventstore::Log& log) {
+  return rows_.resume([&]() -> Result<void> {
+    // What was folded in memory only.
+    states_.clear();
+    frozen_.clear();
+    load_positions();
+    auto thawed = load_frozen(log);
+    if (!thawed) return thawed;
+    auto folded = fold_from(log, behind(log), {});
+    return folded ? Result<void>() : std::unexpected(std::move(folded).error());
+  });
 }
 
 Result<void> Projector::load_frozen(eventstore::Log& log) {

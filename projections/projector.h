@@ -34,9 +34,12 @@ class Projector {
 
   /// The changes that deciding a record has already folded; null: fold here.
   using Prepared = std::function<const WriteSet*(schemas::LogId, schemas::Offset)>;
-  /// Folds a durable group into rows and moves the progress on.
+  /// Folds a durable group into rows and moves the progress on. After a failure nothing may be
+  /// applied before resume() has folded that group too.
   schemas::Result<void> apply(const std::vector<eventstore::StoredRecord>& group,
                               const Prepared& prepared = {});
+  /// After the store was full: when it takes writes again, folds from the log what it refused.
+  schemas::Result<void> resume(eventstore::Log& log);
 
   /// Frozen products, as of now.
   const std::vector<Frozen>& frozen() const { return frozen_; }
@@ -63,6 +66,8 @@ class Projector {
 
   schemas::Result<CaughtUp> fold_from(eventstore::Log& log, std::vector<eventstore::ReadFrom> from,
                                       const Report& report);
+  /// From where the log has what the rows have not.
+  std::vector<eventstore::ReadFrom> behind(const eventstore::Log& log);
   schemas::Result<void> check_beliefs(const eventstore::Log& log) const;
 
   void load_positions();

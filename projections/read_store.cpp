@@ -1,9 +1,13 @@
 #include "projections/read_store.h"
 
+#include <array>
 #include <atomic>
 #include <mutex>
+#include <shared_mutex>
 #include <system_error>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include <fmt/core.h>
 #include <rocksdb/cache.h>
@@ -21,6 +25,9 @@ using schemas::Error;
 using schemas::ErrorCode;
 using schemas::Result;
 
+constexpr std::size_t write_buffer_bytes = std::size_t{16} << 20;
+constexpr int write_buffers = 4;
+
 rocksdb::Slice slice(std::string_view text) {
   return {text.data(), text.size()};
 }
@@ -33,7 +40,7 @@ Error to_error(std::string_view doing, const rocksdb::Status& status) {
   return {code, fmt::format("{}: {}", doing, status.ToString()), {}, {}};
 }
 
-/// The first failure, kept for good. Any thread.
+/// The first failure since all was well. Any thread.
 class Health {
  public:
   void report(Error error) {
@@ -46,6 +53,11 @@ class Health {
     std::lock_guard lock(mutex_);
     return error_;
   }
+  void clear() {
+    std::lock_guard lock(mutex_);
+    error_.reset();
+    broken_.store(false, std::memory_order_release);
+  }
 
  private:
   std::atomic<bool> broken_ = false;
@@ -54,8 +66,8 @@ class Health {
 };
 
 /// Told of failed flushes and compactions on RocksDB's threads. RocksDB would recover by itself
-/// when there is space again; we do not let it, so that broken() is final and one rule (reopen,
-/// fold again) covers every fault.
+/// when there is space again; we do not let it: beside a compaction that fails, version 7.8 then
+/// waits for ever for its own flush. Opening anew covers every state it can be in.
 class FailureListener : public rocksdb::EventListener {
  public:
   explicit FailureListener(std::shared_ptr<Health> health) : health_(std::move(health)) {}
@@ -149,75 +161,6 @@ class RocksSnapshot : public RowReader {
   Rows rows_;
 };
 
-class RocksStore : public ReadStore {
- public:
-  explicit RocksStore(std::shared_ptr<const Database> database)
-      : database_(std::move(database)), rows_(*database_) {}
-
-  std::optional<std::string> get(std::string_view key) const override { return rows_.get(key); }
-  void scan(std::string_view from, std::string_view to, const Visit& visit) const override {
-    rows_.scan(from, to, Rows::Direction::forward, visit);
-  }
-  void scan_back(std::string_view from, std::string_view to, const Visit& visit) const override {
-    rows_.scan(from, to, Rows::Direction::back, visit);
-  }
-  std::unique_ptr<RowReader> snapshot() const override {
-    return std::make_unique<RocksSnapshot>(database_);
-  }
-
-  Result<void> write(std::span<const WriteSet* const> changes) override {
-    if (auto error = broken()) return schemas::fail(std::move(*error));
-    rocksdb::WriteBatch batch(size_of(changes));
-    for (const auto* set : changes) {
-      for (const auto& [key, value] : *set) {
-        auto status = value ? batch.Put(key, *value) : batch.Delete(key);
-        ENSURE(status.ok());
-      }
-    }
-    rocksdb::WriteOptions options;
-    options.disableWAL = true;
-    return checked(database_->db->Write(options, &batch));
-  }
-
-  Result<void> flush() override {
-    if (auto error = broken()) return schemas::fail(std::move(*error));
-    return checked(database_->db->Flush(rocksdb::FlushOptions()));
-  }
-
-  void flush_soon() override {
-    rocksdb::FlushOptions options;
-    options.wait = false;
-    // Else the call itself would wait until the flush does not slow down writers.
-    options.allow_write_stall = true;
-    if (!broken()) (void)checked(database_->db->Flush(options));
-  }
-
-  std::optional<Error> broken() const override { return database_->health->broken(); }
-
- private:
-  static std::size_t size_of(std::span<const WriteSet* const> changes) {
-    constexpr std::size_t header_bytes = 12;
-    constexpr std::size_t row_bytes_max = 11;  // tag and two lengths
-    std::size_t bytes = header_bytes;
-    for (const auto* set : changes) {
-      for (const auto& [key, value] : *set) {
-        bytes += row_bytes_max + key.size() + (value ? value->size() : 0);
-      }
-    }
-    return bytes;
-  }
-
-  Result<void> checked(const rocksdb::Status& status) {
-    if (status.ok()) return {};
-    auto error = to_error("rows cannot be written", status);
-    database_->health->report(error);
-    return schemas::fail(std::move(error));
-  }
-
-  std::shared_ptr<const Database> database_;  // shared with the snapshots
-  Rows rows_;
-};
-
 rocksdb::BlockBasedTableOptions table_options(const RocksOptions& options) {
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = rocksdb::NewLRUCache(options.cache_bytes);
@@ -232,8 +175,8 @@ rocksdb::Options database_options(const RocksOptions& options, std::shared_ptr<H
   rocksdb::Options database;
   database.create_if_missing = true;
   database.atomic_flush = true;  // without WAL only this makes what survives a prefix of the writes
-  database.write_buffer_size = std::size_t{16} << 20;
-  database.max_write_buffer_number = 4;
+  database.write_buffer_size = write_buffer_bytes;
+  database.max_write_buffer_number = write_buffers;
   database.allow_concurrent_memtable_write = false;  // there is one writer
   // Ids and offsets rise, so inserts of one table come next to each other: a hint per
   // (organization, space, table, topic) saves most of the search.
@@ -256,17 +199,15 @@ rocksdb::Options database_options(const RocksOptions& options, std::shared_ptr<H
   return database;
 }
 
-}  // namespace
-
-Result<std::unique_ptr<ReadStore>> open_rocks_store(const std::filesystem::path& directory,
-                                                    const RocksOptions& options) {
+Result<std::shared_ptr<const Database>> open_database(const std::filesystem::path& directory,
+                                                      const RocksOptions& options,
+                                                      const std::shared_ptr<Health>& health) {
   std::error_code failed;
   std::filesystem::create_directories(directory, failed);
   if (failed) {
     return schemas::fail(ErrorCode::internal, fmt::format("cannot make the directory {}: {}",
                                                           directory.string(), failed.message()));
   }
-  auto health = std::make_shared<Health>();
   rocksdb::DB* db = nullptr;
   auto status = rocksdb::DB::Open(database_options(options, health), directory.string(), &db);
   if (!status.ok()) {
@@ -276,8 +217,167 @@ Result<std::unique_ptr<ReadStore>> open_rocks_store(const std::filesystem::path&
     }
     return schemas::fail(to_error(doing, status));
   }
-  auto database = std::make_shared<Database>(std::move(health), std::unique_ptr<rocksdb::DB>(db));
-  return std::make_unique<RocksStore>(std::move(database));
+  return std::make_shared<Database>(health, std::unique_ptr<rocksdb::DB>(db));
+}
+
+/// Many may read at once and hardly meet: each thread takes one of several locks, who wants to be
+/// alone takes all.
+class ReaderLocks {
+ public:
+  std::shared_lock<std::shared_mutex> share() {
+    if (alone_.load(std::memory_order_relaxed) == std::this_thread::get_id()) return {};
+    thread_local const auto own = std::hash<std::thread::id>{}(std::this_thread::get_id());
+    return std::shared_lock(locks_[own % locks_.size()].mutex);
+  }
+  /// Whoever is alone may go on reading.
+  void exclude(const std::function<void()>& work) {
+    std::vector<std::unique_lock<std::shared_mutex>> held;
+    for (auto& lock : locks_) held.emplace_back(lock.mutex);
+    alone_ = std::this_thread::get_id();
+    work();
+    alone_ = std::thread::id();
+  }
+
+ private:
+  struct alignas(64) Lock {
+    std::shared_mutex mutex;
+  };
+  std::array<Lock, 16> locks_;
+  std::atomic<std::thread::id> alone_;
+};
+
+class RocksStore : public ReadStore {
+ public:
+  RocksStore(std::filesystem::path directory, RocksOptions options)
+      : directory_(std::move(directory)), options_(options) {}
+
+  Result<void> open() {
+    auto database = open_database(directory_, options_, health_);
+    if (!database) return std::unexpected(std::move(database).error());
+    database_ = std::move(*database);
+    return {};
+  }
+
+  std::optional<std::string> get(std::string_view key) const override {
+    auto lock = readers_.share();
+    return Rows(database()).get(key);
+  }
+  void scan(std::string_view from, std::string_view to, const Visit& visit) const override {
+    auto lock = readers_.share();
+    Rows(database()).scan(from, to, Rows::Direction::forward, visit);
+  }
+  void scan_back(std::string_view from, std::string_view to, const Visit& visit) const override {
+    auto lock = readers_.share();
+    Rows(database()).scan(from, to, Rows::Direction::back, visit);
+  }
+  std::unique_ptr<RowReader> snapshot() const override {
+    auto lock = readers_.share();
+    (void)database();
+    return std::make_unique<RocksSnapshot>(database_);
+  }
+
+  Result<void> write(std::span<const WriteSet* const> changes) override {
+    if (auto error = broken()) return schemas::fail(std::move(*error));
+    rocksdb::WriteBatch batch(size_of(changes));
+    for (const auto* set : changes) {
+      for (const auto& [key, value] : *set) {
+        auto status = value ? batch.Put(key, *value) : batch.Delete(key);
+        ENSURE(status.ok());
+      }
+    }
+    rocksdb::WriteOptions options;
+    options.disableWAL = true;
+    return checked(database().db->Write(options, &batch));
+  }
+
+  Result<void> flush() override {
+    auto lock = readers_.share();
+    if (auto error = broken()) return schemas::fail(std::move(*error));
+    return checked(database().db->Flush(rocksdb::FlushOptions()));
+  }
+
+  void flush_soon() override {
+    rocksdb::FlushOptions options;
+    options.wait = false;
+    // Else the call itself would wait until the flush does not slow down writers.
+    options.allow_write_stall = true;
+    if (!broken()) (void)checked(database().db->Flush(options));
+  }
+
+  std::optional<Error> broken() const override { return health_->broken(); }
+
+  Result<void> resume(const Refold& refold) override {
+    auto error = broken();
+    if (!error) return {};
+    std::error_code unknown;
+    const auto space = std::filesystem::space(directory_, unknown);
+    const bool enough = !unknown && space.available >= write_buffer_bytes * write_buffers;
+    if (error->code != ErrorCode::disk_full || !enough) return schemas::fail(std::move(*error));
+    Result<void> resumed;
+    readers_.exclude([&] { resumed = open_again(*error, refold); });
+    return resumed;
+  }
+
+ private:
+  Result<void> open_again(const Error& error, const Refold& refold) {
+    // A snapshot keeps the files open; none can be made meanwhile, and those there are end soon.
+    if (database_.use_count() > 1) return schemas::fail(error);
+    database_.reset();
+    health_->clear();
+    auto opened = open();
+    try {
+      if (opened) opened = refold();
+    } catch (const StoreFailure& failure) {
+      opened = schemas::fail(ErrorCode::internal, failure.what());
+    }
+    if (opened) return {};
+    // Better no rows than rows that lack what was acknowledged; the next call tries anew.
+    database_.reset();
+    health_->clear();
+    health_->report(error);
+    return opened;
+  }
+
+  static std::size_t size_of(std::span<const WriteSet* const> changes) {
+    constexpr std::size_t header_bytes = 12;
+    constexpr std::size_t row_bytes_max = 11;  // tag and two lengths
+    std::size_t bytes = header_bytes;
+    for (const auto* set : changes) {
+      for (const auto& [key, value] : *set) {
+        bytes += row_bytes_max + key.size() + (value ? value->size() : 0);
+      }
+    }
+    return bytes;
+  }
+
+  Result<void> checked(const rocksdb::Status& status) {
+    if (status.ok()) return {};
+    auto error = to_error("rows cannot be written", status);
+    health_->report(error);
+    return schemas::fail(std::move(error));
+  }
+
+  const Database& database() const {
+    if (database_ == nullptr) throw StoreFailure("the rows could not be opened again");
+    return *database_;
+  }
+
+  std::filesystem::path directory_;
+  RocksOptions options_;
+  std::shared_ptr<Health> health_ = std::make_shared<Health>();
+  mutable ReaderLocks readers_;  // guards database_; the core thread, which changes it,
+                                 // need not share
+  std::shared_ptr<const Database> database_;  // shared with the snapshots; null: opening failed
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ReadStore>> open_rocks_store(const std::filesystem::path& directory,
+                                                    const RocksOptions& options) {
+  auto store = std::make_unique<RocksStore>(directory, options);
+  auto opened = store->open();
+  if (!opened) return std::unexpected(std::move(opened).error());
+  return store;
 }
 
 Result<void> destroy_rocks_store(const std::filesystem::path& directory) {

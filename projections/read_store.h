@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -19,8 +20,8 @@
 ///              survives a crash            visible to reads, to be folded again after a crash
 namespace projections {
 
-/// Thrown by a read that the disk refuses; the store is broken from then on. Catch it at the edge
-/// that answers the caller.
+/// Thrown by a read that the disk refuses; the store is broken from then on, for good. Catch it at
+/// the edge that answers the caller.
 class StoreFailure : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -44,10 +45,14 @@ class ReadStore : public RowReader {
   /// Starts a flush without waiting for it, so that the tail that a restart must fold again is
   /// bounded.
   virtual void flush_soon() = 0;
-  /// Why nothing can be written any more, if so: disk_full, or internal for everything else. Final;
-  /// reads go on where they can. The owner drops the store, opens it again (when there is space)
-  /// and folds on from the positions that it finds in it. Any thread.
+  /// Why nothing can be written any more, if so: disk_full until resume() succeeds, or internal for
+  /// everything else, until the process starts again. Reads go on where they can. Any thread.
   virtual std::optional<schemas::Error> broken() const = 0;
+  /// Opens a store that met a full disk again, if there is space and no snapshot lives, and calls
+  /// `refold`, which folds again what was written since the last flush and is gone. Until that is
+  /// done reads of other threads wait. An error says why not: try again later. Core thread.
+  using Refold = std::function<schemas::Result<void>()>;
+  virtual schemas::Result<void> resume(const Refold& refold) = 0;
 };
 
 struct RocksOptions {
@@ -56,7 +61,7 @@ struct RocksOptions {
 
 /// Opens or makes a store in `directory`. WAL off, atomic flush, 16 MiB buffers, at most four of
 /// them. Closing flushes; a store that cannot be closed in peace loses its unflushed tail, nothing
-/// else.
+/// else. Reads do not wait for each other, only for resume().
 schemas::Result<std::unique_ptr<ReadStore>> open_rocks_store(const std::filesystem::path& directory,
                                                              const RocksOptions& options = {});
 

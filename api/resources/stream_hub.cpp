@@ -112,6 +112,7 @@ StreamHub::Membership StreamHub::join(const asio::any_io_executor& executor,
 void StreamHub::applied(const std::vector<eventstore::StoredRecord>& group) {
   ++generation_;
   std::vector<Group> touched;
+  if (group.empty()) touched.push_back({schemas::platform_organization, schemas::Space::live});
   for (const auto& record : group) {
     if (record.head.kind != eventstore::RecordKind::events) continue;
     auto batch = schemas::BatchView::trusted(record.payload.bytes());

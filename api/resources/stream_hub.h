@@ -64,7 +64,7 @@ class StreamHub {
   Membership join(const asio::any_io_executor& executor, schemas::OrganizationId organization,
                   schemas::Space space, http::Waker waker);
 
-  /// These records are in the rows now. Core thread.
+  /// These records are in the rows now; none named: any may be. Core thread.
   void applied(const std::vector<eventstore::StoredRecord>& group);
 
   /// How many groups have been applied: a view made after asking shows them all. Any thread.

@@ -242,6 +242,48 @@ TEST_F(Handler, RowsThatCannotBeWrittenLeaveTheOutcomeToTheNextStart) {
   EXPECT_TRUE(again->replayed);
 }
 
+TEST_F(Handler, AFullDiskUnderTheRowsStopsWritesUntilThereIsSpaceAndLosesNothing) {
+  ASSERT_TRUE(world.run(of(acme), CreateProject{"first", {}}));
+  auto first = world.send(with_key(of(acme), "a"), CreateProject{"a", "a"});
+  world.rows().break_with(disk_full);
+  auto second = world.send(with_key(of(acme), "b"), CreateProject{"b", "b"});
+  world.settle();
+  EXPECT_EQ(first->code(), ErrorCode::outcome_unknown);
+  EXPECT_EQ(second->code(), ErrorCode::disk_full) << "known before anything was appended";
+  EXPECT_EQ(world.run(of(acme), CreateProject{"c", "c"}).error().code, ErrorCode::disk_full);
+  world.core().resume();
+  EXPECT_EQ(world.run(of(acme), CreateProject{"c", "c"}).error().code, ErrorCode::disk_full);
+  world.rows().mend();
+  EXPECT_EQ(world.run(of(acme), CreateProject{"c", "c"}).error().code, ErrorCode::disk_full);
+  world.core().resume();
+  auto again = world.run(with_key(of(acme), "a"), CreateProject{"a", "a"});
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(again->replayed);
+  EXPECT_EQ(world.run(of(acme), CreateProject{"c", "a"}).error().code, ErrorCode::slug_taken);
+  ASSERT_TRUE(world.run(of(acme), CreateProject{"c", "c"}));
+  const auto hash = world.hash();
+  world.rebuild();
+  EXPECT_EQ(world.hash(), hash);
+}
+
+TEST_F(Handler, WhatSyncsWhileTheRowsGoOnIsAppliedOnce) {
+  ASSERT_TRUE(world.run(of(acme), CreateProject{"first", {}}));
+  const auto other = elsewhere();
+  ASSERT_TRUE(world.run(of(other), CreateProject{"first", {}}));
+  auto one = world.send(of(acme), CreateProject{"a", "a"});
+  auto two = world.send(of(acme), CreateProject{"b", "b"});
+  auto beside = world.send(of(other), CreateProject{"c", "c"});
+  world.rows().break_with(disk_full);
+  world.log().pump();  // durable; the handler has not heard of it yet
+  world.rows().mend();
+  world.core().resume();
+  world.settle();
+  EXPECT_TRUE(one->ok() && two->ok() && beside->ok());
+  const auto hash = world.hash();
+  world.rebuild();
+  EXPECT_EQ(world.hash(), hash);
+}
+
 TEST_F(Handler, AFrozenProductRefusesItsOrganizationOnly) {
   declare_git();
   ASSERT_TRUE(world.run(of(acme), add_file("a")));

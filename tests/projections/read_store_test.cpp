@@ -237,6 +237,26 @@ TEST(MemoryStore, AFlushThatWasOnlyStartedMayBeLost) {
   EXPECT_EQ(store.get("a"), "1");
 }
 
+TEST(MemoryStore, WhenBrokenItRefusesUntilThereIsSpaceAgain) {
+  const auto nothing = [] { return schemas::Result<void>(); };
+  MemoryStore store;
+  ASSERT_TRUE(store.write({{"a", "1"}}));
+  ASSERT_TRUE(store.flush());
+  ASSERT_TRUE(store.write({{"b", "1"}}));
+  store.break_with({ErrorCode::disk_full, "no space", {}, {}});
+  EXPECT_EQ(store.resume(nothing).error().code, ErrorCode::disk_full);
+  store.mend();
+  EXPECT_EQ(store.write({{"a", "2"}}).error().code, ErrorCode::disk_full);
+  auto snapshot = store.snapshot();
+  EXPECT_EQ(store.resume(nothing).error().code, ErrorCode::disk_full)
+      << "a snapshot keeps the files open";
+  snapshot.reset();
+  EXPECT_TRUE(store.resume(nothing));
+  EXPECT_EQ(store.get("a"), "1");
+  EXPECT_EQ(store.get("b"), std::nullopt) << "not flushed";
+  EXPECT_TRUE(store.write({{"a", "2"}}));
+}
+
 TEST(MemoryStore, WhenBrokenItRefusesUntilItIsOpenedAgain) {
   MemoryStore store;
   ASSERT_TRUE(store.write({{"a", "1"}}));
