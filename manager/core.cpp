@@ -34,7 +34,22 @@ Result<projections::Projector::CaughtUp> Core::catch_up(
     const projections::Projector::Report& report) {
   auto loaded = eventstore::load_topics(*log_, topics_);
   if (!loaded) return std::unexpected(std::move(loaded).error());
+  auto known = check_topics();
+  if (!known) return std::unexpected(std::move(known).error());
   return projector_.catch_up(*log_, report);
+}
+
+/// Records of a topic that `tm.log` does not name: its records were lost, and with them the numbers
+/// and the partition count under which everything else was written. Nothing may be founded anew.
+Result<void> Core::check_topics() const {
+  if (log_->read_only()) return {};
+  for (auto id : log_->partitions()) {
+    if (id.topic == schemas::log_topic || !topics_.name(id.topic).empty()) continue;
+    return fail(ErrorCode::internal,
+                "the log holds records of topic " + std::to_string(static_cast<int>(id.topic)) +
+                    ", which tm.log does not name: restore tm.log from a backup");
+  }
+  return {};
 }
 
 bool Core::founded() const {

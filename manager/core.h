@@ -39,7 +39,7 @@ class Core {
 
   eventstore::LogObserver& observer() { return store_; }
   void attach(eventstore::Log& log);
-  /// Topics, then rows. Blocks; before any command.
+  /// Topics, then rows. Blocks; before any command. Fails when `tm.log` lacks what the rest needs.
   Result<projections::Projector::CaughtUp> catch_up(
       const projections::Projector::Report& report = {});
   /// Whether the log has its identity and every built-in topic.
@@ -58,6 +58,7 @@ class Core {
   projections::Projector& projector() { return projector_; }
 
  private:
+  Result<void> check_topics() const;
   void found_next(std::size_t index, std::function<void(Result<void>)> done);
 
   Options options_;

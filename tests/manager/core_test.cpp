@@ -29,6 +29,19 @@ TEST(Core, AFoundingThatWasCutOffAnywhereIsFinishedByTheNextStart) {
   }
 }
 
+TEST(Core, ALogThatLostItsIdentityIsNotFoundedAnew) {
+  for (const auto kept : {0, 2}) {
+    World world;
+    ASSERT_TRUE(world.run(of(acme), CreateProject{"a", {}}));
+    auto restarted = world.restart([&] {
+      world.storage().lose_tail(eventstore::log_partition, kept);
+      world.rows().crash();
+    });
+    ASSERT_FALSE(restarted) << "with " << kept << " records of tm.log";
+    EXPECT_NE(restarted.error().detail.find("tm.log"), std::string::npos);
+  }
+}
+
 TEST(Core, AnIdentityStaysTheLogsForEver) {
   World world;
   const auto id = world.core().topics().log_id();
