@@ -176,6 +176,9 @@ std::string read_page(const Ask& ask, const ListRequest& request, const Reading&
 
 /// Whoever makes a new secret for a key could then do what the key may do, for as long as it may.
 Result<void> check_rights_over(const edge::Caller& caller, const Key& key) {
+  if (key.platform && !caller.platform()) {
+    return schemas::fail(schemas::ErrorCode::forbidden, "this is a platform key, and yours is not");
+  }
   const auto& expires = caller.access->expires;
   if (expires && (!key.expires || *key.expires > *expires)) {
     return schemas::fail(schemas::Error{schemas::ErrorCode::forbidden,
@@ -294,6 +297,10 @@ Answer rotate_key(Ask& ask) {
 Answer revoke_key(Ask& ask) {
   auto found = key_in_path(ask);
   if (!found) co_return std::unexpected(std::move(found).error());
+  if (found->state.platform && !ask.caller().platform()) {
+    co_return schemas::fail(schemas::ErrorCode::forbidden,
+                            "this is a platform key, and yours is not");
+  }
   const MarkOwner where{ask.caller().organization, found->space};
   ask.reflects_for = where;
   auto outcome = co_await write(ask, where, manager::RevokeKey{found->id});
