@@ -232,16 +232,17 @@ Result<std::shared_ptr<const Index::Starts>> Index::starts_of(std::uint64_t base
     const auto known = starts_.find(base);
     if (known != starts_.end()) return known->second;
   }
-  auto table = read_closing_before(segments_, base, seed_);
-  if (!table) return fail(std::move(table).error());
+  auto closing = read_closing_before(segments_, base, seed_);
+  if (!closing) return fail(std::move(closing).error());
   auto starts = std::make_shared<Starts>();
-  for (const auto& [log, state] : table->states) starts->emplace_back(log, state.next_offset);
+  for (const auto& [log, state] : closing->table.states)
+    starts->emplace_back(log, state.next_offset);
   const std::unique_lock lock(mutex_);
   return starts_[base] = std::move(starts);
 }
 
-Result<ClosingTable> read_closing_before(SegmentFolder& segments, std::uint64_t base,
-                                         std::uint32_t seed) {
+Result<Closing> read_closing_before(SegmentFolder& segments, std::uint64_t base,
+                                    std::uint32_t seed) {
   auto header = segments.header(base);
   if (!header) return fail(std::move(header).error());
   const auto missing = [&] {
@@ -261,7 +262,7 @@ Result<ClosingTable> read_closing_before(SegmentFolder& segments, std::uint64_t 
   if (good == nullptr || !good->frame.is(OwnFrame::closing)) return missing();
   auto table = decode_closing_table(good->payload);
   if (!table || table->successor != base) return missing();
-  return std::move(*table);
+  return Closing{good->frame, std::move(*table)};
 }
 
 }  // namespace eventstore::journal

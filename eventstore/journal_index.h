@@ -107,9 +107,15 @@ class Index {
   std::map<std::uint64_t, std::shared_ptr<const Starts>> starts_;
 };
 
+/// What ends a segment.
+struct Closing {
+  Frame frame;
+  ClosingTable table;
+};
+
 /// Reads and decodes the closing frame that ends the segment before `base`. not_found when there is
 /// no such segment or its end is not as `base`'s header says.
-schemas::Result<ClosingTable> read_closing_before(SegmentFolder& segments, std::uint64_t base,
-                                                  std::uint32_t seed);
+schemas::Result<Closing> read_closing_before(SegmentFolder& segments, std::uint64_t base,
+                                             std::uint32_t seed);
 
 }  // namespace eventstore::journal

@@ -51,9 +51,9 @@ Result<Offsets> before_segment(SegmentFolder& folder, std::uint32_t seed, std::u
   auto header = folder.header(base);
   if (!header) return fail(std::move(header).error());
   if (header->previous_base == SegmentHeader::none) return offsets;
-  auto table = read_closing_before(folder, base, seed);
-  if (!table) return fail(std::move(table).error());
-  offsets.begin(table->states);
+  auto closing = read_closing_before(folder, base, seed);
+  if (!closing) return fail(std::move(closing).error());
+  offsets.begin(closing->table.states);
   return offsets;
 }
 

@@ -20,6 +20,16 @@ namespace {
 /// behind the last stated durable end.
 constexpr std::uint64_t unsynced_max = 4 * (record_size_max + segment_header_size);
 
+/// Writes again what may be in the page cache only, so that the next sync covers it.
+Result<void> rewrite(File& file, const Segment& segment, Range range) {
+  const auto at = segment.file_offset(range.from);
+  std::vector<std::uint8_t> bytes(range.to - range.from);
+  auto got = file.read_from_disk(at, bytes);
+  if (!got) return fail(std::move(got).error());
+  bytes.resize(*got);
+  return write_all(file, at, bytes);
+}
+
 }  // namespace
 
 Result<Opening::Settled> Opening::settle() {
@@ -27,19 +37,13 @@ Result<Opening::Settled> Opening::settle() {
   if (folder_.bases().empty()) {
     if (auto created = create_first(); !created) return fail(std::move(created).error());
   }
-  if (auto found = find_start(); !found) return fail(std::move(found).error());
-  const auto seed = crc_seed(header_.id);
-  Walk walk(folder_, seed, options_.accept_losses);
-  const WalkState start{.end = header_.base, .durable_end = header_.base, .losses = start_.losses};
-  auto cached = walk.to_first_bad_place(start);
-  if (!cached) return fail(std::move(cached).error());
-  // Again from the last durable end, by what the disk holds. The open count that counts is the one
-  // in front of that place, which is not known: the frames there say theirs.
-  WalkState from = start;
-  from.end = from.durable_end = cached->durable_end;
-  from.losses = cached->losses;
-  auto walked = walk.to_end(from);
+  if (auto found = find_start(position_max); !found) return fail(std::move(found).error());
+  auto walked = find_end();
   if (!walked) return fail(std::move(walked).error());
+  if (walked->end < header_.base) {
+    // The closing frame before that segment stood in the page cache only.
+    if (auto found = find_start(header_.base); !found) return fail(std::move(found).error());
+  }
   if (auto accepted = accept_earlier_losses(*walked); !accepted) {
     return fail(std::move(accepted).error());
   }
@@ -56,7 +60,7 @@ Result<Opening::Settled> Opening::settle() {
                   .active_size = header->size_bytes,
                   .end = walked->end,
                   .durable_end = walked->durable_end,
-                  .open_count = std::max(walked->open_count, cached->open_count),
+                  .open_count = walked->open_count,
                   .losses = walked->losses};
   if (!walked->damages.empty()) return settled;
   if (auto repaired = repair_tail(*walked, settled); !repaired) {
@@ -88,9 +92,10 @@ Result<void> Opening::create_first() {
 
 /// Reading starts in the last segment whose predecessor was closed: the closing table there says
 /// all that one needs of what is before.
-Result<void> Opening::find_start() {
+Result<void> Opening::find_start(std::uint64_t before) {
   const auto bases = folder_.bases();
   for (auto base = bases.rbegin(); base != bases.rend(); ++base) {
+    if (*base >= before) continue;
     auto header = folder_.header(*base);
     if (!header) return fail(std::move(header).error());
     if (base != bases.rbegin() && header->id != header_.id) {
@@ -100,14 +105,35 @@ Result<void> Opening::find_start() {
     }
     header_ = *header;
     start_ = {};
+    walk_start_ = {.end = *base, .durable_end = *base};
     if (header->previous_base == SegmentHeader::none) return {};
-    if (auto table = read_closing_before(folder_, *base, crc_seed(header->id))) {
-      start_ = std::move(*table);
+    if (auto closing = read_closing_before(folder_, *base, crc_seed(header->id))) {
+      start_ = std::move(closing->table);
+      // Whether the closing frame itself was synced, only a frame behind it tells.
+      walk_start_.durable_end = closing->frame.durable_end;
+      walk_start_.open_count = closing->frame.open_count;
+      walk_start_.losses = start_.losses;
       return {};
     }
   }
   return fail(ErrorCode::internal,
               fmt::format("the segment before {} is missing", folder_.path_of(bases.front())));
+}
+
+/// By the page cache's bytes to the first bad place, then again from the last durable end, by what
+/// the disk holds.
+Result<WalkState> Opening::find_end() {
+  Walk walk(folder_, crc_seed(header_.id), options_.accept_losses);
+  auto cached = walk.to_first_bad_place(walk_start_);
+  if (!cached) return fail(std::move(cached).error());
+  // The open count that counts is the one in front of that place, which is not known: the frames
+  // there say theirs.
+  WalkState from = walk_start_;
+  from.end = from.durable_end = cached->durable_end;
+  from.losses = cached->losses;
+  auto walked = walk.to_end(from);
+  if (walked) walked->open_count = std::max(walked->open_count, cached->open_count);
+  return walked;
 }
 
 /// Losses before the place where reading starts: the closing table there knows nothing of them yet.
@@ -130,6 +156,9 @@ Result<void> Opening::accept_earlier_losses(WalkState& walked) {
 }
 
 Result<void> Opening::repair_tail(const WalkState& walked, Settled& settled) {
+  if (auto repaired = repair_closed(walked.durable_end, settled.active_base); !repaired) {
+    return repaired;
+  }
   auto opened =
       folder_.files().open(folder_.path_of(settled.active_base), FileSystem::Open::existing);
   if (!opened) return fail(std::move(opened).error());
@@ -137,14 +166,8 @@ Result<void> Opening::repair_tail(const WalkState& walked, Settled& settled) {
   File& file = *settled.active_file;
   const Segment segment{settled.active_base, settled.active_file};
 
-  // What may be in the page cache only is written again, so that the sync below covers it.
-  const auto from = std::max(walked.durable_end, segment.base);
-  std::vector<std::uint8_t> last(walked.end - from);
-  auto got = file.read_from_disk(segment.file_offset(from), last);
-  if (!got) return fail(std::move(got).error());
-  last.resize(*got);
-  if (auto written = write_all(file, segment.file_offset(from), last); !written) return written;
-
+  const Range last{std::max(walked.durable_end, segment.base), walked.end};
+  if (auto written = rewrite(file, segment, last); !written) return written;
   if (auto cut = cut_tail(file, segment, walked.end, walked.tail_end); !cut) return cut;
   auto size = file.size();
   if (!size) return fail(std::move(size).error());
@@ -152,6 +175,22 @@ Result<void> Opening::repair_tail(const WalkState& walked, Settled& settled) {
   if (auto synced = file.sync(); !synced) return synced;
   settled.durable_end = walked.end;
   return remove_unlinked(settled.active_base);
+}
+
+/// A closing frame that is not known durable: nothing may be written behind it before it is.
+Result<void> Opening::repair_closed(std::uint64_t durable_end, std::uint64_t active_base) {
+  for (auto from = durable_end; from < active_base;) {
+    const auto found = folder_.containing(from);
+    if (!found) return fail(found.error());
+    const auto to = folder_.successor(found->base);
+    ENSURE(to);
+    auto file = folder_.files().open(folder_.path_of(found->base), FileSystem::Open::existing);
+    if (!file) return fail(std::move(file).error());
+    if (auto written = rewrite(**file, *found, {from, *to}); !written) return written;
+    if (auto synced = (*file)->sync(); !synced) return synced;
+    from = *to;
+  }
+  return {};
 }
 
 /// `cached_end`: where the bytes behind the end end in the page cache.

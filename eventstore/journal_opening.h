@@ -67,8 +67,11 @@ class Opening {
 
  private:
   schemas::Result<void> create_first();
-  schemas::Result<void> find_start();
+  /// In a segment that begins before `before`.
+  schemas::Result<void> find_start(std::uint64_t before);
+  schemas::Result<WalkState> find_end();
   schemas::Result<void> repair_tail(const WalkState& walked, Settled& settled);
+  schemas::Result<void> repair_closed(std::uint64_t durable_end, std::uint64_t active_base);
   schemas::Result<void> cut_tail(File& file, const Segment& segment, std::uint64_t end,
                                  std::uint64_t cached_end);
   schemas::Result<void> keep_aside(const Segment& segment, Range range, FrameReader::Source source);
@@ -84,6 +87,7 @@ class Opening {
   OpeningReport report_;
   SegmentHeader header_{};                    // of the segment where reading starts
   ClosingTable start_{};                      // what stands before it
+  WalkState walk_start_{};                    // at its base
   std::map<LogId, std::uint64_t> last_seen_;  // positions that fold met
   std::unordered_map<LogId, IndexSampler> samplers_;
 };

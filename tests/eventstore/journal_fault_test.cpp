@@ -130,6 +130,61 @@ TEST_F(JournalFault, what_only_the_page_cache_held_is_not_shown_and_then_lost) {
   }
 }
 
+/// A segment's end is as much in doubt as a record whose sync failed: what stands behind it must
+/// not be written before it is durable.
+TEST_F(JournalFault, a_fault_at_every_call_of_rolling_loses_nothing_at_the_next_power_cut) {
+  const auto fill = [this] {
+    open();
+    Texts acknowledged;
+    while (places(segment()).back().at < segment_size - 5 * 1024) {
+      acknowledged.emplace_back(300, 'x');
+      EXPECT_TRUE(write({acknowledged.back()}));
+    }
+    return acknowledged;
+  };
+  for (std::uint32_t seed = 0; seed < 20; ++seed) {
+    for (std::size_t call = 1;; ++call) {
+      SCOPED_TRACE(testing::Message() << "seed " << seed << ", call " << call);
+      disk_.start_over(seed);
+      auto acknowledged = fill();
+      const auto before = disk_.calls();
+      disk_.fail_call(call, ErrorCode::internal);
+      const std::string rolls(2500, 'y');
+      if (write({rolls})) acknowledged.push_back(rolls);
+      const bool met = disk_.calls() - before >= call;
+      kill();
+      if (!met) break;
+      open();
+      for (const auto* text : {"behind", "and", "again"}) {
+        ASSERT_TRUE(write({text}));
+        acknowledged.push_back(text);
+      }
+      const auto shown = texts();
+      ASSERT_GE(shown.size(), acknowledged.size());
+      kill_and_cut_power();
+      open();
+      ASSERT_FALSE(journal_->read_only()) << journal_->read_only()->detail;
+      ASSERT_EQ(texts(), shown);
+      kill();
+    }
+  }
+}
+
+/// Opening counts on from what closed the segment before.
+TEST_F(JournalFault, open_counts_do_not_fall_where_a_segment_begins) {
+  open();
+  for (int i = 0; i < 5; ++i) reopen();
+  while (segments().size() < 2) ASSERT_TRUE(write({std::string(2000, 'x')}));
+  const auto closing = places(segments()[0]).back().frame;
+  kill();
+  // The write that made it roll was lost; the segment is there.
+  auto bytes = disk_.contents(segments()[1]);
+  std::fill(bytes.begin() + journal::segment_header_size, bytes.end(), 0);
+  disk_.set_contents(segments()[1], bytes);
+  open();
+  EXPECT_EQ(places(segments()[1]).back().frame.open_count, closing.open_count + 1);
+}
+
 TEST_F(JournalFault, a_crash_at_every_call_of_opening_is_repaired_by_the_next) {
   open();
   for (int i = 0; i < 12; ++i) ASSERT_TRUE(write({std::to_string(i) + std::string(700, 'x')}));
