@@ -5,7 +5,6 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <spdlog/spdlog.h>
 
-#include "projections/fold.h"
 #include "projections/layered_rows.h"
 #include "schemas/batch.h"
 
@@ -311,8 +310,12 @@ Result<Outcome> CommandHandler::append(LogId log, const Asked& asked, const Deci
   }
   InFlight record{
       .offset = parts_.store.tip(log).next_offset, .ticket = next_ticket_, .changes = {}};
-  auto folded = projections::fold(
-      rows, {log, record.offset, schemas::BatchView::trusted(built.bytes)}, record.changes);
+  auto folded =
+      projections::fold(rows, {log, record.offset, schemas::BatchView::trusted(built.bytes)},
+                        record.changes, fold_limits);
+  if (!folded && folded.error().code == ErrorCode::record_too_large) {
+    return std::unexpected(std::move(folded).error());
+  }
   if (!folded) {
     // What our own fold cannot apply is never appended: it would freeze the organization.
     spdlog::error("decided events do not fold product={} reason=\"{}\"",

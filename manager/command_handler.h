@@ -16,6 +16,7 @@
 #include "manager/commands.h"
 #include "manager/decide.h"
 #include "manager/overlay.h"
+#include "projections/fold.h"
 #include "projections/progress.h"
 #include "projections/projector.h"
 #include "schemas/result.h"
@@ -62,6 +63,9 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
     std::function<void(const std::vector<eventstore::StoredRecord>&)> on_applied;
   };
   static constexpr std::size_t in_flight_max = 10'000;
+  /// What one command may do to rows (projections/fold.h), whatever it is in the log.
+  static constexpr projections::FoldLimits fold_limits{.state_bytes = std::size_t{1} << 20,
+                                                       .changed_bytes = std::size_t{64} << 20};
   /// A mark of everything that an organization has must hold a position of each product.
   static constexpr std::size_t topics_max = schemas::MarkCodec::positions_max - 3;
 

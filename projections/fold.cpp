@@ -10,6 +10,8 @@
 namespace projections {
 namespace {
 
+using schemas::ErrorCode;
+
 /// One event at its place, with the rows as they are before it.
 struct FoldedEvent {
   const RowReader& rows;
@@ -17,6 +19,8 @@ struct FoldedEvent {
   const schemas::EventView& event;
   std::uint32_t index;
   WriteSet& changes;
+  const FoldLimits& limits;
+  std::size_t& changed_bytes;  // of the record so far
 
   KindScope scope() const {
     return {record.batch.organization(), record.batch.space(), record.log.topic, event.kind()};
@@ -67,6 +71,42 @@ void fold_side_rows(const FoldedEvent& e, const Entity& entity, const std::optio
   }
 }
 
+/// What grows with an entity's events. Members of built-in kinds have limits of their own.
+template <typename State>
+std::size_t growing_bytes(const State&) {
+  return 0;
+}
+std::size_t growing_bytes(const Declared& state) {
+  return state.json.size();
+}
+
+std::unexpected<schemas::Error> too_large(const FoldedEvent& e, const Entity& entity,
+                                          std::string detail) {
+  return fail(ErrorCode::record_too_large, "event " + std::to_string(e.index) + " (" +
+                                               std::string(e.event.kind()) + " '" + entity.name +
+                                               "'): " + std::move(detail));
+}
+
+/// Before anything is written, so that the work of a refused record is bounded too.
+Result<void> keep_within_limits(const FoldedEvent& e, const Entity& entity, std::size_t state_bytes,
+                                std::size_t history_bytes) {
+  if (state_bytes > e.limits.state_bytes) {
+    return too_large(e, entity,
+                     "the entity would have " + std::to_string(state_bytes) +
+                         " bytes of state; it may have " + std::to_string(e.limits.state_bytes) +
+                         ": spread it over several entities");
+  }
+  e.changed_bytes += history_bytes;
+  if (e.changed_bytes > e.limits.changed_bytes) {
+    return too_large(e, entity,
+                     "every event keeps its entity's whole state, and those of one request may "
+                     "have " +
+                         std::to_string(e.limits.changed_bytes) +
+                         " bytes: send fewer events at once, or fewer for large entities");
+  }
+  return {};
+}
+
 /// The entity's row, its history row, and what hangs on it.
 template <typename State>
 Result<void> fold_event(const FoldedEvent& e) {
@@ -77,8 +117,7 @@ Result<void> fold_event(const FoldedEvent& e) {
   auto existence = current ? Reader::Existence{current->head.version, true}
                            : reader.existence(scope.topic, scope.kind, entity);
   if (e.event.version() != next(existence.version)) {
-    return fail(schemas::ErrorCode::projection_frozen,
-                "its version does not follow the entity's version");
+    return fail(ErrorCode::projection_frozen, "its version does not follow the entity's version");
   }
   const Time recorded = e.record.batch.recorded();
   std::optional<State> before;
@@ -92,7 +131,11 @@ Result<void> fold_event(const FoldedEvent& e) {
                .offset = e.record.offset,
                .deleted = !after->has_value()};
   auto row = *after ? encode_row(head, **after) : encode_head(head);
-  e.changes[history_key(scope, entity, e.record.offset, e.index)] = row;
+  auto history = history_key(scope, entity, e.record.offset, e.index);
+  auto kept = keep_within_limits(e, entity, *after ? growing_bytes(**after) : 0,
+                                 history.size() + row.size());
+  if (!kept) return kept;
+  e.changes[std::move(history)] = row;
   auto alive = row_key(scope, entity);
   auto deleted = deleted_key(scope, entity);
   if (*after) {
@@ -121,7 +164,7 @@ Result<void> fold_one(const FoldedEvent& e) {
   if (e.event.kind() == Organization::kind) return fold_event<Organization>(e);
   if (e.event.kind() == Key::kind) return fold_event<Key>(e);
   if (e.event.kind() == Product::kind) return fold_event<Product>(e);
-  return fail(schemas::ErrorCode::projection_frozen, "its kind is unknown to this version");
+  return fail(ErrorCode::projection_frozen, "its kind is unknown to this version");
 }
 
 void fold_first_answer(const FoldedRecord& record, WriteSet& changes) {
@@ -148,12 +191,17 @@ void fold_place(const FoldedRecord& record, WriteSet& changes) {
   changes[std::move(key)] = std::move(row);
 }
 
-Result<void> fold(const RowReader& rows, const FoldedRecord& record, WriteSet& changes) {
+Result<std::size_t> fold(const RowReader& rows, const FoldedRecord& record, WriteSet& changes,
+                         const FoldLimits& limits) {
   WriteSet folded;
+  std::size_t changed_bytes = 0;
   LayeredRows layered(rows, folded);
   for (std::uint32_t index = 0; index < record.batch.event_count(); ++index) {
     auto event = record.batch.event(index);
-    auto done = fold_one({layered, record, event, index, folded});
+    auto done = fold_one({layered, record, event, index, folded, limits, changed_bytes});
+    if (!done && done.error().code == ErrorCode::record_too_large) {
+      return std::unexpected(std::move(done).error());
+    }
     if (!done) {
       auto error = std::move(done).error();
       error.detail = "event " + to_text(event.id()) + " (" + std::string(event.type()) +
@@ -167,7 +215,7 @@ Result<void> fold(const RowReader& rows, const FoldedRecord& record, WriteSet& c
     auto inserted = changes.insert(folded.extract(folded.begin()));
     if (!inserted.inserted) inserted.position->second = std::move(inserted.node.mapped());
   }
-  return {};
+  return changed_bytes;
 }
 
 FirstAnswer decode_first_answer(std::string_view row) {

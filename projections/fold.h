@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstddef>
+#include <limits>
+
 #include "projections/row_keys.h"
 #include "projections/rows.h"
 #include "schemas/batch.h"
@@ -17,9 +20,19 @@ struct FoldedRecord {
   schemas::BatchView batch;
 };
 
-/// Adds what the record changes to `changes`. `rows` shows everything before the record. An error
-/// is an event that cannot be applied (it names the event); `changes` is then as before.
-schemas::Result<void> fold(const RowReader& rows, const FoldedRecord& record, WriteSet& changes);
+/// How far a record that is not written yet may go: every event leaves a history row with its
+/// entity's whole state, so a small record of many merges into a large state would fold to
+/// gigabytes. For deciding only: what is in the log folds without limits, for ever.
+struct FoldLimits {
+  std::size_t state_bytes = std::numeric_limits<std::size_t>::max();    // of a declared entity
+  std::size_t changed_bytes = std::numeric_limits<std::size_t>::max();  // of all history rows
+};
+
+/// Adds what the record changes to `changes`, and answers how many bytes of history that is. `rows`
+/// shows everything before the record. An error is an event that cannot be applied (it names the
+/// event), or record_too_large; `changes` is then as before.
+schemas::Result<std::size_t> fold(const RowReader& rows, const FoldedRecord& record,
+                                  WriteSet& changes, const FoldLimits& limits = {});
 
 /// What stands of a record whichever way its events fold: its place in the organization's history.
 void fold_place(const FoldedRecord& record, WriteSet& changes);

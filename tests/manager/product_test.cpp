@@ -332,8 +332,38 @@ TEST_F(Products, ARecordOfMoreThanFourMebibytesIsRefusedAndWritesNothing) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::record_too_large);
   EXPECT_EQ(records(), before);
-  EXPECT_TRUE(write({set("big", text((4 << 20) - 2000))}));
-  EXPECT_TRUE(write({set("a")}, {{"file", "big", {Case::exactly, Version{1}}}}));
+  const auto quarter = text((1 << 20) - 1000);
+  EXPECT_TRUE(write({set("b", quarter), set("c", quarter), set("d", quarter), set("e", quarter)}));
+  EXPECT_TRUE(write({set("a")}, {{"file", "e", {Case::exactly, Version{1}}}}));
+}
+
+TEST_F(Products, AnEntityHoldsOneMebibyteOfStateAndNoMore) {
+  declare_git();
+  const auto state = R"({"x":")" + std::string((1 << 20) - 8, 'x') + R"("})";
+  ASSERT_TRUE(write({set("a", state)}));
+  const auto before = records();
+  for (const auto& event : {changed("a", R"({"y":1})"), set("b", state + " ")}) {
+    auto refused = write({event});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::record_too_large);
+    EXPECT_NE(refused.error().detail.find("it may have 1048576: spread it"), std::string::npos)
+        << refused.error().detail;
+  }
+  EXPECT_EQ(records(), before);
+  EXPECT_TRUE(write({changed("a", R"({"x":"","y":1})")})) << "it may become smaller";
+}
+
+TEST_F(Products, ASmallBatchOfMergesIntoALargeEntityIsRefusedBeforeItCostsGigabytes) {
+  declare_git();
+  ASSERT_TRUE(write({set("a", R"({"y":")" + std::string(1'000'000, 'y') + R"("})")}));
+  const auto before = records();
+  auto refused = write(std::vector(10'000, changed("a", R"({"x":1})")));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::record_too_large);
+  EXPECT_NE(refused.error().detail.find("67108864 bytes: send fewer events"), std::string::npos)
+      << refused.error().detail;
+  EXPECT_EQ(records(), before);
+  EXPECT_TRUE(write(std::vector(60, changed("a", R"({"x":1})"))));
 }
 
 TEST_F(Products, EntityNamesMayHoldAnyBytes) {

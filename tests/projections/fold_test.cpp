@@ -24,14 +24,15 @@ const Uuid two{{2, 2}};
 
 class Folding : public testing::Test {
  protected:
-  Result<void> take(const std::vector<Happened>& events,
-                    std::optional<schemas::IdempotencyProof> idempotency = {}) {
+  Result<std::size_t> take(const std::vector<Happened>& events,
+                           std::optional<schemas::IdempotencyProof> idempotency = {},
+                           const FoldLimits& limits = {}) {
     const auto offset =
         history.add({.log = log, .organization = acme, .idempotency = idempotency}, events);
     const auto record = *history.storage().at(*history.storage().find(log, offset));
     changes.clear();
-    auto done =
-        fold(rows, {log, offset, schemas::BatchView::trusted(record.payload.bytes())}, changes);
+    auto done = fold(rows, {log, offset, schemas::BatchView::trusted(record.payload.bytes())},
+                     changes, limits);
     if (done) EXPECT_TRUE(rows.write(changes));
     last = offset;
     return done;
@@ -150,6 +151,34 @@ TEST_F(Folding, CreatedAtIsOfTheEntitysPresentLife) {
   auto again = reader().get<Declared>(log.topic, {{}, "a"}, "file")->head;
   EXPECT_GT(again.created_at, changed.updated_at);
   EXPECT_FALSE(rows.get(deleted_key({acme, Space::live, log.topic, "file"}, {{}, "a"})));
+}
+
+// ---- limits of deciding ----
+
+TEST_F(Folding, ADeclaredStateBeyondItsLimitIsRefusedHoweverItCameAbout) {
+  const FoldLimits limits{.state_bytes = 12};
+  ASSERT_TRUE(take({file("a", 1, R"({"x":"1234"})")}, {}, limits)) << "just as large as allowed";
+  auto larger = take({file("b", 1, "{}"), file("a", 2, R"({"y":1})", Fold::merge)}, {}, limits);
+  ASSERT_FALSE(larger);
+  EXPECT_EQ(larger.error().code, schemas::ErrorCode::record_too_large);
+  EXPECT_NE(larger.error().detail.find("event 1 (file 'a')"), std::string::npos);
+  EXPECT_NE(larger.error().detail.find("12: spread it"), std::string::npos);
+  EXPECT_TRUE(changes.empty());
+}
+
+TEST_F(Folding, ARecordThatWouldKeepTooMuchHistoryIsRefusedAtTheEventThatGoesTooFar) {
+  const auto state = R"({"x":")" + std::string(1000, 'x') + R"("})";
+  std::vector<Happened> merges{file("a", 1, state)};
+  for (std::uint64_t version = 2; version <= 100; ++version) {
+    merges.push_back(file("a", version, R"({"y":1})", Fold::merge));
+  }
+  auto refused = take(merges, {}, {.changed_bytes = 20'000});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, schemas::ErrorCode::record_too_large);
+  EXPECT_NE(refused.error().detail.find("event 18 "), std::string::npos) << refused.error().detail;
+  auto folded = take(merges);
+  ASSERT_TRUE(folded) << "what is in the log has no limits";
+  EXPECT_GT(*folded, 100'000u);
 }
 
 // ---- keys ----
