@@ -77,20 +77,17 @@ Result<void> Journal::start(LogObserver& observer) {
                                        parts.durable_end},
                        *parts.space, observer,
                        journal::JournalWriter::Options{options_.write_size_max}, *settled);
-  if (auto begun = begin_writing(opening, *settled, observer); !begun) return begun;
+  if (auto begun = begin_writing(opening, *settled); !begun) return begun;
   report_ = opening.report();
   if (threads) thread_ = std::thread([this] { run(); });
   return {};
 }
 
-/// Cover, then fold, then room: nothing is shown before the cover is durable. A damaged journal is
-/// not written to.
-Result<void> Journal::begin_writing(Opening& opening, const Opening::Settled& settled,
-                                    LogObserver&) {
+/// Fold, then cover, then room: the fold says how many partitions there are, so how much room the
+/// cover must leave, and is not shown before the cover is durable. A damaged journal is not written
+/// to.
+Result<void> Journal::begin_writing(Opening& opening, const Opening::Settled& settled) {
   auto& parts = *parts_;
-  if (opening.report().damages.empty()) {
-    if (auto begun = parts.writer->begin(options_.accept_losses); !begun) return begun;
-  }
   auto folded = opening.fold(parts.durable_end);
   if (!folded) return fail(std::move(folded).error());
   parts.partitions.load(folded->states);
@@ -102,6 +99,8 @@ Result<void> Journal::begin_writing(Opening& opening, const Opening::Settled& se
   for (const auto& damage : parts.damages) {
     parts.health.turn_read_only(journal::damage_error(parts.folder.path(), damage));
   }
+  if (!parts.damages.empty()) return {};
+  if (auto begun = parts.writer->begin(options_.accept_losses); !begun) return begun;
   parts.writer->make_room();
   return {};
 }

@@ -79,8 +79,7 @@ class Journal final : public Log {
   Journal(JournalOptions options, std::unique_ptr<FileLock> lock);
   schemas::Result<void> start(LogObserver& observer);
   schemas::Result<void> begin_writing(journal::Opening& opening,
-                                      const journal::Opening::Settled& settled,
-                                      LogObserver& observer);
+                                      const journal::Opening::Settled& settled);
   void run();
   void stop(bool drain);
 

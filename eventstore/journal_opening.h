@@ -11,10 +11,10 @@
 /// Opening a journal: from whatever a crash left to a place where the writer may go on.
 ///
 ///     settle   find the end, keep aside and zero a torn tail, write the last bytes again, sync
-///     (the writer appends a cover frame with a raised open count, and syncs)
 ///     fold     the partitions' states, by the one rule
+///     (the writer appends a cover frame with a raised open count, and syncs)
 ///
-/// Nothing may be shown before both and the cover between them are done: a tail that was only in
+/// Nothing may be shown before all three are done: a tail that was only in
 /// the page cache could be shown and then lost. A damaged journal is not written to: it is folded
 /// up to the last place that a frame states to be durable. A crash at any step is repaired by the
 /// next opening. One thread.

@@ -56,11 +56,14 @@ JournalWriter::JournalWriter(Shared shared, SpaceAhead& space, LogObserver& obse
       losses_(settled.losses) {}
 
 Result<void> JournalWriter::begin(const std::vector<Range>& losses) {
+  const auto size = frame_size + losses.size() * (frame_size + sizeof(Range));
+  if (end_ + size + closing_size(shared_.partitions.size()) > segment_end()) {
+    // Without space for more the journal can be read, for everything in it is synced. Nothing is
+    // written then before the closing frame, which says of itself what the cover would.
+    if (auto rolled = roll(size); !rolled) return losses.empty() ? Result<void>() : rolled;
+  }
   stage_own(OwnFrame::cover, {});
   for (const auto& loss : losses) stage_own(OwnFrame::loss, encode(loss));
-  if (end_ + staged_size_ + closing_size(0) > segment_end()) {
-    return fail(ErrorCode::disk_full, "the journal has no room left, and no space for more");
-  }
   return write_own();
 }
 
@@ -288,10 +291,15 @@ Result<void> JournalWriter::roll(std::uint64_t size_bytes) {
   const auto needed =
       segment_header_size + size_bytes + 2 * closing_size(shared_.partitions.size());
   const auto size_min = padded(needed + needed / 15 + 8);  // and its cover_reserve
-  auto prepared = space_.take(size_min);
-  if (!prepared) return fail(std::move(prepared).error());
   ClosingTable table{.successor = 0, .states = shared_.partitions.states(), .losses = losses_};
   table.successor = end_ + closing_size(table.states.size());
+  if (table.successor > segment_end()) {
+    return fail(ErrorCode::disk_full,
+                fmt::format("{} has no room left for what closes it; copy the log to a new place",
+                            shared_.folder.path_of(segment_.base)));
+  }
+  auto prepared = space_.take(size_min);
+  if (!prepared) return fail(std::move(prepared).error());
   const SegmentHeader header{.id = id_,
                              .base = table.successor,
                              .size_bytes = prepared->size_bytes,

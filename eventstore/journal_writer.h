@@ -41,8 +41,9 @@ class JournalWriter {
   JournalWriter(Shared shared, SpaceAhead& space, LogObserver& observer, Options options,
                 const Opening::Settled& settled);
 
-  /// The first write of an opening: a cover frame with a raised open count, and the losses that
-  /// were accepted now.
+  /// The first write of an opening, once the partitions are loaded: a cover frame with a raised
+  /// open count, and the losses that were accepted now. Writes nothing, and is no error, when there
+  /// is neither room nor space for more: then appends are refused until there is.
   schemas::Result<void> begin(const std::vector<Range>& losses);
 
   /// Each ends in on_durable or on_failure before this returns.

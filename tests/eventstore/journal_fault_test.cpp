@@ -79,20 +79,76 @@ TEST_F(JournalFault, a_full_disk_refuses_and_writing_resumes_when_there_is_space
   EXPECT_EQ(texts().size(), written + 1);
 }
 
-TEST_F(JournalFault, a_journal_on_a_full_disk_opens_many_times) {
+TEST_F(JournalFault, a_journal_on_a_full_disk_opens_for_ever) {
+  open();
+  ASSERT_TRUE(write({"another partition"}, other));
+  disk_.set_capacity(0);
+  while (write({std::string(200, 'x')})) {
+  }
+  const auto all = texts();
+  for (int i = 0; i < 2000; ++i) {
+    i % 3 == 0 ? close() : i % 3 == 1 ? kill() : kill_and_cut_power();
+    open();
+    ASSERT_EQ(texts(), all);
+    ASSERT_FALSE(write({std::string(200, 'x')}));
+    ASSERT_EQ(witness_->failures().at(0).error.code, ErrorCode::disk_full);
+    ASSERT_FALSE(journal_->read_only());
+  }
+  const auto last = places(segment()).back().frame;
+  disk_.set_capacity(~std::uint64_t{0});
+  EXPECT_TRUE(write({std::string(200, 'x')}));
+  const auto closing = places(segment()).back().frame;
+  EXPECT_TRUE(closing.is(journal::OwnFrame::closing));
+  EXPECT_GT(closing.open_count, last.open_count);
+  kill_and_cut_power();
+  open();
+  EXPECT_EQ(texts().size(), all.size() + 1);
+}
+
+TEST_F(JournalFault, a_full_journal_begins_in_a_new_segment_when_there_is_space) {
   open();
   disk_.set_capacity(0);
   while (write({std::string(200, 'x')})) {
   }
   const auto all = texts();
-  for (int i = 0; i < 10; ++i) {
-    kill();
-    open();
-    ASSERT_EQ(texts(), all);
-    ASSERT_FALSE(write({std::string(200, 'x')}));
-  }
+  for (int i = 0; i < 50; ++i) reopen();
+  const auto full = places(segment()).back();
+  close();
   disk_.set_capacity(~std::uint64_t{0});
-  EXPECT_TRUE(write({std::string(200, 'x')}));
+  open();
+  EXPECT_EQ(segments().size(), 2);
+  EXPECT_EQ(places(segments()[1]).back().frame.open_count, full.frame.open_count + 1);
+  EXPECT_EQ(texts(), all);
+  reopen();
+  EXPECT_EQ(texts(), all);
+}
+
+/// As journals were left that gave the room away.
+TEST_F(JournalFault, a_segment_without_room_to_be_closed_can_be_read) {
+  open();
+  disk_.set_capacity(0);
+  while (write({std::string(200, 'x')})) {
+  }
+  kill();
+  const auto all_but_last = places(segment()).back();
+  auto bytes = disk_.contents(segment());
+  const auto seed = journal::crc_seed(journal::decode_segment_header(bytes)->id);
+  auto frame = all_but_last.frame;
+  auto at = all_but_last.at + frame.size_bytes();
+  auto next = frame.position + frame.size_bytes();
+  frame.log = {journal::own_topic, static_cast<std::uint16_t>(journal::OwnFrame::cover)};
+  frame.head = {.kind = RecordKind::control};
+  for (; at + journal::frame_size <= bytes.size(); at += journal::frame_size) {
+    frame.position = frame.durable_end = next;
+    next += journal::frame_size;
+    encode(frame, seed, std::span(bytes).subspan(at).first<journal::frame_size>());
+  }
+  disk_.set_contents(segment(), bytes);
+  disk_.set_capacity(~std::uint64_t{0});
+  open();
+  EXPECT_GT(texts().size(), 50);
+  EXPECT_FALSE(write({"no"}));
+  EXPECT_EQ(witness_->failures().at(0).error.code, ErrorCode::disk_full);
 }
 
 TEST_F(JournalFault, a_refusal_covers_what_was_queued_behind_it) {
