@@ -34,13 +34,15 @@ Result<void> write_durably(const std::string& path, const Secret& key) {
     return fail(ErrorCode::internal,
                 fmt::format("cannot {} the key file {}: {}", step, path, std::strerror(errno)));
   };
-  int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  // Under its name it is whole, or a start that was cut off would leave half a key for the next.
+  const auto unfinished = path + ".new";
+  int file = ::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (file < 0) return failed("make");
   auto line = std::string(key.reveal()) + "\n";
   bool written = ::write(file, line.data(), line.size()) == static_cast<ssize_t>(line.size()) &&
                  ::fsync(file) == 0;
   ::close(file);
-  if (!written) return failed("write");
+  if (!written || ::rename(unfinished.c_str(), path.c_str()) != 0) return failed("write");
   auto parent = std::filesystem::absolute(path).parent_path();
   int directory = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory < 0) return failed("sync the directory of");

@@ -1,5 +1,6 @@
 #include "api/serve.h"
 
+#include <csignal>
 #include <future>
 #include <thread>
 #include <unistd.h>
@@ -54,11 +55,12 @@ class CoreThread {
     boost::asio::post(context_, [this, tick = std::move(tick)]() mutable {
       if (stopping_) return;
       ticks_.expires_after(std::chrono::seconds{1});
-      ticks_.async_wait([this, tick = std::move(tick)](boost::system::error_code cancelled) mutable {
-        if (cancelled) return;
-        tick();
-        every_second(std::move(tick));
-      });
+      ticks_.async_wait(
+          [this, tick = std::move(tick)](boost::system::error_code cancelled) mutable {
+            if (cancelled) return;
+            tick();
+            every_second(std::move(tick));
+          });
     });
   }
   /// Ends when nothing is left to do.
@@ -83,15 +85,17 @@ class CoreThread {
 class Process {
  public:
   explicit Process(const Settings& options) : options_(options) {}
+  ~Process() { stop(); }
 
   Result<void> open();
   Result<void> start();
   void print_welcome() const;
-  void stop();
 
  private:
+  void stop();
   Result<void> open_log();
   Result<void> catch_up();
+  Result<void> listen();
   Result<void> found();
   Result<void> bootstrap();
   void register_gauges();
@@ -167,11 +171,20 @@ Result<void> Process::open_log() {
 Result<void> Process::start() {
   auto caught_up = catch_up();
   if (!caught_up) return caught_up;
+  // The port first: whoever does not get it leaves the log as it is.
+  auto listening = listen();
+  if (!listening) return listening;
   auto founded = found();
   if (!founded) return founded;
   auto bootstrapped = bootstrap();
   if (!bootstrapped) return bootstrapped;
   core_thread_.every_second([this] { core_->resume(); });
+  server_->start();
+  return {};
+}
+
+/// Takes the port; nobody is answered yet.
+Result<void> Process::listen() {
   register_gauges();
   services_.emplace(Services{.commands = core_->commands(),
                              .rows = *rows_,
@@ -194,9 +207,13 @@ Result<void> Process::start() {
                      .limits = {.connections = options_.connections_max},
                      .on_answer = {}};
   http.on_answer = [this](const http::Answered& answered) { metrics_->answered(answered); };
-  server_ = std::make_unique<http::Server>(
-      http, *router_, resources::make_handler(*services_, resources::operations()));
-  server_->start();
+  try {
+    server_ = std::make_unique<http::Server>(
+        http, *router_, resources::make_handler(*services_, resources::operations()));
+  } catch (const std::runtime_error& failure) {
+    return fail(ErrorCode::internal,
+                fmt::format("{}; choose another address with --listen", failure.what()));
+  }
   return {};
 }
 
@@ -215,13 +232,18 @@ Result<void> Process::found() {
       [this](auto done) { core_->found(options_.partitions, std::move(done)); });
 }
 
-/// A log without any platform key gets its first one.
+/// A log without any platform key gets its first one. Whoever is to see it sees it before it can be
+/// in the log: a start that ends in between shows another one.
 Result<void> Process::bootstrap() {
   auto identity = *core_->topics().find(eventstore::identity_product);
   projections::Reader reader(*rows_, schemas::platform_organization, schemas::Space::live);
   if (!reader.list(identity, projections::Key::kind, true, {.limit = 1}).rows.empty()) return {};
   auto key = bootstrap_key(options_);
   if (!key) return std::unexpected(std::move(key).error());
+  if (key->show) {
+    fmt::print("Platform key (shown only this once; keep it safe):\n  {}\n\n", key->text.reveal());
+    std::fflush(stdout);
+  }
   auto written = core_thread_.wait_for([&](auto done) {
     manager::CommandContext context{.organization = schemas::platform_organization,
                                     .actor = {},
@@ -301,12 +323,10 @@ void Process::applied(const std::vector<eventstore::StoredRecord>& group) {
 }
 
 void Process::print_welcome() const {
-  auto url = fmt::format("http://{}:{}", options_.listen.host, server_->port());
+  const auto& host = options_.listen.host;
+  const bool bare_v6 = host.contains(':') && !host.starts_with('[');
+  auto url = fmt::format("http://{}:{}", bare_v6 ? '[' + host + ']' : host, server_->port());
   fmt::print("Tidemark {} listens on {}, data in {}\n", version, url, options_.data);
-  if (key_to_show_) {
-    fmt::print("\nPlatform key (shown only this once; keep it safe):\n  {}\n",
-               key_to_show_->text.reveal());
-  }
   auto key = key_to_show_ ? std::string(key_to_show_->text.reveal()) : "<platform key>";
   fmt::print(
       "\nTry it:\n"
@@ -328,20 +348,18 @@ void Process::stop() {
   if (rows_) (void)rows_->flush();
 }
 
-}  // namespace
-
-namespace {
-
-Result<void> run(const Settings& options, boost::asio::io_context& signals) {
+Result<void> run(const Settings& options) {
   Process process(options);
   auto opened = process.open();
   auto started = opened ? process.start() : opened;
-  if (started) {
-    process.print_welcome();
-    signals.run();
-  }
-  process.stop();
-  return started;
+  if (!started) return started;
+  // Until here a signal ends the process at once, which loses nothing.
+  boost::asio::io_context context;
+  boost::asio::signal_set signals(context, SIGTERM, SIGINT);
+  signals.async_wait([](auto, int signal) { spdlog::info("stopping signal={}", signal); });
+  process.print_welcome();
+  context.run();
+  return {};
 }
 
 /// Holds the directory's lock only meanwhile: the process that folds them anew takes it again.
@@ -354,15 +372,13 @@ Result<void> destroy_rows(const Settings& options) {
 }  // namespace
 
 Result<void> serve(const Settings& options) {
-  boost::asio::io_context context;
-  boost::asio::signal_set signals(context, SIGTERM, SIGINT);
-  signals.async_wait([](auto, int signal) { spdlog::info("stopping signal={}", signal); });
-  auto ran = run(options, context);
+  std::signal(SIGPIPE, SIG_IGN);  // whoever reads our output may go away
+  auto ran = run(options);
   if (!ran && ran.error().code == ErrorCode::lost_mark) {
     spdlog::warn("the rows are not of this log: folding them anew");
     auto destroyed = destroy_rows(options);
     if (!destroyed) return destroyed;
-    ran = run(options, context);
+    ran = run(options);
   }
   if (ran) spdlog::info("stopped");
   return ran;
