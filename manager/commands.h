@@ -133,7 +133,7 @@ struct CommandContext {
   std::string correlation;
   std::string traceparent;
   std::optional<schemas::IdempotencyProof> idempotency;
-  std::optional<Version> if_match;
+  std::optional<Version> if_match;  // of AppendEvents: of the first event's entity
   std::shared_ptr<Sequence> sequence;
 };
 

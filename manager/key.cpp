@@ -39,6 +39,18 @@ Result<projections::Row<Key>> living_key(const Context& context, const Uuid& id)
   return row;
 }
 
+/// Nobody could let anybody in again.
+bool is_last_platform_key(const Context& context, const RevokeKey& command, const Key& key) {
+  if (!key.platform) return false;
+  auto another = [&](const projections::FoundRow& found) {
+    const auto other = projections::decode_row<Key>(found.bytes).state;
+    return other.platform && other.status == Key::Status::active && !other.expires &&
+           found.entity.id != command.id;
+  };
+  return context.view.list(context.topic, Key::kind, true, {.limit = 1, .filter = another})
+      .rows.empty();
+}
+
 }  // namespace
 
 Result<Decision> decide(const Context& context, const CreateKey& command) {
@@ -72,6 +84,10 @@ Result<Decision> decide(const Context& context, const RotateKey& command) {
 Result<Decision> decide(const Context& context, const RevokeKey& command) {
   auto row = living_key(context, command.id);
   if (!row) return std::unexpected(std::move(row).error());
+  if (is_last_platform_key(context, command, row->state)) {
+    return fail(ErrorCode::in_use,
+                "this is the last platform key that does not expire; make another one first");
+  }
   return one_event(context, {command.id, {}}, row->head.version, schemas::KeyRevoked{});
 }
 

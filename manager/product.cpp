@@ -28,6 +28,15 @@ Result<void> check_kept(const Context& context, const Manifest& before, const Ma
   return {};
 }
 
+/// However their members are ordered.
+bool same_manifest(std::string_view one, std::string_view other) {
+  if (one == other) return true;
+  auto first = schemas::json::parse(one);
+  auto second = schemas::json::parse(other);
+  return first && second &&
+         schemas::json::canonical(first->root()) == schemas::json::canonical(second->root());
+}
+
 std::string conflict_json(const AppendEvents::Condition& condition, Version current) {
   std::string json;
   schemas::json::Writer writer(json);
@@ -61,7 +70,12 @@ bool holds(const Expected& expected, const Reader::Existence& current) {
 
 Result<void> check_conditions(const Context& context, const AppendEvents& command) {
   std::string conflicts;
-  for (const auto& condition : command.conditions) {
+  for (std::size_t i = 0; i < command.conditions.size(); ++i) {
+    const auto& condition = command.conditions[i];
+    if (!context.manifest->kinds().contains(condition.kind)) {
+      return schemas::invalid_field("/expected/" + std::to_string(i) + "/kind",
+                                    "the product declares no kind " + quote(condition.kind));
+    }
     auto current = context.view.existence(context.topic, condition.kind, {{}, condition.entity});
     if (holds(condition.expected, current)) continue;
     conflicts += (conflicts.empty() ? "" : ",") + conflict_json(condition, current.version);
@@ -99,7 +113,7 @@ Result<Decision> decide(const Context& context, const DeclareProduct& command) {
   auto version = current ? current->head.version : Version{};
   auto matched = check_if_match(context, version);
   if (!matched) return std::unexpected(std::move(matched).error());
-  if (current && current->state.manifest == command.manifest) {
+  if (current && same_manifest(current->state.manifest, command.manifest)) {
     return nothing(Product::kind, subject);
   }
   auto after = Manifest::parse(command.manifest, 0);
@@ -116,6 +130,12 @@ Result<Decision> decide(const Context& context, const DeclareProduct& command) {
 Result<Decision> decide(const Context& context, const AppendEvents& command) {
   auto met = check_conditions(context, command);
   if (!met) return std::unexpected(std::move(met).error());
+  if (context.if_match) {
+    const auto& one = command.events.front();
+    auto current = context.view.existence(context.topic, one.kind, {{}, one.entity});
+    auto matched = check_if_match(context, current.version);
+    if (!matched) return std::unexpected(std::move(matched).error());
+  }
   Decision decision;
   decision.events.reserve(command.events.size());
   std::map<std::pair<std::string_view, std::string_view>, Version> versions;

@@ -93,6 +93,16 @@ std::optional<KnownKey> find_key(const Services& services, const schemas::Digest
   return key;
 }
 
+Result<KnownKey> welcome_key(const Services& services, const schemas::Digest& digest) {
+  auto key = find_key(services, digest);
+  if (!key) return unauthenticated("this key is unknown, revoked or expired");
+  if (key->suspended) {
+    return fail(ErrorCode::organization_suspended,
+                "the organization of this key is suspended; ask the platform's operator");
+  }
+  return std::move(*key);
+}
+
 Result<void> name_organization(const Services& services, std::string_view text, Caller& caller) {
   auto named = schemas::parse_organization(text);
   if (!caller.platform()) {
@@ -146,12 +156,8 @@ Result<Caller> authenticate(const Services& services, const http::Request& reque
     return unauthenticated("this is no key: its form or its check is wrong (mistyped or cut?)");
   }
   auto digest = schemas::sha256(schemas::bytes_of(*text));
-  auto key = find_key(services, digest);
-  if (!key) return unauthenticated("this key is unknown, revoked or expired");
-  if (key->suspended) {
-    return fail(ErrorCode::organization_suspended,
-                "the organization of this key is suspended; ask the platform's operator");
-  }
+  auto key = welcome_key(services, digest);
+  if (!key) return std::unexpected(std::move(key).error());
   const OrganizationId organization(key->access->organization);
   const auto space = key->access->space;
   return Caller{.access = std::move(key->access),
@@ -182,9 +188,9 @@ Result<void> require_permission(const Caller& caller, std::string_view permissio
                     {{"permission", schemas::json::quote(permission)}}});
 }
 
-bool still_welcome(const Services& services, const Caller& caller) {
-  const auto key = find_key(services, caller.digest);
-  return key && !key->suspended;
+Result<void> still_welcome(const Services& services, const Caller& caller) {
+  auto key = welcome_key(services, caller.digest);
+  return key ? Result<void>() : std::unexpected(std::move(key).error());
 }
 
 }  // namespace api::edge

@@ -49,7 +49,7 @@ Result<void> act_where_named(const Services& services, const http::Request& requ
 
 Result<void> require_permission(const Caller& caller, std::string_view permission);
 
-/// Whether the key that `caller` came with still opens what it did: for answers that go on.
-bool still_welcome(const Services& services, const Caller& caller);
+/// Whether the key that `caller` came with still opens what it did: for what goes on for long.
+Result<void> still_welcome(const Services& services, const Caller& caller);
 
 }  // namespace api::edge

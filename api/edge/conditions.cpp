@@ -117,7 +117,8 @@ bool etag_matches(std::string_view if_none_match, schemas::Version version) {
   });
 }
 
-schemas::IdempotencyProof idempotency_proof(const schemas::HmacKey& hmac, std::string_view key,
+schemas::IdempotencyProof idempotency_proof(const schemas::HmacKey& hmac,
+                                            const IdempotencyOwner& owner, std::string_view key,
                                             const http::Request& request,
                                             schemas::json::Value body) {
   std::vector<std::string_view> query;
@@ -130,7 +131,9 @@ schemas::IdempotencyProof idempotency_proof(const schemas::HmacKey& hmac, std::s
   for (auto part : query) canonical.append(part).append("&");
   canonical.append("\n").append(request.header("If-Match").value_or("")).append("\n");
   canonical += schemas::json::canonical(body);
-  return {short_hmac(hmac, key), short_hmac(hmac, canonical)};
+  auto owned = to_text(owner.organization) + "\n" + std::string(to_text(owner.space)) + "\n";
+  owned += key;
+  return {short_hmac(hmac, owned), short_hmac(hmac, canonical)};
 }
 
 bool is_idempotency_key(std::string_view key) {

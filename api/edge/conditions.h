@@ -34,9 +34,17 @@ schemas::Result<Conditions> read_conditions(const http::Request& request);
 bool etag_matches(std::string_view if_none_match, schemas::Version version);
 std::string etag(schemas::Version version);
 
-/// What an Idempotency-Key leaves in the log: HMACs of the key and of the canonical request, that
-/// is method LF path LF sorted query LF If-Match LF RFC 8785 body.
-schemas::IdempotencyProof idempotency_proof(const schemas::HmacKey& hmac, std::string_view key,
+/// Whose key it is: what one organization or space uses is free for every other, also where they
+/// write into the same one (the platform's).
+struct IdempotencyOwner {
+  schemas::OrganizationId organization;
+  schemas::Space space;
+};
+
+/// What an Idempotency-Key leaves in the log: HMACs of the key with its owner and of the canonical
+/// request, that is method LF path LF sorted query LF If-Match LF RFC 8785 body.
+schemas::IdempotencyProof idempotency_proof(const schemas::HmacKey& hmac,
+                                            const IdempotencyOwner& owner, std::string_view key,
                                             const http::Request& request,
                                             schemas::json::Value body);
 

@@ -1,5 +1,7 @@
 #include "api/resources/answers.h"
 
+#include <spdlog/spdlog.h>
+
 #include "projections/row.h"
 #include "schemas/json_writer.h"
 
@@ -13,6 +15,22 @@ void say_replayed(const manager::Outcome& outcome, Response& response) {
 void say_version(const manager::Outcome& outcome, Response& response) {
   auto version = projections::decode_head(outcome.row, nullptr).version;
   response.add_header("ETag", edge::etag(version));
+}
+
+/// What opens or closes doors is always told; the rest when somebody looks.
+void log_written(const Ask& ask, MarkOwner where, const manager::Outcome& outcome) {
+  const bool sensitive = ask.operation.sensitivity == Sensitivity::sensitive;
+  const auto level = sensitive ? spdlog::level::info : spdlog::level::debug;
+  if (outcome.unchanged || outcome.replayed || !spdlog::should_log(level)) return;
+  const auto& first = outcome.events.front();
+  spdlog::log(level,
+              "{} request={} key={} organization={} space={} entity={} topic={} partition={} "
+              "offset={}",
+              ask.operation.name, ask.request.id, to_text(schemas::KeyId(ask.caller().access->key)),
+              to_text(where.organization), to_text(where.space),
+              schemas::entity_text(first.kind, first.entity),
+              static_cast<int>(outcome.position.log.topic), outcome.position.log.partition,
+              outcome.position.offset);
 }
 
 }  // namespace
@@ -32,8 +50,9 @@ manager::CommandContext command_context(const Ask& ask, MarkOwner where) {
                                   .traceparent = std::string(ask.conditions.traceparent),
                                   .if_match = ask.conditions.if_match};
   if (ask.conditions.idempotency_key && ask.document) {
-    context.idempotency = edge::idempotency_proof(
-        ask.services.hmac, *ask.conditions.idempotency_key, ask.request, ask.body());
+    context.idempotency =
+        edge::idempotency_proof(ask.services.hmac, {caller.organization, caller.space},
+                                *ask.conditions.idempotency_key, ask.request, ask.body());
   }
   return context;
 }
@@ -43,6 +62,7 @@ awaitable<Result<manager::Outcome>> write(Ask& ask, MarkOwner where, manager::Co
   auto outcome = co_await ask.services.commands.execute(std::move(context), std::move(command));
   if (outcome) {
     ask.reflects = {schemas::marked(outcome->position)};
+    log_written(ask, where, *outcome);
   } else {
     name_key_to_retry_with(ask.conditions.idempotency_key, outcome.error());
   }

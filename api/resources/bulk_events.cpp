@@ -24,6 +24,7 @@ constexpr std::size_t bytes_max = std::size_t{16} << 20;
 /// What every line of one request has in common.
 struct Origin {
   const Services& services;
+  edge::Caller caller;
   http::Request request;  // its head: method, path and query count for idempotency
   manager::CommandContext context;
   MarkOwner owner;
@@ -33,6 +34,7 @@ struct Origin {
 
 /// A line on its way: submitted, and answered when those before it are.
 struct Line {
+  std::size_t number = 0;  // where it stands in the body, from 1
   std::size_t bytes = 0;
   std::optional<Result<manager::Outcome>> outcome;
 };
@@ -50,25 +52,25 @@ class Pipe : public std::enable_shared_from_this<Pipe> {
     }
   }
   /// A place for a line, to be answered by `answer`.
-  std::size_t add(std::size_t bytes) {
+  std::size_t add(std::size_t number, std::size_t bytes) {
     bytes_ += bytes;
-    lines_.push_back({bytes, {}});
+    lines_.push_back({number, bytes, {}});
     return first_ + lines_.size() - 1;
   }
-  void answer(std::size_t number, Result<manager::Outcome> outcome) {
-    if (number < first_) return;
-    lines_[number - first_].outcome = std::move(outcome);
+  void answer(std::size_t place, Result<manager::Outcome> outcome) {
+    if (place < first_) return;
+    lines_[place - first_].outcome = std::move(outcome);
     answered_.cancel();
   }
   /// For the core thread: brings the outcome here. `key` is what a retry is to be made with.
-  manager::Commands::Done answer_later(std::size_t number, std::optional<std::string> key) {
-    return [self = shared_from_this(), number,
+  manager::Commands::Done answer_later(std::size_t place, std::optional<std::string> key) {
+    return [self = shared_from_this(), place,
             key = std::move(key)](Result<manager::Outcome> outcome) mutable {
       if (!outcome) name_key_to_retry_with(key, outcome.error());
       auto executor = self->executor_;
       asio::post(executor,
-                 [self = std::move(self), number, outcome = std::move(outcome)]() mutable {
-                   self->answer(number, std::move(outcome));
+                 [self = std::move(self), place, outcome = std::move(outcome)]() mutable {
+                   self->answer(place, std::move(outcome));
                  });
     };
   }
@@ -82,13 +84,14 @@ class Pipe : public std::enable_shared_from_this<Pipe> {
     co_return first_is_answered();
   }
   bool first_is_answered() const { return !lines_.empty() && lines_.front().outcome.has_value(); }
-  /// Number, from 1, and outcome of the first line.
+  /// Number and outcome of the first line.
   std::pair<std::size_t, Result<manager::Outcome>> take() {
-    auto outcome = std::move(*lines_.front().outcome);
-    bytes_ -= lines_.front().bytes;
+    auto line = std::move(lines_.front());
+    bytes_ -= line.bytes;
     lines_.pop_front();
+    ++first_;
     room_.cancel();
-    return {first_++, std::move(outcome)};
+    return {line.number, std::move(*line.outcome)};
   }
   void stop() {
     stopped_ = true;
@@ -108,7 +111,7 @@ class Pipe : public std::enable_shared_from_this<Pipe> {
   asio::steady_timer answered_;
   asio::steady_timer room_;
   std::deque<Line> lines_;
-  std::size_t first_ = 1;  // number of the line at the front
+  std::size_t first_ = 0;  // place of the line at the front
   std::size_t bytes_ = 0;
   bool ended_ = false;
   bool stopped_ = false;
@@ -128,6 +131,8 @@ std::optional<std::string> key_of_line(const Origin& origin, std::optional<std::
 }
 
 Result<Submission> parse_line(const Origin& origin, std::string_view line, std::size_t number) {
+  auto welcome = edge::still_welcome(origin.services, origin.caller);
+  if (!welcome) return std::unexpected(std::move(welcome).error());
   auto document = schemas::json::parse(line);
   if (!document) return std::unexpected(std::move(document).error());
   ObjectReader reader(document->root());
@@ -140,8 +145,9 @@ Result<Submission> parse_line(const Origin& origin, std::string_view line, std::
   if (!read) return std::unexpected(std::move(read).error());
   submission.key = key_of_line(origin, std::move(key), number);
   if (submission.key) {
-    submission.context.idempotency = edge::idempotency_proof(origin.services.hmac, *submission.key,
-                                                             origin.request, document->root());
+    submission.context.idempotency = edge::idempotency_proof(
+        origin.services.hmac, {origin.caller.organization, origin.caller.space}, *submission.key,
+        origin.request, document->root());
   }
   return submission;
 }
@@ -154,14 +160,15 @@ awaitable<void> read_lines(Stream stream, std::shared_ptr<const Origin> origin,
     if (pipe->stopped()) break;
     auto line = co_await stream.read_line();
     if (pipe->stopped() || (line && !*line)) break;
-    const auto number = pipe->add(line ? (*line)->size() : 0);
+    const auto number = stream.line_number();
+    const auto place = pipe->add(number, line ? (*line)->size() : 0);
     auto submission = line ? parse_line(*origin, **line, number) : std::unexpected(line.error());
     if (!submission) {
-      pipe->answer(number, std::unexpected(std::move(submission).error()));
+      pipe->answer(place, std::unexpected(std::move(submission).error()));
       break;
     }
     origin->services.commands.submit(std::move(submission->context), std::move(submission->command),
-                                     pipe->answer_later(number, std::move(submission->key)));
+                                     pipe->answer_later(place, std::move(submission->key)));
   }
   pipe->no_more_lines();
   // The writer ends both.
@@ -217,9 +224,9 @@ Response bulk_answer(Ask& ask, const Place& place) {
   context.sequence = std::make_shared<manager::Sequence>();
   std::string product(ask.request.captured("product"));
   std::optional<std::string> key(ask.conditions.idempotency_key);
-  auto origin =
-      std::make_shared<Origin>(Origin{ask.services, std::move(ask.request), std::move(context),
-                                      owner, std::move(product), std::move(key)});
+  auto origin = std::make_shared<Origin>(Origin{ask.services, ask.caller(), std::move(ask.request),
+                                                std::move(context), owner, std::move(product),
+                                                std::move(key)});
   return http::streamed("application/x-ndjson",
                         [origin](Stream stream) { return run(stream, origin); });
 }

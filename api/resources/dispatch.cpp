@@ -4,6 +4,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "api/edge/errors.h"
 #include "api/http/problem.h"
 #include "api/resources/ask.h"
 #include "api/resources/parameters.h"
@@ -44,6 +45,9 @@ Result<void> enter_scope(Ask& ask) {
                            "only a platform key may do this",
                            {},
                            {{"permission", schemas::json::quote(concrete_permission(ask))}}});
+      }
+      if (caller.restricted()) {
+        return fail(ErrorCode::forbidden, "a key that is restricted to projects may not do this");
       }
       caller.organization = schemas::platform_organization;
       caller.space = Space::live;
@@ -96,6 +100,9 @@ Result<void> prepare(Ask& ask) {
   auto conditions = edge::read_conditions(ask.request);
   if (!conditions) return std::unexpected(std::move(conditions).error());
   ask.conditions = *conditions;
+  if (ask.conditions.if_match && is_write(ask.operation) && !ask.operation.conditional) {
+    return edge::wrong_header("If-Match", "names a version of one thing; this operation has none");
+  }
   auto marks = read_marks(ask);
   if (!marks) return marks;
   return read_body(ask);
@@ -147,6 +154,10 @@ awaitable<Response> answer(const Services& services, std::span<const Operation> 
     name_earliest_mark(ask, result.error());
   }
   auto response = result ? std::move(*result) : http::problem(std::move(result).error());
+  if (response.status >= 500) {
+    spdlog::warn("request failed request={} operation={} status={}", ask.request.id, operation.name,
+                 response.status);
+  }
   add_mark(ask, response);
   co_return response;
 }

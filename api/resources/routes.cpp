@@ -147,7 +147,7 @@ constexpr Operation table[] = {
   {.method = Method::post, .pattern = "/v2/products/{product}/{kind}/{entity}/events", .name = "append_entity_events",
    .summary = "Appends events about one entity", .function = append_entity_events,
    .permission = "products.{product}:write", .product = "{product}",
-   .body = Body::events, .members = append_entity_events_fields, .status = 201, .answer = &written_entity_shape},
+   .body = Body::events, .members = append_entity_events_fields, .conditional = true, .status = 201, .answer = &written_entity_shape},
   {.method = Method::get, .pattern = "/v2/products/{product}/{kind}/{entity}/events", .name = "list_entity_events",
    .summary = "Lists the events of an entity", .function = list_entity_events,
    .permission = "products.{product}:read", .product = "{product}", .query = entity_events_parameters, .answer = &event_shape, .page = true},

@@ -68,10 +68,12 @@ TEST(Conditions, ABrokenTraceparentIsPassedOver) {
 TEST(Idempotency, TheRequestIsItsMethodPathSortedQueryConditionAndCanonicalBody) {
   schemas::HmacKey key(schemas::bytes_of("secret"));
   auto proof = [&](std::string line, std::string headers, std::string_view body,
-                   std::string_view idempotency_key = "k") {
+                   std::string_view idempotency_key = "k",
+                   edge::IdempotencyOwner owner = {schemas::platform_organization,
+                                                   schemas::Space::live}) {
     auto request = http::parse_request(line + " HTTP/1.1\r\nHost: a\r\n" + headers + "\r\n");
     auto document = schemas::json::parse(body);
-    return edge::idempotency_proof(key, idempotency_key, *request, document->root());
+    return edge::idempotency_proof(key, owner, idempotency_key, *request, document->root());
   };
   const auto first = proof("POST /a?x=1&y=2", "", R"({"a":1,"b":"c"})");
   EXPECT_EQ(first, proof("POST /a?y=2&x=1", "", R"({ "b":"\u0063", "a":1.0 })"));
@@ -81,6 +83,12 @@ TEST(Idempotency, TheRequestIsItsMethodPathSortedQueryConditionAndCanonicalBody)
   EXPECT_NE(first, proof("POST /a?x=1&y=2", "If-Match: \"1\"\r\n", R"({"a":1,"b":"c"})"));
   EXPECT_NE(first, proof("POST /a?x=1&y=2", "", R"({"a":2,"b":"c"})"));
   EXPECT_NE(first, proof("POST /a?x=1&y=2", "", R"({"a":1,"b":"c"})", "other"));
+  const schemas::OrganizationId other(schemas::Uuid{{2}});
+  for (const auto& owner : {edge::IdempotencyOwner{other, schemas::Space::live},
+                            {schemas::platform_organization, schemas::Space::test}}) {
+    const auto foreign = proof("POST /a?x=1&y=2", "", R"({"a":1,"b":"c"})", "k", owner);
+    EXPECT_NE(first.key, foreign.key);
+  }
 }
 
 class Edge : public ApiTest {};

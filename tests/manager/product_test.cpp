@@ -63,6 +63,12 @@ TEST_F(Products, EveryChangeIsANewVersionTheSameAgainIsNot) {
   auto same = declare("git", git_manifest);
   ASSERT_TRUE(same);
   EXPECT_TRUE(same->unchanged);
+  auto reordered = declare("git", R"({"kinds":{
+    "tag":{"events":{"tag.set":{"fold":"replace"}}},
+    "file":{"events":{"file.gone":{"fold":"delete"},"file.set":{"fold":"replace"},
+                      "file.changed":{"fold":"merge"}}}}})");
+  ASSERT_TRUE(reordered);
+  EXPECT_TRUE(reordered->unchanged);
   auto two = declare("git", R"({"kinds":{"k":{"events":{"other.set":{"fold":"merge"}}}}})");
   ASSERT_TRUE(two);
   EXPECT_EQ(to_number(two->events.front().version), 2u);
@@ -376,6 +382,25 @@ TEST_F(Products, EntityNamesMayHoldAnyBytes) {
   for (const auto& name : names) EXPECT_EQ(json(name), "\"" + std::to_string(name.size()) + "\"");
   auto page = world.reader(acme).list(world.topic("git"), "file", false, {.limit = 100});
   EXPECT_EQ(page.rows.size(), names.size());
+}
+
+TEST_F(Products, AConditionOnAKindThatIsNotDeclaredIsNoCondition) {
+  declare_git();
+  for (auto is : {Case::any, Case::absent, Case::no_stream, Case::exists}) {
+    auto refused = write({set("a")}, {{"file", "a", {Case::any, {}}}, {"flie", "a", {is, {}}}});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::invalid_request);
+    EXPECT_EQ(refused.error().fields.front().where, "/expected/1/kind");
+  }
+}
+
+TEST_F(Products, IfMatchIsTheVersionOfTheEntityThatIsAppendedTo) {
+  declare_git();
+  ASSERT_TRUE(write({set("a"), set("a")}));
+  auto stale = world.run(if_match(of(acme), 1), batch({set("a")}));
+  ASSERT_FALSE(stale);
+  EXPECT_EQ(stale.error().code, ErrorCode::precondition_failed);
+  EXPECT_TRUE(world.run(if_match(of(acme), 2), batch({set("a")})));
 }
 
 }  // namespace
