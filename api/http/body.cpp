@@ -45,6 +45,7 @@ awaitable<schemas::Result<std::optional<std::string_view>>> LineReader::next() {
     if (line && line->size() <= line_bytes_max_) co_return *line;
     if (line || pending_.size() - begin_ > line_bytes_max_ + 1) {
       failed_ = true;
+      if (!line) ++number_;
       co_return schemas::fail(ErrorCode::too_large,
                               fmt::format("a line may have {} bytes", line_bytes_max_));
     }
@@ -58,6 +59,7 @@ awaitable<schemas::Result<std::optional<std::string_view>>> LineReader::next() {
       if (got && *got) continue;
     }
     failed_ = true;
+    ++number_;
     if (stopping_) {
       co_return schemas::fail(ErrorCode::overloaded, "the server stops; send what is left again");
     }
@@ -83,6 +85,7 @@ std::optional<std::string_view> LineReader::take_line() {
     if (begin_ == pending_.size()) return std::nullopt;
     const auto line = std::string_view(pending_).substr(begin_, end - begin_);
     begin_ = scanned_ = std::min(end + 1, pending_.size());
+    ++number_;
     if (const auto text = without_return(line); !text.empty()) return text;
   }
 }

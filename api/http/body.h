@@ -21,6 +21,8 @@ class LineReader {
 
   /// See Stream::read_line.
   awaitable<schemas::Result<std::optional<std::string_view>>> next();
+  /// The number, from 1 and with the empty ones counted, of the line that next() gave or refused.
+  std::size_t number() const { return number_; }
   /// Gives the lines that are here already, then an error.
   void stop();
 
@@ -34,6 +36,7 @@ class LineReader {
   std::string pending_;
   std::size_t begin_ = 0;    // of the next line
   std::size_t scanned_ = 0;  // there is no line end before it
+  std::size_t number_ = 0;
   bool failed_ = false;
   bool stopping_ = false;
 };

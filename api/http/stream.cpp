@@ -36,6 +36,9 @@ Waker Stream::waker() const {
 awaitable<schemas::Result<std::optional<std::string_view>>> Stream::read_line() {
   return control_->read_line();
 }
+std::size_t Stream::line_number() const {
+  return control_->line_number();
+}
 bool Stream::stopping() const {
   return control_->stopping();
 }
@@ -101,6 +104,11 @@ awaitable<Wake> StreamControl::wait(std::chrono::milliseconds at_most) {
 awaitable<schemas::Result<std::optional<std::string_view>>> StreamControl::read_line() {
   ENSURE(lines_ != nullptr);  // only a request with `lines` has them
   return lines_->next();
+}
+
+std::size_t StreamControl::line_number() const {
+  ENSURE(lines_ != nullptr);
+  return lines_->number();
 }
 
 awaitable<bool> StreamControl::finish() {

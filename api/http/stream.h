@@ -48,10 +48,13 @@ class Stream {
   Waker waker() const;
 
   /// For a request with `lines`: its next line without the line end, valid until the next call;
-  /// nothing at the end of the body. Empty lines are left out. A line over the route's limit is
-  /// too_large, a broken or stalled body and the server's stop are errors too; after an error there
-  /// are no more lines.
+  /// nothing at the end of the body. Empty lines are left out, but counted. A line over the limit
+  /// is too_large, a broken or stalled body and the server's stop are errors too; after an error
+  /// there are no more lines.
   awaitable<schemas::Result<std::optional<std::string_view>>> read_line();
+
+  /// The number, from 1, of the line that read_line gave or refused.
+  std::size_t line_number() const;
 
   bool stopping() const;
 

@@ -40,6 +40,7 @@ class StreamControl {
   awaitable<Sent> write(std::string_view bytes);
   awaitable<Wake> wait(std::chrono::milliseconds at_most);
   awaitable<schemas::Result<std::optional<std::string_view>>> read_line();
+  std::size_t line_number() const;
   Waker waker() const { return Waker(slot_); }
   bool stopping() const { return stopping_; }
 

@@ -68,10 +68,9 @@ class Pipe : public std::enable_shared_from_this<Pipe> {
             key = std::move(key)](Result<manager::Outcome> outcome) mutable {
       if (!outcome) name_key_to_retry_with(key, outcome.error());
       auto executor = self->executor_;
-      asio::post(executor,
-                 [self = std::move(self), place, outcome = std::move(outcome)]() mutable {
-                   self->answer(place, std::move(outcome));
-                 });
+      asio::post(executor, [self = std::move(self), place, outcome = std::move(outcome)]() mutable {
+        self->answer(place, std::move(outcome));
+      });
     };
   }
   void no_more_lines() {

@@ -333,6 +333,12 @@ class Bulk(ServerTest):
         self.assertEqual(json.loads(answer.body)["line"], 1)
         self.acme.request("POST", self.path, b"", headers={"Content-Type": "application/x-ndjson"}, expect=200)
 
+    def test_empty_lines_are_counted(self):
+        for bad, name in ((b"junk", "malformed-json"), (b"x" * 4_300_000, "too-large")):
+            answers = self.bulk([b"", {"events": [file("a")]}, b"\r", b"", {"events": [file("b")]}, bad])
+            self.assertEqual([answer["line"] for answer in answers], [2, 5, 6])
+            self.assertEqual(answers[2]["problem"]["type"], f"/problems/{name}")
+
 
 if __name__ == "__main__":
     run()
