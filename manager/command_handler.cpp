@@ -204,6 +204,7 @@ Result<Outcome> CommandHandler::handle(LogId log, const Asked& asked,
 
   Reader view(rows, asked.context.organization, asked.context.space);
   Context context{.view = view,
+                  .organization = asked.context.organization,
                   .topic = log.topic,
                   .now = *now,
                   .new_id = [time = *now] { return schemas::make_uuid(time); },

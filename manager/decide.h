@@ -21,6 +21,7 @@ using schemas::TopicId;
 
 struct Context {
   const Reader& view;
+  schemas::OrganizationId organization;
   TopicId topic;
   Time now;
   /// Ids of this command's events and entities, made from `now` and random bytes.

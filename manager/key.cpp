@@ -39,16 +39,20 @@ Result<projections::Row<Key>> living_key(const Context& context, const Uuid& id)
   return row;
 }
 
-/// Nobody could let anybody in again.
-bool is_last_platform_key(const Context& context, const RevokeKey& command, const Key& key) {
-  if (!key.platform) return false;
+/// Opens everything for ever: what somebody must be left with in `org_platform`.
+bool opens_all(const Key& key) {
+  return key.status == Key::Status::active && !key.expires && !key.projects &&
+         std::ranges::find(key.permissions, "*") != key.permissions.end();
+}
+
+bool is_last_to_open_all(const Context& context, const RevokeKey& command, const Key& key) {
+  if (context.organization != schemas::platform_organization || !opens_all(key)) return false;
   auto another = [&](const projections::FoundRow& found) {
-    const auto other = projections::decode_row<Key>(found.bytes).state;
-    return other.platform && other.status == Key::Status::active && !other.expires &&
-           found.entity.id != command.id;
+    return found.entity.id != command.id &&
+           opens_all(projections::decode_row<Key>(found.bytes).state);
   };
-  return context.view.list(context.topic, Key::kind, true, {.limit = 1, .filter = another})
-      .rows.empty();
+  projections::ListOptions options{.limit = 1, .filter = another};
+  return context.view.list(context.topic, Key::kind, true, options).rows.empty();
 }
 
 }  // namespace
@@ -84,9 +88,10 @@ Result<Decision> decide(const Context& context, const RotateKey& command) {
 Result<Decision> decide(const Context& context, const RevokeKey& command) {
   auto row = living_key(context, command.id);
   if (!row) return std::unexpected(std::move(row).error());
-  if (is_last_platform_key(context, command, row->state)) {
+  if (is_last_to_open_all(context, command, row->state)) {
     return fail(ErrorCode::in_use,
-                "this is the last platform key that does not expire; make another one first");
+                "this is the last platform key that may do everything and does not expire; make "
+                "another one first");
   }
   return one_event(context, {command.id, {}}, row->head.version, schemas::KeyRevoked{});
 }

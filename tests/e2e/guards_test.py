@@ -150,9 +150,14 @@ class Guards(ServerTest):
         server = Server()
         self.addCleanup(server.close)
         server.start()
-        own = server.platform.get("/v2/auth/whoami")["id"]
-        self.problem(server.platform.with_headers(Tidemark_Organization="org_platform").delete(f"/v2/auth/keys/{own}", expect=409), "in-use")
-        server.organization()
+        platform = server.platform.with_headers(Tidemark_Organization="org_platform")
+        own = platform.get("/v2/auth/whoami")["id"]
+        platform.post("/v2/auth/keys", {"name": "narrow", "permissions": ["organization:read"]}, expect=201)
+        self.problem(platform.delete(f"/v2/auth/keys/{own}", expect=409), "in-use")
+        second = platform.post("/v2/auth/keys", {"name": "second", "permissions": ["*"]}, expect=201)
+        platform.delete(f"/v2/auth/keys/{own}", expect=204)
+        second_client = server.client(second["key"]).with_headers(Tidemark_Organization="org_platform")
+        self.problem(second_client.delete(f"/v2/auth/keys/{second['id']}", expect=409), "in-use")
 
 
 if __name__ == "__main__":
