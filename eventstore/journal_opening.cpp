@@ -274,19 +274,29 @@ Result<Opening::Folded> Opening::fold(std::uint64_t durable_end) {
 void Opening::fold_record(std::uint64_t segment_base, const GoodFrame& good, Folded& folded) {
   const auto& frame = good.frame;
   auto& state = folded.states[frame.log];
+  const bool missing = frame.offset != state.next_offset;
+  const bool lost = missing && lost_before(frame.log, frame.position);
   last_seen_[frame.log] = frame.position;
-  if (frame.offset != state.next_offset && report_.losses.empty()) {
+  if (missing && !lost) {
     // Without an accepted loss a missing offset is corruption: the partition stops there.
     const Damage damage{{frame.position, frame.position + frame.size_bytes()}, frame.log};
     if (report_.damages.empty()) report_.damages.push_back(damage);
     folded.stopped.try_emplace(frame.log, damage_error(folder_.path(), report_.damages.front()));
     return;
   }
-  if (frame.offset != state.next_offset) state.lose();
+  if (lost) state.lose();
   state.apply(frame.offset, frame.head, good.payload);
   if (samplers_[frame.log].wants(segment_base, frame.position)) {
     folded.entries.push_back({frame.log, frame.offset, frame.position});
   }
+}
+
+/// Whether a loss was accepted between the partition's record before `position` and that one.
+bool Opening::lost_before(LogId log, std::uint64_t position) const {
+  const auto seen = last_seen_.find(log);
+  const auto from = seen == last_seen_.end() ? header_.base : seen->second;
+  return std::ranges::any_of(
+      report_.losses, [&](const Range& loss) { return from < loss.to && loss.to <= position; });
 }
 
 /// A record that cannot be read may have been any partition's last one.

@@ -238,6 +238,35 @@ TEST_F(JournalDamage, a_loss_that_was_accepted_stays_accepted_while_unclaimed) {
   }
 }
 
+/// One loss that was accepted excuses no other missing record.
+TEST_F(JournalDamage, a_record_missing_elsewhere_than_in_an_accepted_loss_is_corruption) {
+  open();
+  fill(20);
+  close();
+  const auto [path, place] = find(other, 4);
+  const auto range = range_of(log, 2);
+  damage_head(log, 2);
+  options_.accept_losses = {range};
+  open();
+  options_.accept_losses.clear();
+  close();
+  // In the place of a record stands a frame of the journal's own, as large as that.
+  auto bytes = disk_.contents(path);
+  auto frame = place.frame;
+  frame.log = {journal::own_topic, static_cast<std::uint16_t>(journal::OwnFrame::cover)};
+  encode(frame, journal::crc_seed(journal::decode_segment_header(bytes)->id),
+         std::span(bytes).subspan(place.at).first<journal::frame_size>());
+  disk_.set_contents(path, bytes);
+  open();
+  ASSERT_TRUE(journal_->read_only());
+  EXPECT_FALSE(journal_->state(other).lost());
+  EXPECT_EQ(journal_->durable_end(other), 4);
+  EXPECT_EQ(read(other).texts, every_second(1, 9));
+  EXPECT_NE(read(other).error, "");
+  EXPECT_TRUE(journal_->state(log).lost());
+  EXPECT_FALSE(write({"no"}));
+}
+
 TEST_F(JournalDamage, a_last_record_written_whole_and_damaged_can_be_given_up) {
   open();
   fill(3);
