@@ -27,7 +27,13 @@ Result<std::optional<Frame>> find_frame(const ReadSide& side, const IndexEntry& 
     auto step = hop.next();
     if (!step) return fail(std::move(step).error());
     if (std::holds_alternative<AtLimit>(*step)) return std::nullopt;
-    if (const auto* good = std::get_if<GoodFrame>(&*step)) {
+    const auto* good = std::get_if<GoodFrame>(&*step);
+    const auto position = good != nullptr ? good->frame.position : hop.position();
+    if (const auto behind = side.behind_unread(position)) {
+      if (auto there = hop.seek(*behind, limit); !there) return fail(std::move(there).error());
+      continue;
+    }
+    if (good != nullptr) {
       const auto& frame = good->frame;
       if (frame.log != entry.log || frame.offset < offset) continue;
       return frame.offset == offset ? std::optional(frame) : std::nullopt;
@@ -82,11 +88,6 @@ Result<void> JournalCursor::add(const ReadFrom& from) {
   return {};
 }
 
-bool JournalCursor::must_not_count(const Frame& frame) const {
-  return std::ranges::any_of(
-      side_.damages, [&](const Damage& damage) { return damage.range.contains(frame.position); });
-}
-
 JournalCursor::Wanted* JournalCursor::wanted(LogId log) {
   if (number(log.topic) >= by_place_.size()) return nullptr;
   const auto& of_topic = by_place_[number(log.topic)];
@@ -115,7 +116,7 @@ Result<std::optional<StoredRecord>> JournalCursor::next() {
     }
     const auto& good = std::get<GoodFrame>(*step);
     const auto& frame = good.frame;
-    if (must_not_count(frame)) {
+    if (side_.behind_unread(frame.position)) {
       auto jumped = jump_over({frame.position, frame});
       if (!jumped) return fail(std::move(jumped).error());
       continue;

@@ -21,9 +21,12 @@ struct ReadSide {
   Health& health;
   std::uint32_t seed;
   const std::atomic<std::uint64_t>& durable_end;
-  const std::vector<Range>& losses;  // accepted: they are jumped over
-  // Found while opening: a whole frame may stand there that must not count.
-  const std::vector<Damage>& damages;
+  const std::vector<Range>& losses;    // accepted: they are jumped over
+  const std::vector<Damage>& damages;  // found while opening
+
+  std::optional<std::uint64_t> behind_unread(std::uint64_t position) const {
+    return journal::behind_unread(losses, damages, position);
+  }
 };
 
 /// One pass over the journal that picks the records of some partitions.
@@ -53,7 +56,6 @@ class JournalCursor final : public Cursor {
   explicit JournalCursor(ReadSide side) : side_(side), reader_(side.folder, side.seed) {}
   schemas::Result<void> add(const ReadFrom& from);
   Wanted* wanted(LogId log);
-  bool must_not_count(const Frame& frame) const;
   schemas::Result<Pick> pick(const GoodFrame& good, Wanted& wanted);
   schemas::Result<void> jump_over(const BadPlace& bad);
   void settle_doubts(const GoodFrame& closing);

@@ -97,6 +97,7 @@ Result<SegmentIndex> SegmentIndex::build(Segment segment, std::uint32_t seed, st
   reader.seek(std::move(segment), base, limit);
   std::unordered_map<LogId, IndexSampler> samplers;
   std::vector<IndexEntry> entries;
+  std::uint32_t open_count = 0;
   while (true) {
     auto step = reader.next();
     if (!step) return fail(std::move(step).error());
@@ -109,6 +110,8 @@ Result<SegmentIndex> SegmentIndex::build(Segment segment, std::uint32_t seed, st
       continue;
     }
     const auto& frame = std::get<GoodFrame>(*step).frame;
+    if (frame.open_count < open_count) continue;  // an accepted loss: it was cut off once
+    open_count = frame.open_count;
     if (!frame.own() && samplers[frame.log].wants(base, frame.position)) {
       entries.push_back({frame.log, frame.offset, frame.position});
     }

@@ -256,11 +256,13 @@ Result<Opening::Folded> Opening::fold(std::uint64_t durable_end) {
     auto step = reader.next();
     if (!step) return fail(std::move(step).error());
     if (std::holds_alternative<AtLimit>(*step)) break;
-    if (const auto* good = std::get_if<GoodFrame>(&*step)) {
+    const auto* good = std::get_if<GoodFrame>(&*step);
+    const auto position = good != nullptr ? good->frame.position : reader.position();
+    const auto behind = behind_unread(report_.losses, report_.damages, position);
+    if (good != nullptr && !behind) {
       if (!good->frame.own()) fold_record(reader.segment().base, *good, folded);
       continue;
     }
-    const auto behind = behind_damage(reader.position());
     if (!behind || *behind >= durable_end) break;
     if (auto there = reader.seek(*behind, durable_end); !there) {
       return fail(std::move(there).error());
@@ -321,17 +323,6 @@ void Opening::lose_unseen(Folded& folded) const {
       if (seen == last_seen_.end() || seen->second < loss.from) state.lose();
     }
   }
-}
-
-/// The end of the damage or loss that begins at `position`.
-std::optional<std::uint64_t> Opening::behind_damage(std::uint64_t position) const {
-  for (const auto& loss : report_.losses) {
-    if (loss.contains(position)) return loss.to;
-  }
-  for (const auto& damage : report_.damages) {
-    if (damage.range.contains(position)) return damage.range.to;
-  }
-  return std::nullopt;
 }
 
 }  // namespace eventstore::journal

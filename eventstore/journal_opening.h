@@ -77,7 +77,6 @@ class Opening {
   schemas::Result<void> keep_aside(const Segment& segment, Range range, FrameReader::Source source);
   schemas::Result<void> remove_unlinked(std::uint64_t active_base);
   void fold_record(std::uint64_t segment_base, const GoodFrame& good, Folded& folded);
-  std::optional<std::uint64_t> behind_damage(std::uint64_t position) const;
   bool lost_before(LogId log, std::uint64_t position) const;
   void stop_unseen(Folded& folded) const;
   schemas::Result<void> accept_earlier_losses(WalkState& walked);

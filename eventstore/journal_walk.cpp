@@ -41,6 +41,18 @@ void see(const GoodFrame& good, WalkState& state) {
 
 }  // namespace
 
+std::optional<std::uint64_t> behind_unread(const std::vector<Range>& losses,
+                                           const std::vector<Damage>& damages,
+                                           std::uint64_t position) {
+  for (const auto& loss : losses) {
+    if (loss.contains(position)) return loss.to;
+  }
+  for (const auto& damage : damages) {
+    if (damage.range.contains(position)) return damage.range.to;
+  }
+  return std::nullopt;
+}
+
 Result<WalkState> Walk::to_first_bad_place(WalkState state) {
   return run(std::move(state), FrameReader::Source::cache, false);
 }

@@ -25,6 +25,12 @@ struct Damage {
   std::optional<LogId> log;
 };
 
+/// Where to go on when `position` lies in a loss or a damage. Every reader asks this of whole
+/// frames too: one that an opening since had cut off may stand there, and must not count.
+std::optional<std::uint64_t> behind_unread(const std::vector<Range>& losses,
+                                           const std::vector<Damage>& damages,
+                                           std::uint64_t position);
+
 /// Where a walk stands, and what it has seen so far.
 struct WalkState {
   std::uint64_t end;          // where the next frame stands or would stand

@@ -214,34 +214,98 @@ TEST_F(JournalOpening, every_open_raises_the_open_count_and_says_what_was_durabl
   }
 }
 
-TEST_F(JournalOpening, a_record_of_an_earlier_opening_behind_a_later_one_is_bad) {
-  open();
-  ASSERT_TRUE(write({"a"}));
-  const auto image = disk_.contents(segment());
-  ASSERT_TRUE(write({"old"}));
-  const auto with_old = disk_.contents(segment());
-  const auto old = places(segment()).back();
-  kill();
-  // The tail was cut, a cover frame of the next opening took its place, and what an old cached page
-  // held comes back right behind it.
-  disk_.set_contents(segment(), image);
-  open();
-  kill();
-  const auto cover = places(segment()).back();
-  ASSERT_EQ(cover.at, old.at);
-  auto bytes = disk_.contents(segment());
-  auto frame = old.frame;
-  frame.position += journal::frame_size;
-  std::array<std::uint8_t, journal::frame_size> again;
-  encode(frame, journal::crc_seed(journal::decode_segment_header(bytes)->id), again);
-  std::ranges::copy(again, bytes.begin() + static_cast<long>(old.at + journal::frame_size));
-  std::copy_n(with_old.begin() + static_cast<long>(old.at + journal::frame_size),
-              old.frame.size_bytes() - journal::frame_size,
-              bytes.begin() + static_cast<long>(old.at + 2 * journal::frame_size));
-  disk_.set_contents(segment(), bytes);
+class StaleFrame : public JournalOpening {
+ protected:
+  /// Writes "a" and "old"; the tail was cut there, a cover frame of the next opening took the place
+  /// of "old", and what an old cached page held comes back right behind it. Gives its place.
+  Place leave_one() {
+    open();
+    EXPECT_TRUE(write({"a"}));
+    const auto image = disk_.contents(segment());
+    EXPECT_TRUE(write({"old"}));
+    const auto with_old = disk_.contents(segment());
+    auto old = places(segment()).back();
+    kill();
+    disk_.set_contents(segment(), image);
+    open();
+    kill();
+    EXPECT_EQ(places(segment()).back().at, old.at);
+    const auto payload_at = old.at + journal::frame_size;
+    old.at += journal::frame_size;
+    old.frame.position += journal::frame_size;
+    put(old);
+    auto bytes = disk_.contents(segment());
+    std::copy_n(with_old.begin() + static_cast<long>(payload_at),
+                old.frame.size_bytes() - journal::frame_size,
+                bytes.begin() + static_cast<long>(old.at + journal::frame_size));
+    disk_.set_contents(segment(), bytes);
+    return old;
+  }
+  void put(const Place& place) {
+    auto bytes = disk_.contents(segment());
+    encode(place.frame, journal::crc_seed(journal::decode_segment_header(bytes)->id),
+           std::span(bytes).subspan(place.at).first<journal::frame_size>());
+    disk_.set_contents(segment(), bytes);
+  }
+  static journal::Range range_of(const Place& place) {
+    return {place.frame.position, place.frame.position + place.frame.size_bytes()};
+  }
+};
+
+TEST_F(StaleFrame, behind_a_later_opening_is_bad) {
+  leave_one();
   open();
   EXPECT_TRUE(journal_->read_only());
   EXPECT_EQ(read().texts, Texts{"a"});
+}
+
+TEST_F(StaleFrame, is_not_folded_where_it_is_damage) {
+  const auto stale = leave_one();
+  auto cover = places(segment())[places(segment()).size() - 2];
+  ASSERT_TRUE(cover.frame.is(journal::OwnFrame::cover));
+  const auto size = cover.frame.size_bytes() + stale.frame.size_bytes();
+  cover.at += size;
+  cover.frame.position += size;
+  cover.frame.durable_end = cover.frame.position;
+  put(cover);
+  open();
+  ASSERT_EQ(report().damages.size(), 1);
+  EXPECT_EQ(report().damages[0].range, range_of(stale));
+  EXPECT_EQ(journal_->durable_end(log), 1);
+  EXPECT_EQ(read().texts, Texts{"a"});
+  EXPECT_FALSE(journal_->read_one(log, 1));
+}
+
+TEST_F(StaleFrame, is_not_brought_back_by_accepting_its_loss) {
+  const auto stale = leave_one();
+  options_.accept_losses = {range_of(stale)};
+  open();
+  options_.accept_losses.clear();
+  ASSERT_FALSE(journal_->read_only());
+  EXPECT_EQ(journal_->durable_end(log), 1);
+  EXPECT_EQ(texts(), Texts{"a"});
+  ASSERT_TRUE(write({"new"}));
+  const auto check = [this] {
+    ASSERT_FALSE(journal_->read_only());
+    const auto found = texts();
+    ASSERT_GE(found.size(), 2);
+    EXPECT_EQ(found[0] + found[1], "anew");
+    auto record = journal_->read_one(log, 1);
+    ASSERT_TRUE(record);
+    EXPECT_EQ(text_of_payload(*record), "new");
+  };
+  check();
+  reopen();
+  check();
+  while (segments().size() < 2) ASSERT_TRUE(write({std::string(3000, 'x')}));
+  reopen();
+  check();
+  close();
+  for (const auto& path : disk_.paths()) {
+    if (path.ends_with(".idx")) ASSERT_TRUE(disk_.remove(path));
+  }
+  open();
+  check();
 }
 
 TEST_F(JournalOpening, another_journals_segment_does_not_count) {
