@@ -123,9 +123,10 @@ void EventStore::settle(const std::vector<StoredRecord>& group) {
     if (record.head.kind != RecordKind::claim) continue;
     auto& target = partition(record.log);
     if (target.standing != Standing::claiming) continue;
-    // Folded through our own claim: it is ours when the rule made its nonce the current one.
-    auto verdict = target.tip.apply(record.offset, record.head, record.payload.bytes());
-    target.standing = verdict == Verdict::claim ? Standing::owned : Standing::unclaimed;
+    // Folded through a claim: the partition is ours when the rule made our nonce the current one.
+    const auto verdict = target.tip.apply(record.offset, record.head, record.payload.bytes());
+    const bool ours = target.tip.epoch.nonce == nonce_(record.log, record.head.epoch);
+    target.standing = verdict == Verdict::claim && ours ? Standing::owned : Standing::unclaimed;
     claimed.push_back(record.log);
   }
   owner_->durable(group);

@@ -33,7 +33,7 @@ class EventStore final : public LogObserver {
     virtual void durable(const std::vector<StoredRecord>& group) = 0;
     /// Everything submitted in the partition from `failure.first` on is gone (refused) or unknown.
     virtual void failed(const AppendFailure& failure) = 0;
-    /// The partition's claim stands: it may be written now.
+    /// A claim on the partition was decided: it may be written if it is `owned` now.
     virtual void claimed(LogId log) = 0;
   };
   /// The nonce of this process's claim on a partition that stands at the given epoch.

@@ -339,6 +339,16 @@ TEST_F(EventStoreTest, ClaimsThatWaitedAreToldInTheirGroup) {
   EXPECT_EQ(folded(log_b).sequence, 1u);
 }
 
+TEST_F(EventStoreTest, AnotherProcessesClaimIsNotTakenForItsOwn) {
+  process->store.claim(log_a);
+  auto theirs = make_claim({}, 999, "another");
+  process->store.on_durable(std::make_shared<const std::vector<StoredRecord>>(
+      std::vector<StoredRecord>{{log_a, 0, theirs.head, theirs.payload}}));
+  process->tell();
+  EXPECT_FALSE(process->store.owned(log_a));
+  EXPECT_EQ(process->owner.told.back(), "claimed 0") << "so that it is claimed again";
+}
+
 // ---- time ----
 
 TEST_F(EventStoreTest, RecordedTimeNeverFallsWithinAPartition) {
