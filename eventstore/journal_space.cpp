@@ -38,10 +38,10 @@ void SpaceAhead::used(std::uint64_t size_bytes) {
   const auto wanted = share >= 1.0
                           ? next_size_
                           : static_cast<std::uint64_t>(share * static_cast<double>(next_size_));
-  if (wanted < wanted_ + options_.piece_size && wanted < next_size_) return;
-  wanted_ = std::max(wanted_, wanted);
-  error_.reset();
-  changed_.notify_all();
+  const bool enough = wanted >= wanted_ + options_.piece_size || wanted == next_size_;
+  if (wanted <= wanted_ || !enough) return;
+  wanted_ = wanted;
+  if (!error_) changed_.notify_all();
 }
 
 Result<SpaceAhead::Prepared> SpaceAhead::take(std::uint64_t size_min) {

@@ -21,9 +21,9 @@
 ///     next    [000000000000000000000000----]     zeroed up to 24/28
 ///
 /// This is where a full disk shows, long before a record is written: `take` answers disk_full and
-/// tries again when it is called again. It also does the journal's other slow work, `later`.
-/// `take`, `put_back`, `used` and `later` are the writer's; the rest runs on a thread of its own,
-/// or, when made without one, inside `take` and `later`.
+/// tries again when it is called again; nothing else does. It also does the journal's other slow
+/// work, `later`. `take`, `put_back`, `used` and `later` are the writer's; the rest runs on a
+/// thread of its own, or, when made without one, inside `take` and `later`.
 namespace eventstore::journal {
 
 class SpaceAhead {
@@ -68,7 +68,7 @@ class SpaceAhead {
   std::uint64_t next_size_;
   std::uint64_t wanted_ = 0;  // zeroed up to here as soon as possible
   std::uint64_t zeroed_ = 0;
-  std::optional<schemas::Error> error_;  // of the last piece; nothing is tried until someone asks
+  std::optional<schemas::Error> error_;  // of the last piece; nothing is tried until `take`
   std::vector<std::function<void()>> chores_;
   bool stopping_ = false;
   std::thread thread_;
