@@ -103,7 +103,7 @@ std::uint64_t MemoryStore::unflushed() const {
 void MemoryStore::crash(std::uint64_t kept) {
   std::lock_guard lock(mutex_);
   ENSURE(snapshots_.empty());
-  written_ = std::min(written_, flushed_ + kept);
+  written_ = flushed_ + std::min(written_ - flushed_, kept);
   flushed_ = flushing_ = written_;
   broken_.reset();
   for (auto row = rows_.begin(); row != rows_.end();) {
