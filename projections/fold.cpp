@@ -174,10 +174,11 @@ void fold_first_answer(const FoldedRecord& record, WriteSet& changes) {
                              proof->key);
   std::string row;
   Encoder encoder(row);
+  encoder(record.log.partition);
   encoder(record.offset);
   encoder(record.batch.recorded());
   row.append(reinterpret_cast<const char*>(proof->request.data()), proof->request.size());
-  changes[expiry_key(record.batch.recorded(), key)] = "";
+  changes[expiry_key(record.log, record.batch.recorded(), key)] = "";
   changes[std::move(key)] = std::move(row);
 }
 
@@ -221,6 +222,7 @@ Result<std::size_t> fold(const RowReader& rows, const FoldedRecord& record, Writ
 FirstAnswer decode_first_answer(std::string_view row) {
   FirstAnswer answer;
   Decoder decoder(row);
+  decoder(answer.partition);
   decoder(answer.offset);
   decoder(answer.recorded);
   ENSURE(decoder.rest().size() == answer.request.size());

@@ -39,6 +39,7 @@ void fold_place(const FoldedRecord& record, WriteSet& changes);
 
 /// The first answer to an idempotency key.
 struct FirstAnswer {
+  std::uint16_t partition = 0;
   std::uint64_t offset = 0;
   Time recorded;
   schemas::ShortDigest request{};

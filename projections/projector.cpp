@@ -98,7 +98,6 @@ Result<void> Projector::take(const StoredRecord& record, Pass& pass, const Prepa
   switch (verdict) {
     case Verdict::events:
       pass.accepted[record.log].push_back(state.position(record.log));
-      newest_ = std::max(newest_, state.recorded);
       fold_record(record, pass, prepared);
       return {};
     case Verdict::control:
@@ -165,7 +164,10 @@ Result<void> Projector::write(Pass& pass) {
     pass.changes[position_key(log)] = encode_state(states_[log]);
   }
   // Forgetting comes first, so that a key which this pass uses again keeps its answer.
-  const auto forgotten = forget_old_answers(pass.events);
+  WriteSet forgotten;
+  for (const auto& [log, accepted] : pass.accepted) {
+    if (!accepted.empty()) forget_old_answers(log, 2 * accepted.size(), forgotten);
+  }
   std::vector<const WriteSet*> changes{&forgotten};
   changes.insert(changes.end(), pass.ready.begin(), pass.ready.end());
   changes.push_back(&pass.changes);
@@ -180,27 +182,26 @@ Result<void> Projector::write(Pass& pass) {
   return {};
 }
 
-/// Idempotency rows end 24 h after they were recorded, in log time. Two of them leave for each
-/// event that comes, so no sweep ever has much to do; each begins behind the last, so that it does
-/// not walk over what the store has yet to clear away.
-WriteSet Projector::forget_old_answers(std::uint64_t events) {
-  WriteSet forgotten;
-  const auto oldest_kept = newest_ - idempotency_window;
-  if (oldest_kept <= Time{}) return forgotten;
-  auto limit = 2 * events + 2;
-  if (forgotten_to_.empty()) forgotten_to_ = expiry_prefix();
-  rows_.scan(forgotten_to_, expiry_key(oldest_kept, ""), [&](std::string_view key, auto) {
-    auto row = key.substr(expiry_prefix().size() + 8);
+/// Idempotency rows end 24 h after they were recorded, in the time of their own log: a clock that
+/// was wrong once makes no other log forget. Two of them leave for each record that comes, so no
+/// sweep ever has much to do; each begins behind the last, so that it does not walk over what the
+/// store has yet to clear away.
+void Projector::forget_old_answers(LogId log, std::size_t limit, WriteSet& forgotten) {
+  const auto oldest_kept = states_[log].recorded - idempotency_window;
+  if (oldest_kept <= Time{}) return;
+  auto& forgotten_to = forgotten_to_[log];
+  if (forgotten_to.empty()) forgotten_to = expiry_prefix(log);
+  rows_.scan(forgotten_to, expiry_key(log, oldest_kept, ""), [&](std::string_view key, auto) {
+    auto row = idempotency_row_of(key);
     // A key that was used again since has a younger answer in the same row.
     auto answer = rows_.get(row);
     if (answer && decode_first_answer(*answer).recorded < oldest_kept) {
       forgotten[std::string(row)] = std::nullopt;
     }
     forgotten[std::string(key)] = std::nullopt;
-    forgotten_to_ = key;
+    forgotten_to = key;
     return --limit > 0;
   });
-  return forgotten;
 }
 
 const Frozen* Projector::frozen(const FrozenScope& scope) const {
@@ -264,7 +265,6 @@ Result<Projector::CaughtUp> Projector::catch_up(eventstore::Log& log, const Repo
   for (const auto& [id, state] : states_) {
     auto checked = check_position(log, id, state);
     if (!checked) return std::unexpected(std::move(checked).error());
-    newest_ = std::max(newest_, state.recorded);
   }
   for (const auto& [id, state] : states_) progress_.advance(id, state, {});
   auto thawed = load_frozen(log);
@@ -337,6 +337,7 @@ Result<void> Projector::resume(eventstore::Log& log) {
     // What was folded in memory only.
     states_.clear();
     frozen_.clear();
+    forgotten_to_.clear();
     load_positions();
     auto thawed = load_frozen(log);
     if (!thawed) return thawed;

@@ -62,7 +62,7 @@ class Projector {
   static void merge_ready(Pass& pass);
   void freeze(const eventstore::StoredRecord& record, std::string reason, Pass& pass);
   schemas::Result<void> write(Pass& pass);
-  WriteSet forget_old_answers(std::uint64_t events);
+  void forget_old_answers(schemas::LogId log, std::size_t limit, WriteSet& forgotten);
 
   schemas::Result<CaughtUp> fold_from(eventstore::Log& log, std::vector<eventstore::ReadFrom> from,
                                       const Report& report);
@@ -81,8 +81,7 @@ class Projector {
   std::unordered_map<schemas::LogId, eventstore::PartitionState> states_;
   std::vector<Frozen> frozen_;
   std::map<eventstore::Verdict, std::uint64_t> skipped_;
-  schemas::Time newest_;
-  std::string forgotten_to_;
+  std::unordered_map<schemas::LogId, std::string> forgotten_to_;  // expiry keys
   std::uint64_t unflushed_events_ = 0;
 };
 

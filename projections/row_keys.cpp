@@ -117,6 +117,10 @@ std::string idempotency_key(OrganizationId organization, Space space, TopicId to
   key.append(reinterpret_cast<const char*>(digest.data()), digest.size());
   return key;
 }
+TopicId parse_idempotency_topic(std::string_view key) {
+  constexpr std::size_t topic_at = 18;  // behind organization, space and the table's letter
+  return TopicId{read_u16(key.substr(topic_at))};
+}
 std::string access_key(std::string_view digest) {
   return shared_prefix + "A" + std::string(digest);
 }
@@ -163,11 +167,20 @@ std::string used_type_key(TopicId topic, std::string_view kind, std::string_view
 std::string expiry_prefix() {
   return shared_prefix + "E";
 }
-std::string expiry_key(schemas::Time recorded, std::string_view idempotency_row) {
+std::string expiry_prefix(LogId log) {
   auto key = expiry_prefix();
+  append_topic(key, log.topic);
+  append_u16(key, log.partition);
+  return key;
+}
+std::string expiry_key(LogId log, schemas::Time recorded, std::string_view idempotency_row) {
+  auto key = expiry_prefix(log);
   append_u64(key, static_cast<std::uint64_t>(recorded.time_since_epoch().count()));
   key += idempotency_row;
   return key;
+}
+std::string_view idempotency_row_of(std::string_view expiry_key) {
+  return expiry_key.substr(expiry_prefix().size() + 4 + 8);
 }
 
 }  // namespace projections

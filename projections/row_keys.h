@@ -7,24 +7,26 @@
 #include "schemas/batch.h"
 #include "schemas/ids.h"
 
+// clang-format off
 /// Keys of rows. Every key of an organization begins with (organization, space), so a cursor that
 /// is bounded to that prefix can see nothing of another. Tables, one letter each:
 ///
-///     organization 16 | space 1 | 'R' | topic 2 | kind 0 | entity 0                      current
-///     row
-///                               | 'D' | topic 2 | kind 0 | entity 0                      deleted:
-///                               its version | 'H' | topic 2 | kind 0 | entity 0 | ~offset 8 |
-///                               ~index 4    history, newest first | 'U' | topic 2 | kind 0 | field
-///                               0 | value 0             unique value -> entity | 'O' | topic 2 |
-///                               offset 8                               record -> recorded time |
-///                               'I' | topic 2 | digest 16                              idempotency
-///                               key -> first answer | 'F' | topic 2 frozen: why
-///     0xff × 16       | 'A' | digest 32 credential -> rights
-///                     | 'P' | topic 2 | partition 2                                      applied
-///                     position
+///     organization 16 | space 1 | 'R' | topic 2 | kind 0 | entity 0         current row
+///                               | 'D' | topic 2 | kind 0 | entity 0         deleted: its version
+///                               | 'H' | topic 2 | kind 0 | entity 0
+///                                     | ~offset 8 | ~index 4                history, newest first
+///                               | 'U' | topic 2 | kind 0 | field 0 | value 0   unique -> entity
+///                               | 'O' | topic 2 | offset 8                  record -> its time
+///                               | 'I' | topic 2 | digest 16                 key -> first answer
+///     0xff × 16 | 'A' | digest 32                                           credential -> rights
+///               | 'P' | topic 2 | partition 2                               applied position
+///               | 'F' | organization 16 | space 1 | topic 2                 frozen: why
+///               | 'T' | topic 2 | kind 0 | type 0                           type has events
+///               | 'E' | topic 2 | partition 2 | recorded 8 | its 'I' key    first answer's expiry
 ///
 /// Numbers are big-endian, `~` is the complement (newest first), `0` a zero byte: kinds, names and
 /// values have none, and ids of built-in entities are 16 bytes, so no key is a prefix of another's.
+// clang-format on
 namespace projections {
 
 using schemas::Entity;
@@ -61,14 +63,18 @@ std::string prefix_end(std::string prefix);
 std::string record_key(OrganizationId organization, Space space, TopicId topic, Offset offset);
 std::string idempotency_key(OrganizationId organization, Space space, TopicId topic,
                             const schemas::ShortDigest& digest);
+TopicId parse_idempotency_topic(std::string_view key);
 // Rows of no organization. Never handed out by organization-scoped cursors.
 std::string access_key(std::string_view digest);
 std::string position_key(LogId log);
 LogId parse_position_key(std::string_view key);
 std::string positions_prefix();
 std::string used_type_key(TopicId topic, std::string_view kind, std::string_view type);
-std::string expiry_key(schemas::Time recorded, std::string_view idempotency_row);
+/// By log and time: each log forgets by its own time.
+std::string expiry_key(LogId log, schemas::Time recorded, std::string_view idempotency_row);
+std::string_view idempotency_row_of(std::string_view expiry_key);
 std::string expiry_prefix();
+std::string expiry_prefix(LogId log);
 struct FrozenScope {
   OrganizationId organization;
   Space space;

@@ -237,6 +237,48 @@ TEST_F(Projection, AForkStopsTheFold) {
   EXPECT_TRUE(there(acme, "a"));
 }
 
+// ---- forgetting first answers ----
+
+TEST_F(Projection, AClockThatWasAYearAheadOnceMakesNoOtherLogForget) {
+  constexpr std::int64_t now = 1'790'000'000'000;
+  constexpr std::int64_t hour = 3'600'000;
+  constexpr std::int64_t year = 8'766 * hour;
+  const schemas::IdempotencyProof proof{{1}, {2}};
+  auto remembered = [&](LogId log, OrganizationId organization) {
+    return find_first_answer(folded.rows(), organization, Space::live, log.topic, proof.key)
+        .has_value();
+  };
+  history.add({log_a, other, Space::live, now + year, proof}, {file("a", 1, "{}")});
+  history.add({log_b, acme, Space::live, now, proof}, {file("a", 1, "{}")});
+  ASSERT_TRUE(folded.start());
+  history.add({log_b, acme, Space::live, now + hour}, {file("a", 2, "{}")});
+  history.add({log_b, acme, Space::live, now + 24 * hour}, {file("a", 3, "{}")});
+  ASSERT_TRUE(folded.start());
+  EXPECT_TRUE(remembered(log_b, acme));
+  EXPECT_EQ(folded.hash(), rebuilt_hash());
+  const auto hash = folded.hash();
+  history.add({log_b, acme, Space::live, now + 25 * hour}, {file("a", 4, "{}")});
+  ASSERT_TRUE(folded.start());
+  EXPECT_FALSE(remembered(log_b, acme)) << "its own day has passed";
+  EXPECT_TRUE(remembered(log_a, other)) << "but not the other's";
+  EXPECT_EQ(folded.hash(), rebuilt_hash());
+  EXPECT_NE(folded.hash(), hash);
+}
+
+TEST_F(Projection, TheHashCountsAnAnswerUntilItsOwnLogHasGoneOnForADay) {
+  constexpr std::int64_t now = 1'790'000'000'000;
+  constexpr std::int64_t year = 8'766LL * 3'600'000;
+  const schemas::IdempotencyProof proof{{1}, {2}};
+  history.add({log_a, other, Space::live, now + year}, {file("a", 1, "{}")});
+  history.add({log_b, acme, Space::live, now, proof}, {file("a", 1, "{}")});
+  ASSERT_TRUE(folded.start());
+  const auto with_answer = folded.hash();
+  WriteSet erased;
+  erased[idempotency_key(acme, Space::live, git, proof.key)] = std::nullopt;
+  ASSERT_TRUE(folded.rows().write(erased));
+  EXPECT_NE(folded.hash(), with_answer);
+}
+
 // ---- freezing and thawing ----
 
 TEST_F(Projection, AnEventThatCannotBeAppliedFreezesItsOrganizationsProductOnly) {

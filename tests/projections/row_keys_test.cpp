@@ -163,6 +163,8 @@ TEST(RowKeys, SharedKeysAreParsedAsTheyWereWritten) {
   for (LogId log :
        {LogId{TopicId{0}, 0}, LogId{TopicId{0x00ff}, 0xff00}, LogId{TopicId{0xffff}, 63}}) {
     EXPECT_EQ(parse_position_key(position_key(log)), log);
+    const auto answer = idempotency_key(OrganizationId(ids[2]), Space::test, log.topic, {});
+    EXPECT_EQ(parse_idempotency_topic(answer), log.topic);
   }
   for (auto organization : {schemas::platform_organization, OrganizationId(ids[2])}) {
     const FrozenScope frozen{organization, Space::test, TopicId{0x8081}};
@@ -170,12 +172,16 @@ TEST(RowKeys, SharedKeysAreParsedAsTheyWereWritten) {
   }
 }
 
-TEST(RowKeys, OldAnswersSortByTheTimeTheyWereRecorded) {
-  auto key = [](std::int64_t at) { return expiry_key(Time{std::chrono::milliseconds{at}}, "row"); };
-  EXPECT_LT(key(1), key(2));
-  EXPECT_LT(key(255), key(256));
-  EXPECT_LT(key(1'790'000'000'000), key(1'790'000'000'001));
-  EXPECT_TRUE(key(5).ends_with("row"));
+TEST(RowKeys, OldAnswersSortByLogAndThenByTheTimeTheyWereRecorded) {
+  auto key = [](LogId log, std::int64_t at) {
+    return expiry_key(log, Time{std::chrono::milliseconds{at}}, "row");
+  };
+  const LogId log{TopicId{6}, 0x00ff};
+  EXPECT_LT(key(log, 1), key(log, 2));
+  EXPECT_LT(key(log, 255), key(log, 256));
+  EXPECT_LT(key(log, 1'790'000'000'000), key(log, 1'790'000'000'001));
+  EXPECT_LT(key(log, 1'790'000'000'000), key({TopicId{6}, 0x0100}, 1));
+  EXPECT_EQ(idempotency_row_of(key(log, 5)), "row");
 }
 
 }  // namespace
