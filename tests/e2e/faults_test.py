@@ -222,22 +222,33 @@ class Faults(unittest.TestCase):
         self.assertRegex(self.server.output().splitlines()[-1], "(?i)key")
 
 
+NOTE = {"events": [{"type": "note.written", "data": {"text": "x" * 900_000}}]}
+
+
 class FullDisk(unittest.TestCase):
-    def test_writes_answer_507_reads_go_on_and_with_space_again_everything_does(self):
+    def on_a_disk_of(self, size):
         server = Server()
         self.addCleanup(server.close)
         os.makedirs(server.data)
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", server.data], capture_output=True, check=False)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", server.data], capture_output=True, check=False)
         if mounted.returncode:
             self.skipTest("may not mount a small disk: " + mounted.stderr.decode().strip())
         self.addCleanup(subprocess.run, ["umount", "-l", server.data], check=False)
         server.start()
-        client = server.organization()
         server.declare("notes", {"kinds": {"note": {"events": {"note.written": {"fold": "replace"}}}}})
-        body = {"events": [{"type": "note.written", "data": {"text": "x" * 900_000}}]}
+        return server, server.organization()
+
+    def wait_for_writes(self, client):
+        deadline = time.monotonic() + 20
+        while client.post("/v2/products/notes/note/more/events", NOTE, expect="any").status != 201:
+            self.assertLess(time.monotonic(), deadline, "writes do not resume")
+            time.sleep(0.2)
+
+    def test_writes_answer_507_reads_go_on_and_with_space_again_everything_does(self):
+        server, client = self.on_a_disk_of("48m")
         written, unknown = 0, 0
         for _ in range(100):
-            answer = client.post(f"/v2/products/notes/note/n{written}/events", body, expect="any")
+            answer = client.post(f"/v2/products/notes/note/n{written}/events", NOTE, expect="any")
             if answer.status == 201:
                 written += 1
             elif answer.status == 503 and answer.json["type"] == "/problems/outcome-unknown":
@@ -250,10 +261,7 @@ class FullDisk(unittest.TestCase):
         self.assertGreaterEqual(len(list(client.pages("/v2/products/notes/note", limit=5))), written, "reads go on")
         self.assertEqual(client.get("/readyz", expect="any").status, 503)
         subprocess.run(["mount", "-o", "remount,size=400m", server.data], check=True)
-        deadline = time.monotonic() + 20
-        while client.post("/v2/products/notes/note/more/events", body, expect="any").status != 201:
-            self.assertLess(time.monotonic(), deadline, "writes do not resume")
-            time.sleep(0.2)
+        self.wait_for_writes(client)
         self.assertEqual(len(list(client.pages("/v2/products/notes/note", limit=5))), written + unknown + 1)
         client.get("/readyz")
         server.kill()
@@ -262,19 +270,9 @@ class FullDisk(unittest.TestCase):
 
     def test_a_disk_that_is_full_for_the_rows_only(self):
         """The journal's prepared space takes records that the rows' files have no room for."""
-        server = Server()
-        self.addCleanup(server.close)
-        os.makedirs(server.data)
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=700m", "tmpfs", server.data], capture_output=True, check=False)
-        if mounted.returncode:
-            self.skipTest("may not mount a small disk: " + mounted.stderr.decode().strip())
-        self.addCleanup(subprocess.run, ["umount", "-l", server.data], check=False)
-        server.start()
-        client = server.organization()
-        server.declare("notes", {"kinds": {"note": {"events": {"note.written": {"fold": "replace"}}}}})
-        body = {"events": [{"type": "note.written", "data": {"text": "x" * 900_000}}]}
+        server, client = self.on_a_disk_of("700m")
         for count in range(12):  # so much that space is prepared ahead
-            client.post(f"/v2/products/notes/note/n{count}/events", body, expect=201)
+            client.post(f"/v2/products/notes/note/n{count}/events", NOTE, expect=201)
         time.sleep(1)
         filler = os.path.join(server.data, "filler")
         with open(filler, "wb", buffering=0) as file:
@@ -285,7 +283,7 @@ class FullDisk(unittest.TestCase):
                 pass
         outcomes = {}
         for count in range(12, 200):
-            answer = client.post(f"/v2/products/notes/note/n{count}/events", body, expect="any", headers={"Idempotency-Key": f"k{count}"})
+            answer = client.post(f"/v2/products/notes/note/n{count}/events", NOTE, expect="any", headers={"Idempotency-Key": f"k{count}"})
             outcomes[count] = answer.status
             if answer.status == 507:
                 break
@@ -294,12 +292,9 @@ class FullDisk(unittest.TestCase):
         there = {row["entity"] for row in client.pages("/v2/products/notes/note", limit=5)}
         self.assertLessEqual({f"n{count}" for count, status in outcomes.items() if status == 201}, there, "reads go on")
         os.remove(filler)
-        deadline = time.monotonic() + 20
-        while client.post("/v2/products/notes/note/more/events", body, expect="any").status != 201:
-            self.assertLess(time.monotonic(), deadline, "writes do not resume")
-            time.sleep(0.2)
+        self.wait_for_writes(client)
         for count in unknown:
-            again = client.post(f"/v2/products/notes/note/n{count}/events", body, expect=201, headers={"Idempotency-Key": f"k{count}"})
+            again = client.post(f"/v2/products/notes/note/n{count}/events", NOTE, expect=201, headers={"Idempotency-Key": f"k{count}"})
             self.assertEqual(again.headers.get("Idempotent-Replayed"), "true", "it is in the log")
         self.assertIn("rows go on", server.output())
 
