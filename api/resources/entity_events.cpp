@@ -174,11 +174,14 @@ Answer list_product_events(Ask& ask) {
 Answer list_entity_events(Ask& ask) {
   auto entity = declared_entity_in_path(ask);
   if (!entity) co_return std::unexpected(std::move(entity).error());
-  co_return co_await list(ask, {entity->place,
-                                entity->kind,
-                                {{}, entity->name},
-                                ask.request.captured("product"),
-                                "entity of this name"});
+  auto answer = co_await list(ask, {entity->place,
+                                    entity->kind,
+                                    {{}, entity->name},
+                                    ask.request.captured("product"),
+                                    "entity of this name"});
+  const bool missing = !answer && answer.error().code == schemas::ErrorCode::not_found;
+  if (missing) co_return missing_entity(ask, entity->kind);
+  co_return answer;
 }
 
 }  // namespace api::resources

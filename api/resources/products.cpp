@@ -90,12 +90,21 @@ bool declares(const Ask& ask, std::string_view product, std::string_view kind) {
   return manifest && manifest->kinds().contains(kind);
 }
 
+}  // namespace
+
+std::unexpected<schemas::Error> missing_entity(const Ask& ask, std::string_view kind) {
+  const bool declared = declares(ask, ask.request.captured("product"), kind);
+  return edge::not_found(declared ? "entity of this name" : "kind of this name");
+}
+
+namespace {
+
 Answer answer_row(Ask& ask, DeclaredEntity of) {
   auto reading = co_await open_reading(ask, of.place, View::row);
   if (!reading) co_return std::unexpected(std::move(reading).error());
   Entity entity{{}, std::move(of.name)};
   auto row = reading->find(of.kind, entity);
-  if (!row) co_return edge::not_found("entity of this name");
+  if (!row) co_return missing_entity(ask, of.kind);
   auto version = projections::decode_head(*row, nullptr).version;
   std::string json;
   render_row(json, {std::move(entity), std::move(*row)});
@@ -117,7 +126,8 @@ Result<Place> product_in_path(const Ask& ask) {
 Result<DeclaredEntity> declared_entity_in_path(const Ask& ask) {
   auto place = product_in_path(ask);
   const auto name = ask.request.captured("entity");
-  if (!place || !is_entity_name(name)) return edge::not_found("entity of this name");
+  if (!place) return std::unexpected(std::move(place).error());
+  if (!is_entity_name(name)) return edge::not_found("entity of this name");
   return DeclaredEntity{*place, std::string(ask.request.captured("kind")), std::string(name)};
 }
 

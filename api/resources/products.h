@@ -28,6 +28,8 @@ struct DeclaredEntity {
   std::string name;
 };
 Result<DeclaredEntity> declared_entity_in_path(const Ask& ask);
+/// What to say when there is no such entity of the product in the path: its kind may be missing.
+std::unexpected<schemas::Error> missing_entity(const Ask& ask, std::string_view kind);
 
 inline constexpr std::array<std::string_view, 3> fold_choices{"replace", "merge", "delete"};
 inline constexpr std::array<Field, 1> event_type_fields{

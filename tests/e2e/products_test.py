@@ -158,9 +158,17 @@ class Entities(ServerTest):
                 self.problem(answer, "invalid-request", pointer=pointer)
 
     def test_kinds_and_products_that_are_not_there(self):
-        for path in ("/v2/products/nothing/file/a", f"/v2/products/{self.name}/folder/a", f"/v2/products/{self.name}/folder", f"{self.base}/missing"):
-            self.problem(self.acme.get(path, expect=404), "not-found")
-        self.problem(self.acme.post("/v2/products/nothing/file/a/events", {"events": [self.event()]}, expect=404), "not-found")
+        body = {"events": [self.event()]}
+        for path, missing in ((f"/v2/products/nothing/file/{percent('a/b')}", "product"), (f"/v2/products/{self.name}/folder/a", "kind"),
+                              (f"{self.base}/missing", "entity")):
+            for tail in ("", "/events"):
+                self.problem(self.acme.get(path + tail, expect=404), "not-found", detail=f"there is no {missing} of this name")
+        for path, missing in (("/v2/products/nothing/file", "product"), (f"/v2/products/{self.name}/folder", "kind"),
+                              (f"/v2/products/{self.name}/folder?entity=a", "kind"), (f"{self.base}?entity=missing", "entity")):
+            self.problem(self.acme.get(path, expect=404), "not-found", detail=f"there is no {missing} of this name")
+        for path, missing in (("/v2/products/nothing/file/a", "product"), (f"/v2/products/{self.name}/folder/a", "kind")):
+            self.problem(self.acme.post(f"{path}/events", body, expect=404), "not-found", detail=f"there is no {missing} of this name")
+        self.problem(self.acme.post("/v2/products/nothing/events", body, expect=404), "not-found", detail="there is no product of this name")
 
     def test_as_of(self):
         marks = [self.append("p", self.event(data={"n": 0})).mark]
@@ -249,12 +257,20 @@ class Batches(ServerTest):
         self.assertEqual(len(self.rows()), 10_000)
 
     def test_four_mebibytes(self):
-        self.acme.post(self.path, {"events": [file("big", data={"text": "x" * 3_900_000})]}, expect=201)
-        self.assertEqual(len(self.acme.get(f"/v2/products/{self.name}/file/big")["state"]["text"]), 3_900_000)
-        answer = self.acme.post(self.path, {"events": [file("huge", data={"text": "x" * 4_194_250})]}, expect=413)
-        self.assertIn(answer["type"], ("/problems/too-large", "/problems/record-too-large"))
-        self.problem(self.acme.post(self.path, {"events": [file("huge", data={"text": "x" * 5_000_000})]}, expect=413), "too-large")
-        self.assertNotIn("huge", self.rows())
+        def four(size):
+            return {"events": [file(f"big{size}-{n}", data={"text": "x" * size}) for n in range(4)]}
+
+        self.acme.post(self.path, four(975_000), expect=201)
+        self.assertEqual([len(row["state"]["text"]) for row in self.rows().values()], [975_000] * 4)
+        self.acme.post(self.path, four(1_048_500), expect=413)
+        self.problem(self.acme.post(self.path, four(1_250_000), expect=413), "too-large")
+        self.assertEqual(len(self.rows()), 4)
+
+    def test_an_entity_has_a_mebibyte_of_state(self):
+        self.acme.post(self.path, {"events": [file("big", data={"text": "x" * 1_000_000})]}, expect=201)
+        answer = self.acme.post(self.path, {"events": [file("huge", data={"text": "x" * 1_100_000})]}, expect=413)
+        self.problem(answer, "record-too-large")
+        self.assertEqual(set(self.rows()), {"big"})
 
     def test_a_mark_of_a_batch_takes_the_whole_record(self):
         made = self.acme.post(self.path, {"events": [file("a"), file("b")]})
