@@ -40,11 +40,13 @@ std::string render_head(const Response& response, const HeadSetting& setting) {
                  std::string_view(reason), setting.date, setting.request_id);
   out.append(response.headers);
   if (has_body(response.status)) {
-    if (setting.framing != Framing::length || !response.body.empty()) {
+    // A stream has no length to tell of, and to HEAD nothing of it is sent.
+    const bool streams = static_cast<bool>(response.stream);
+    if (streams || !response.body.empty()) {
       fmt::format_to(append, "Content-Type: {}\r\n", response.content_type);
     }
     if (setting.framing == Framing::chunked) out.append("Transfer-Encoding: chunked\r\n");
-    if (setting.framing == Framing::length) {
+    if (setting.framing == Framing::length && !streams) {
       fmt::format_to(append, "Content-Length: {}\r\n", response.body.size());
     }
   }

@@ -20,10 +20,8 @@ Result<std::optional<Bound>> parse_bound(const Ask& ask, std::string_view name) 
   auto text = ask.request.parameter(name);
   if (!text) return std::nullopt;
   if (auto time = schemas::parse_time(*text)) return Bound{{}, time};
-  if (!text->starts_with("tm1_")) {
-    return edge::wrong_parameter(std::string(name), "must be a mark or an RFC 3339 time");
-  }
-  auto mark = decode_mark(ask.services, ask.caller(), *text);
+  auto mark = parse_mark(ask, schemas::FieldError::In::parameter, name, *text,
+                         "must be a mark or an RFC 3339 time");
   if (!mark) return std::unexpected(std::move(mark).error());
   return Bound{std::move(*mark), {}};
 }
@@ -52,7 +50,8 @@ Result<EventsRequest> parse_events(const Ask& ask) {
   if (!filter) return std::unexpected(std::move(filter).error());
   request.filter = std::move(*filter);
   if (auto after = ask.request.parameter("after"); after && *after != "beginning") {
-    auto mark = decode_mark(ask.services, ask.caller(), *after);
+    auto mark = parse_mark(ask, schemas::FieldError::In::parameter, "after", *after,
+                           "must be beginning or a mark");
     if (!mark) return std::unexpected(std::move(mark).error());
     request.after = std::move(*mark);
   }
@@ -133,7 +132,12 @@ Result<EventFilter> parse_event_filter(const Ask& ask) {
       }
       filter.types.push_back(value);
     }
-    if (name == "product") filter.products.push_back(value);
+    if (name == "product") {
+      if (!ask.services.topics.find(value)) {
+        return edge::wrong_parameter("product", "there is no product of this name");
+      }
+      filter.products.push_back(value);
+    }
     if (name == "kind") filter.kinds.push_back(value);
     if (name == "subject") filter.subjects.push_back(value);
   }

@@ -12,6 +12,8 @@
 namespace api::resources {
 namespace {
 
+using schemas::FieldError;
+
 std::optional<std::int64_t> whole_number(std::string_view text) {
   std::int64_t number = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -50,8 +52,8 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(0, text.find_last_not_of(" \t") + 1);
 }
 
-Result<void> read_mark(Ask& ask, std::string_view text) {
-  auto positions = decode_mark(ask.services, ask.caller(), text);
+Result<void> read_mark(Ask& ask, FieldError::In in, std::string_view name, std::string_view text) {
+  auto positions = parse_mark(ask, in, name, text);
   if (!positions) return std::unexpected(std::move(positions).error());
   ask.at_least.insert(ask.at_least.end(), positions->begin(), positions->end());
   return {};
@@ -60,6 +62,7 @@ Result<void> read_mark(Ask& ask, std::string_view text) {
 }  // namespace
 
 Result<void> check_parameters(const Ask& ask) {
+  if (ask.operation.scope == Scope::open) return {};
   const auto& query = ask.request.query;
   for (auto parameter = query.begin(); parameter != query.end(); ++parameter) {
     auto field = std::ranges::find(ask.operation.query, parameter->name, &Field::name);
@@ -76,17 +79,30 @@ Result<void> check_parameters(const Ask& ask) {
   return {};
 }
 
+Result<std::vector<schemas::MarkedPosition>> parse_mark(const Ask& ask, FieldError::In in,
+                                                        std::string_view name,
+                                                        std::string_view text,
+                                                        std::string_view expected) {
+  if (!text.starts_with("tm1_")) return edge::wrong(in, std::string(name), std::string(expected));
+  auto positions = decode_mark(ask.services, ask.caller(), text);
+  if (!positions) {
+    positions.error().fields.push_back({in, std::string(name), positions.error().detail});
+  }
+  return positions;
+}
+
 Result<void> read_marks(Ask& ask) {
   if (is_write(ask.operation)) return {};
   for (auto header : ask.request.header_values("Tidemark")) {
     for (auto part : header | std::views::split(',')) {
-      auto read = read_mark(ask, trimmed(std::string_view(part.begin(), part.end())));
+      const auto text = trimmed(std::string_view(part.begin(), part.end()));
+      auto read = read_mark(ask, FieldError::In::header, "Tidemark", text);
       if (!read) return read;
     }
   }
   for (const auto& parameter : ask.request.query) {
     if (parameter.name != "at_least") continue;
-    auto read = read_mark(ask, parameter.value);
+    auto read = read_mark(ask, FieldError::In::parameter, "at_least", parameter.value);
     if (!read) return read;
   }
   return {};

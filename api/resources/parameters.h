@@ -10,8 +10,15 @@
 namespace api::resources {
 
 /// Every parameter is one that the operation knows, given as often as it may be, and of the form
-/// that its field says; else invalid_parameter names it.
+/// that its field says; else invalid_parameter names it. Open operations take anything: probes and
+/// caches add parameters of their own.
 Result<void> check_parameters(const Ask& ask);
+
+/// The mark that stands in a parameter or header. What does not even look like one is an
+/// invalid_parameter that says `expected`; a foreign_mark names the place too.
+Result<std::vector<schemas::MarkedPosition>> parse_mark(
+    const Ask& ask, schemas::FieldError::In in, std::string_view name, std::string_view text,
+    std::string_view expected = "must be a mark");
 
 /// Decodes the marks that a read came with: the header Tidemark and ?at_least=.
 Result<void> read_marks(Ask& ask);

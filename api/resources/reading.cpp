@@ -6,6 +6,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 
+#include "api/resources/parameters.h"
 #include "projections/projector.h"
 #include "schemas/time.h"
 
@@ -28,9 +29,7 @@ struct AsOf {
 Result<AsOf> parse_as_of(const Ask& ask, LogId log) {
   auto text = ask.request.parameter("as_of");
   if (!text) return AsOf{};
-  if (!text->starts_with("tm1_")) {
-    auto time = schemas::parse_time(*text);
-    if (!time) return edge::wrong_parameter("as_of", "must be a mark or an RFC 3339 time");
+  if (auto time = schemas::parse_time(*text)) {
     // The log's time may be ahead of the clock: it never falls.
     const auto now =
         std::max(ask.services.clock.wall(), ask.services.progress.applied(log).recorded);
@@ -39,7 +38,8 @@ Result<AsOf> parse_as_of(const Ask& ask, LogId log) {
     }
     return AsOf{{}, time};
   }
-  auto positions = decode_mark(ask.services, ask.caller(), *text);
+  auto positions = parse_mark(ask, schemas::FieldError::In::parameter, "as_of", *text,
+                              "must be a mark or an RFC 3339 time");
   if (!positions) return std::unexpected(std::move(positions).error());
   auto found = std::ranges::find(*positions, log, &MarkedPosition::log);
   if (found == positions->end() && std::ranges::any_of(*positions, is_names_all)) {

@@ -6,6 +6,7 @@
 
 #include "api/resources/chunk_cache.h"
 #include "api/resources/event_json.h"
+#include "api/resources/parameters.h"
 #include "api/resources/pool.h"
 #include "api/resources/stream_hub.h"
 
@@ -194,11 +195,15 @@ struct Begin {
   bool now = false;
 };
 Result<Begin> parse_begin(const Ask& ask) {
+  using In = schemas::FieldError::In;
   auto text = ask.request.header("Last-Event-ID");
-  if (!text || text->empty()) text = ask.request.parameter("after").value_or("now");
+  const bool resumes = text && !text->empty();
+  if (!resumes) text = ask.request.parameter("after").value_or("now");
   if (*text == "now") return Begin{{}, true};
   if (*text == "beginning") return Begin{};
-  auto mark = decode_mark(ask.services, ask.caller(), *text);
+  auto mark =
+      parse_mark(ask, resumes ? In::header : In::parameter, resumes ? "Last-Event-ID" : "after",
+                 *text, "must be now, beginning or a mark");
   if (!mark) return std::unexpected(std::move(mark).error());
   return Begin{std::move(*mark), false};
 }

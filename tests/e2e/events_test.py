@@ -102,7 +102,11 @@ class Events(ServerTest):
                             ("colour=red", "colour"), ("type=", "type"), ("type=*x", "type")]:
             with self.subTest(query=query):
                 self.problem(self.owner.get(f"/v2/events?after=beginning&{query}", expect=400), "invalid-parameter", parameter=name)
-        self.problem(self.owner.get("/v2/events?after=x", expect=400), "foreign-mark")
+        for after in ("now", "x", "", "2026-11-21T07:00:00Z"):
+            self.problem(self.owner.get(f"/v2/events?after={after}", expect=400), "invalid-parameter", parameter="after", detail="beginning or a mark")
+        self.problem(self.owner.get("/v2/events?after=tm1_x", expect=400), "foreign-mark", parameter="after")
+        for products in ("product=nothing", "product=projects&product=nothing"):
+            self.problem(self.owner.get(f"/v2/events?{products}", expect=400), "invalid-parameter", parameter="product")
 
     def test_keys_and_organizations_have_events_of_their_own(self):
         key = self.server.key(self.owner.organization)

@@ -84,11 +84,22 @@ class Streams(ServerTest):
         self.assertEqual(self.owner.get(f"/v2/events?after={second}")["data"], [])
 
     def test_wrong_requests(self):
-        for query, headers, status in (("after=x", {}, 400), ("", {"Last-Event-ID": "x"}, 400), ("colour=red", {}, 400)):
-            with self.owner.stream(query, headers) as stream:
-                self.assertEqual(stream.status, status)
+        def refused(query="", headers=None):
+            return self.owner.get(f"/v2/events/stream?{query}", headers=headers, expect=400)
+
+        for text in ("x", "2026-11-21T07:00:00Z"):
+            self.problem(refused(f"after={text}"), "invalid-parameter", parameter="after", detail="now, beginning or a mark")
+            self.problem(refused("after=now", {"Last-Event-ID": text}), "invalid-parameter", header="Last-Event-ID", detail="now, beginning or a mark")
+        self.problem(refused("after=tm1_x"), "foreign-mark", parameter="after")
+        self.problem(refused("", {"Last-Event-ID": "tm1_x"}), "foreign-mark", header="Last-Event-ID")
+        self.problem(refused("colour=red"), "invalid-parameter", parameter="colour")
         with self.server.client("le_live_x").stream() as stream:
             self.assertEqual(stream.status, 401)
+
+    def test_head_says_what_it_would_be(self):
+        answer = self.owner.request("HEAD", "/v2/events/stream", expect=200)
+        self.assertEqual(answer.headers["Content-Type"], "text/event-stream")
+        self.assertIsNone(answer.headers["Content-Length"])
 
     def test_closed_when_its_key_is_revoked(self):
         key = self.server.key(self.owner.organization)
