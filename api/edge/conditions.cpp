@@ -81,9 +81,24 @@ schemas::ShortDigest short_hmac(const schemas::HmacKey& hmac, std::string_view t
   return first;
 }
 
+/// Bodies are taken as they are.
+Result<void> check_content_encoding(const http::Request& request) {
+  for (auto value : request.header_values("Content-Encoding")) {
+    if (http::same_name(trimmed(value), "identity")) continue;
+    return schemas::fail(
+        schemas::Error{schemas::ErrorCode::unsupported_media_type,
+                       "a body is taken as it is, without a Content-Encoding",
+                       {{schemas::FieldError::In::header, "Content-Encoding", "must be identity"}},
+                       {}});
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Conditions> read_conditions(const http::Request& request) {
+  auto encoding = check_content_encoding(request);
+  if (!encoding) return std::unexpected(std::move(encoding).error());
   Conditions conditions;
   auto wait = read_wait(request, conditions.wait);
   if (!wait) return std::unexpected(std::move(wait).error());

@@ -19,6 +19,7 @@ constexpr std::size_t head_read_bytes = 4 * 1024;
 constexpr std::size_t drain_read_bytes = 64 * 1024;
 // A body that arrives more slowly than this within its deadline stands still.
 constexpr std::size_t body_progress_bytes = 1024;
+constexpr std::uint64_t passed_over_max = 64 * 1024;
 
 schemas::Error error_of(ErrorCode code, std::string detail) {
   return {code, std::move(detail), {}, {}};
@@ -93,7 +94,10 @@ awaitable<std::optional<Response>> Session::respond(Asked& asked) {
   asked.request_id = is_sane_id(id) ? std::string(id) : make_request_id();
   if (!got) co_return problem(std::move(got).error());
 
-  if (auto refused = find_route(request, asked)) co_return refused;
+  if (auto refused = find_route(request, asked)) {
+    if (!asked.route) co_await pass_over_small_body();
+    co_return refused;
+  }
   if (!request.lines) {
     got = co_await read_body(request, asked);
     if (!got) co_return problem(std::move(got).error());
@@ -180,6 +184,18 @@ awaitable<schemas::Result<bool>> Session::read_body(Request& request, Asked& ask
     }
   }
   co_return true;
+}
+
+awaitable<void> Session::pass_over_small_body() {
+  if (parser_->expects_continue() ||
+      parser_->body_bytes().value_or(passed_over_max) >= passed_over_max)
+    co_return;
+  std::string body;
+  const auto deadline = Clock::now() + deadlines().drain;
+  while (!parser_->complete()) {
+    auto got = co_await read_some_body(connection_, *parser_, body, deadline);
+    if (!got || !*got) co_return;
+  }
 }
 
 awaitable<bool> Session::welcome_body() {

@@ -14,7 +14,8 @@ namespace api::http {
 ///
 /// Promises: what is wrong with a request as HTTP, or unknown to the router, is answered here as a
 /// problem; an answer given before the request's body was read closes the connection, after the
-/// body was drained for a while, so that the client can read the answer. While a stream is idle
+/// body was drained for a while, so that the client can read the answer (a small body is read and
+/// passed over before a 404 or 405, which then keeps it open). While a stream is idle
 /// neither request nor buffers are kept. For its core's thread; owned by its coroutine.
 class Session : public SessionHook {
  public:
@@ -50,6 +51,8 @@ class Session : public SessionHook {
   awaitable<schemas::Result<bool>> read_head(Request& request);
   std::optional<Response> find_route(Request& request, Asked& asked);
   awaitable<schemas::Result<bool>> read_body(Request& request, Asked& asked);
+  /// Of a request that is refused before its body: then the connection can be kept.
+  awaitable<void> pass_over_small_body();
   awaitable<bool> welcome_body();
   awaitable<Response> handle(Request request, std::string_view request_id);
   awaitable<void> send(Response response, Asked& asked);

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "schemas/json.h"
 
 namespace api::http {
@@ -48,6 +50,12 @@ schemas::Error invalid(std::string detail) {
   return {schemas::ErrorCode::invalid_parameter, std::move(detail), {}, {}};
 }
 
+schemas::Error invalid_segment(std::size_t number) {
+  return invalid(fmt::format(
+      "the path's segment {} is not UTF-8, or has a % that two hexadecimal digits do not follow",
+      number));
+}
+
 schemas::Error invalid_query(std::string name) {
   auto error = invalid("the query is not percent-encoded UTF-8");
   error.fields.push_back({schemas::FieldError::In::parameter, std::move(name),
@@ -77,7 +85,7 @@ std::optional<schemas::Error> decode_target(Request& request) {
   for (auto rest = request.path; !rest.empty();) {
     const auto end = std::min(rest.find('/', 1), rest.size());
     auto segment = decode(rest.substr(1, end - 1), Plus::plus);
-    if (!segment) return invalid("the path is not percent-encoded UTF-8");
+    if (!segment) return invalid_segment(request.segments.size() + 1);
     request.segments.push_back(*std::move(segment));
     rest.remove_prefix(end);
   }

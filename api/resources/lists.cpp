@@ -22,7 +22,8 @@ schemas::ListDigest digest_of(const Ask& ask) {
   for (const auto& [name, value] : ask.request.query) {
     const bool about_paging =
         name == "limit" || name == "cursor" || name == "at_least" || name == "stale";
-    if (!about_paging) parts.emplace_back(name, value);
+    const bool as_without_it = name == "order" && value == "asc";
+    if (!about_paging && !as_without_it) parts.emplace_back(name, value);
   }
   std::ranges::sort(parts);
   std::string text(ask.request.path);

@@ -116,6 +116,21 @@ TEST_F(HttpServer, UnknownPathsAndMethodsKeepTheConnection) {
   EXPECT_EQ(answer.headers["allow"], "POST");
 }
 
+TEST_F(HttpServer, WhatIsRefusedBeforeASmallBodyKeepsTheConnection) {
+  start();
+  auto client = connect();
+  for (const auto* line : {"POST /nothing", "PUT /echo"}) {
+    auto answer = client.ask(std::string(line) +
+                             " HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n{\"a\":1}");
+    EXPECT_TRUE(answer.status == 404 || answer.status == 405) << answer.status;
+    EXPECT_FALSE(answer.headers.contains("connection")) << answer.headers["connection"];
+  }
+  EXPECT_EQ(client.ask("GET /empty HTTP/1.1\r\nHost: x\r\n\r\n").status, 204u);
+  auto answer = client.ask("POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
+  EXPECT_EQ(answer.status, 404u);
+  EXPECT_EQ(answer.headers["connection"], "close");
+}
+
 TEST_F(HttpServer, MalformedRequestsAreProblemsAndEndTheConnection) {
   start();
   for (const std::string_view request :

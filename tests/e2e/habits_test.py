@@ -33,10 +33,11 @@ class Marks(ServerTest):
         foreign = self.server.organization("Other").post("/v2/projects", {"name": "X"}).mark
         trial = self.server.key(self.acme.organization, space="test").post("/v2/projects", {"name": "X"}).mark
         for mark in (flipped, foreign, trial, "tm1_", "nonsense", made.mark + "A", made.mark[:-2]):
+            name = "foreign-mark" if mark.startswith("tm1_") else "invalid-parameter"
             with self.subTest(mark=mark[:24]):
-                self.problem(self.acme.get(path, headers={"Tidemark": mark}, expect=400), "foreign-mark")
-                self.problem(self.acme.get(f"{path}?at_least={percent(mark)}", expect=400), "foreign-mark")
-                self.problem(self.acme.get(f"/v2/events?after={percent(mark)}", expect=400), "foreign-mark")
+                self.problem(self.acme.get(path, headers={"Tidemark": mark}, expect=400), name, header="Tidemark")
+                for parameter, where in (("at_least", path), ("as_of", path), ("after", "/v2/events"), ("from", "/v2/events"), ("to", "/v2/events")):
+                    self.problem(self.acme.get(f"{where}?{parameter}={percent(mark)}", expect=400), name, parameter=parameter)
 
     def test_wrong_waits_are_refused(self):
         for value in ("wait=-1", "wait=x", "wait=31"):
@@ -152,8 +153,10 @@ class Idempotency(ServerTest):
         path = f"/v2/projects/{first['id']}"
         self.problem(self.create(key, {"name": "Other"}, expect=422), "idempotency-key-reused")
         self.problem(self.acme.patch(path, {"name": "Other"}, headers={"Idempotency-Key": key}, expect=422), "idempotency-key-reused")
-        self.problem(self.create(key, headers={"If-Match": '"1"'}, expect=422), "idempotency-key-reused")
         self.problem(self.acme.post(f"{path}/archive", headers={"Idempotency-Key": key}, expect=422), "idempotency-key-reused")
+        headers = {"Idempotency-Key": unique("key")}
+        self.acme.patch(path, {"name": "Other"}, headers=headers)
+        self.problem(self.acme.patch(path, {"name": "Other"}, headers={**headers, "If-Match": '"1"'}, expect=422), "idempotency-key-reused")
 
     def test_of_every_write(self):
         path = f"/v2/projects/{self.project()['id']}"
@@ -239,6 +242,13 @@ class Lists(ServerTest):
         self.assertEqual(self.listed("?order=desc", 7), sorted(self.ids, reverse=True))
         self.assertIsNone(self.lister.get("/v2/projects?limit=25")["next_cursor"])
 
+    def test_ascending_is_what_there_is_without_an_order(self):
+        for first, then in (("", "&order=asc"), ("&order=asc", ""), ("&order=asc", "&order=asc")):
+            cursor = self.lister.get(f"/v2/projects?limit=20{first}")["next_cursor"]
+            rest = self.lister.get(f"/v2/projects?cursor={cursor}{then}")["data"]
+            self.assertEqual([project["id"] for project in rest], sorted(self.ids)[20:])
+            self.problem(self.lister.get(f"/v2/projects?cursor={cursor}&order=desc", expect=400), "invalid-parameter", parameter="cursor")
+
     def test_filters(self):
         self.assertEqual(self.listed("?state=archived", 2), sorted(self.ids[:5]))
         self.assertEqual(self.listed("?state=active", 3), sorted(self.ids[5:]))
@@ -273,6 +283,17 @@ class Lists(ServerTest):
 
 
 class Problems(ServerTest):
+    def test_bodies_have_no_content_encoding(self):
+        body, product = json.dumps({"name": "Plain"}).encode(), self.declare_files()
+        for encoding in ("gzip", "br", "identity, gzip", ""):
+            for path, kind in (("/v2/projects", "application/json"), (f"/v2/products/{product}/events", "application/x-ndjson")):
+                answer = self.acme.request("POST", path, body, headers={"Content-Encoding": encoding, "Content-Type": kind}, expect=415)
+                self.problem(answer, "unsupported-media-type", header="Content-Encoding")
+        self.acme.request("POST", "/v2/projects", body, headers={"Content-Encoding": "Identity"}, expect=201)
+
+    def test_a_path_that_is_no_text_says_where(self):
+        for path, segment in (("/v2/projects/%FF", 3), ("/v2/%E2%82/x", 2), ("/%zz", 1), ("/v2/projects/a%2", 3)):
+            self.problem(self.acme.get(path, expect=400), "invalid-parameter", detail=f"segment {segment} is not UTF-8")
     def raw(self, request, half_close=False):
         """Bytes in, all bytes out until the server closes or pauses."""
         with socket.create_connection(("127.0.0.1", self.server.port), timeout=5) as connection:
