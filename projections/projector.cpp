@@ -19,8 +19,10 @@ using schemas::Result;
 
 /// What a restart folds again at most: well under a second of folding.
 constexpr std::uint64_t unflushed_events_max = 30'000;
-/// Records of one write while catching up.
-constexpr std::uint64_t catch_up_events = 2'000;
+/// What one write while catching up holds: events, and bytes of payloads and history, so that it
+/// stays small with large ones too.
+constexpr std::uint64_t pass_events_max = 2'000;
+constexpr std::size_t pass_bytes_max = std::size_t{8} << 20;
 
 std::string encode_state(const PartitionState& state) {
   std::string row;
@@ -136,7 +138,8 @@ void Projector::fold_record(const StoredRecord& record, Pass& pass, const Prepar
   merge_ready(pass);
   LayeredRows rows(rows_, pass.changes);
   auto done = fold(rows, folded(record), pass.changes);
-  if (!done) freeze(record, done.error().detail, pass);
+  if (!done) return freeze(record, done.error().detail, pass);
+  pass.bytes += record.payload.bytes().size() + *done;
 }
 
 /// Keeps the order of writes where some records come folded and some do not.
@@ -321,7 +324,7 @@ Result<Projector::CaughtUp> Projector::fold_from(eventstore::Log& log,
       if (!taken) return std::unexpected(std::move(taken).error());
       ++done.records;
     }
-    if (!*record || pass.events >= catch_up_events) {
+    if (!*record || pass.events >= pass_events_max || pass.bytes >= pass_bytes_max) {
       done.events += pass.events;
       auto written = write(pass);
       if (!written) return std::unexpected(std::move(written).error());
@@ -369,38 +372,49 @@ Result<void> Projector::load_frozen(eventstore::Log& log) {
 /// Folds what was only noted since the freeze, in pieces that each leave a consistent frozen row;
 /// true when all of it could be applied.
 Result<bool> Projector::thaw(Frozen& frozen, eventstore::Log& log) {
-  const auto& [organization, space, topic] = frozen.scope;
-  const auto end = prefix_end(record_key(organization, space, topic, ~schemas::Offset{0}));
   for (;;) {
-    std::vector<schemas::Offset> offsets;
-    rows_.scan(record_key(organization, space, topic, frozen.offset), end,
-               [&](std::string_view key, auto) {
-                 offsets.push_back(read_u64(key.substr(key.size() - 8)));
-                 return offsets.size() < catch_up_events;
-               });
     WriteSet changes;
-    bool stuck = false;
-    for (auto offset : offsets) {
-      frozen.offset = offset;
-      auto record = log.read_one({topic, frozen.partition}, offset);
-      if (!record) return std::unexpected(std::move(record).error());
-      LayeredRows rows(rows_, changes);
-      auto done = fold(rows, folded(*record), changes);
-      if (!done) {
-        frozen.reason = done.error().detail;
-        stuck = true;
-        break;
-      }
-      frozen.offset = offset + 1;
-    }
-    bool thawed = !stuck && offsets.size() < catch_up_events;
+    const auto thawed = thaw_piece(frozen, log, changes);
     changes[frozen_key(frozen.scope)] =
-        thawed ? std::nullopt : std::optional(encode_frozen(frozen));
+        thawed == Thawed::all ? std::nullopt : std::optional(encode_frozen(frozen));
     auto written = rows_.write(changes);
     if (!written) return std::unexpected(std::move(written).error());
-    if (stuck) report_frozen(frozen);
-    if (thawed || stuck) return thawed;
+    if (thawed == Thawed::stuck) report_frozen(frozen);
+    if (thawed != Thawed::piece) return thawed == Thawed::all;
   }
+}
+
+/// A record that cannot be read keeps its product frozen, and nobody else: `frozen` says why.
+Projector::Thawed Projector::thaw_piece(Frozen& frozen, eventstore::Log& log, WriteSet& changes) {
+  const auto& [organization, space, topic] = frozen.scope;
+  std::vector<schemas::Offset> offsets;
+  rows_.scan(record_key(organization, space, topic, frozen.offset),
+             prefix_end(record_key(organization, space, topic, ~schemas::Offset{0})),
+             [&](std::string_view key, auto) {
+               offsets.push_back(read_u64(key.substr(key.size() - 8)));
+               return offsets.size() < pass_events_max;
+             });
+  std::uint64_t events = 0;
+  std::size_t bytes = 0;
+  for (auto offset : offsets) {
+    if (events >= pass_events_max || bytes >= pass_bytes_max) return Thawed::piece;
+    frozen.offset = offset;
+    auto record = log.read_one({topic, frozen.partition}, offset);
+    if (!record) {
+      frozen.reason = "its record at offset " + std::to_string(offset) +
+                      " cannot be read: " + record.error().detail;
+      return Thawed::stuck;
+    }
+    auto done = fold(LayeredRows(rows_, changes), folded(*record), changes);
+    if (!done) {
+      frozen.reason = done.error().detail;
+      return Thawed::stuck;
+    }
+    frozen.offset = offset + 1;
+    events += schemas::BatchView::trusted(record->payload.bytes()).event_count();
+    bytes += record->payload.bytes().size() + *done;
+  }
+  return offsets.size() < pass_events_max ? Thawed::all : Thawed::piece;
 }
 
 }  // namespace projections

@@ -55,6 +55,7 @@ class Projector {
     WriteSet changes;
     std::unordered_map<schemas::LogId, std::vector<schemas::Position>> accepted;
     std::uint64_t events = 0;
+    std::size_t bytes = 0;  // of what was folded here
   };
   schemas::Result<void> take(const eventstore::StoredRecord& record, Pass& pass,
                              const Prepared& prepared);
@@ -73,6 +74,8 @@ class Projector {
   void load_positions();
   schemas::Result<void> load_frozen(eventstore::Log& log);
   schemas::Result<bool> thaw(Frozen& frozen, eventstore::Log& log);
+  enum class Thawed : std::uint8_t { piece, all, stuck };
+  Thawed thaw_piece(Frozen& frozen, eventstore::Log& log, WriteSet& changes);
   schemas::Result<void> check_position(eventstore::Log& log, schemas::LogId id,
                                        const eventstore::PartitionState& state) const;
 

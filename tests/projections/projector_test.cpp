@@ -4,6 +4,8 @@
 
 #include "projections/projector.h"
 
+#include <set>
+
 #include <gtest/gtest.h>
 
 #include "projections/fold.h"
@@ -107,30 +109,44 @@ TEST_F(Projection, RowsOfAFirstClaimThatTheLogLostAreLost) {
   EXPECT_FALSE(folded.start());
 }
 
-/// A log as it stands after a loss was accepted: some records count no longer.
-class AfterLoss final : public eventstore::Log {
+/// A log to which something happened since the rows were folded from it.
+class ChangedLog final : public eventstore::Log {
  public:
-  AfterLoss(eventstore::Log& log, eventstore::PartitionState state) : log_(log), state_(state) {}
+  explicit ChangedLog(eventstore::Log& log) : log_(log) {}
+  std::optional<eventstore::PartitionState> believes;  // after a loss was accepted
+  std::optional<schemas::Error> damage;                // read_only
+  std::set<Offset> unreadable;                         // one by one
+  bool cursors_fail = false;
+
   schemas::Result<void> open_topic(const eventstore::Topic& t) override {
     return log_.open_topic(t);
   }
   void append(std::vector<eventstore::Append> records) override { log_.append(std::move(records)); }
   schemas::Result<std::unique_ptr<eventstore::Cursor>> read(
       std::vector<eventstore::ReadFrom> from) override {
+    if (cursors_fail) return std::make_unique<FailingCursor>();
     return log_.read(std::move(from));
   }
   schemas::Result<eventstore::StoredRecord> read_one(LogId log, Offset offset) override {
+    if (unreadable.contains(offset)) return schemas::fail(bit_rot());
     return log_.read_one(log, offset);
   }
   Offset durable_end(LogId log) const override { return log_.durable_end(log); }
-  eventstore::PartitionState state(LogId) const override { return state_; }
+  eventstore::PartitionState state(LogId log) const override {
+    return believes.value_or(log_.state(log));
+  }
   std::vector<LogId> partitions() const override { return log_.partitions(); }
-  std::optional<schemas::Error> read_only() const override { return log_.read_only(); }
+  std::optional<schemas::Error> read_only() const override { return damage; }
   void close() override { log_.close(); }
 
  private:
+  static schemas::Error bit_rot() { return {ErrorCode::read_only, "bit rot", {}, {}}; }
+  struct FailingCursor final : eventstore::Cursor {
+    schemas::Result<std::optional<eventstore::StoredRecord>> next() override {
+      return schemas::fail(bit_rot());
+    }
+  };
   eventstore::Log& log_;
-  eventstore::PartitionState state_;
 };
 
 TEST_F(Projection, RowsThatHoldWhatAnAcceptedLossTookAreLost) {
@@ -141,7 +157,8 @@ TEST_F(Projection, RowsThatHoldWhatAnAcceptedLossTookAreLost) {
   ASSERT_TRUE(folded.start());
   before_loss.lose();  // offset 2 is gone, 3 was decided on it
   before_loss.next_offset = 4;
-  AfterLoss log(folded.log(), before_loss);
+  ChangedLog log(folded.log());
+  log.believes = before_loss;
   Progress progress;
   auto caught_up = Projector(folded.rows(), progress).catch_up(log);
   ASSERT_FALSE(caught_up) << "the partition's next claim would look like a fork to these rows";
@@ -153,9 +170,33 @@ TEST_F(Projection, ALossAtTheVeryEndOfAPartitionIsNoReasonToDoubtRowsWithoutIt) 
   ASSERT_TRUE(folded.start());
   auto state = history.storage().state(log_a);
   state.lose();
-  AfterLoss log(folded.log(), state);
+  ChangedLog log(folded.log());
+  log.believes = state;
   Progress progress;
   EXPECT_TRUE(Projector(folded.rows(), progress).catch_up(log));
+}
+
+TEST_F(Projection, ADamagedLogIsNoReasonToDoubtRowsFromWhenItWasWhole) {
+  history.add({log_a, acme}, {file("a", 1, "{}")});
+  history.claim(log_a, 2);
+  history.noop(log_a);
+  ASSERT_TRUE(folded.start());
+  const auto before = folded.hash();
+  ChangedLog last_events(folded.log());
+  last_events.unreadable = {1};
+  ChangedLog what_is_behind(folded.log());
+  what_is_behind.cursors_fail = true;
+  for (auto* log : {&last_events, &what_is_behind}) {
+    log->damage = {ErrorCode::read_only, "bit rot", {}, {}};
+    Progress progress;
+    auto caught_up = Projector(folded.rows(), progress).catch_up(*log);
+    ASSERT_TRUE(caught_up) << caught_up.error().detail;
+    EXPECT_EQ(folded.hash(), before);
+    EXPECT_TRUE(there(acme, "a"));
+    EXPECT_EQ(progress.applied_end(log_a), 4u);
+    log->damage.reset();
+    EXPECT_FALSE(Projector(folded.rows(), progress).catch_up(*log)) << "a disk that fails is told";
+  }
 }
 
 TEST_F(Projection, ClaimsNoopsAndVoidRecordsBehindTheLastEventsAreNoReasonToDoubt) {
@@ -235,6 +276,32 @@ TEST_F(Projection, AForkStopsTheFold) {
   ASSERT_FALSE(applied);
   EXPECT_NE(applied.error().detail.find("fork"), std::string::npos);
   EXPECT_TRUE(there(acme, "a"));
+}
+
+// ---- how much one write holds ----
+
+TEST_F(Projection, CatchingUpWritesAfterAFewMebibytesHoweverFewEventsTheyAre) {
+  const auto large = "\"" + std::string(3 << 20, 'x') + "\"";
+  for (int i = 1; i <= 9; ++i) {
+    history.add({log_a, acme}, {file("a" + std::to_string(i), 1, large)});
+  }
+  std::vector<std::uint64_t> written;
+  auto log = history.open();
+  Progress progress;
+  Projector projector(folded.rows(), progress);
+  ASSERT_TRUE(projector.catch_up(*log, [&](const auto& done) { written.push_back(done.records); }));
+  EXPECT_EQ(folded.rows().unflushed(), written.size());
+  EXPECT_GE(written.size(), 5u) << "3 MiB of payload and 3 MiB of history each";
+}
+
+TEST_F(Projection, CatchingUpCountsTheHistoryThatASmallRecordLeaves) {
+  history.add({log_a, acme}, {file("a", 1, "{\"x\":\"" + std::string(1 << 20, 'x') + "\"}")});
+  for (std::uint64_t version = 2; version <= 70; ++version) {
+    history.add({log_a, acme}, {file("a", version, R"({"y":1})", schemas::Fold::merge)});
+  }
+  ASSERT_TRUE(folded.start());
+  EXPECT_TRUE(folded.projector().frozen().empty()) << "no limit of deciding binds what is there";
+  EXPECT_GE(folded.rows().unflushed(), 8u);
 }
 
 // ---- forgetting first answers ----
@@ -332,17 +399,17 @@ void freeze_by_hand(MemoryStore& rows, const FrozenScope& scope, std::uint16_t p
   ASSERT_TRUE(rows.write(changes));
 }
 
-class Thawing : public Projection, public testing::WithParamInterface<int> {
+class Thawing : public Projection {
  protected:
   /// Folds `later` records of acme while it is frozen, and some of others between them.
-  void freeze_before(int later) {
+  void freeze_before(int later, std::string_view json = "{}") {
     history.add({log_a, acme}, {file("before", 1, "{}")});
     ASSERT_TRUE(folded.start());
     freeze_by_hand(folded.rows(), {acme, Space::live, git}, log_a.partition, 2);
     // The rows must know of the freeze before they meet what comes next: this row is the only
     // thing that thaw finds, so it stays frozen until a record is there that it cannot fold.
     std::vector<eventstore::StoredRecord> group;
-    for (int i = 1; i <= later; ++i) history.add({log_a, acme}, {file("a", i, "{}")});
+    for (int i = 1; i <= later; ++i) history.add({log_a, acme}, {file("a", i, json)});
     history.add({log_a, other}, {file("o", 1, "{}")});
     WriteSet noted;
     for (auto at = std::size_t{2}; at < history.storage().size(); ++at) {
@@ -362,7 +429,18 @@ class Thawing : public Projection, public testing::WithParamInterface<int> {
   }
 };
 
-TEST_P(Thawing, AFixedBuildFoldsWhatWasOnlyNotedAndIsLikeARebuild) {
+TEST_F(Thawing, WhatWasNotedIsFoldedAFewMebibytesAtATime) {
+  freeze_before(6, "\"" + std::string(3 << 20, 'x') + "\"");
+  ASSERT_TRUE(folded.rows().flush());
+  ASSERT_TRUE(folded.start());
+  EXPECT_TRUE(folded.projector().frozen().empty());
+  EXPECT_GE(folded.rows().unflushed(), 3u);
+  EXPECT_EQ(folded.hash(), rebuilt_hash());
+}
+
+class ThawingMany : public Thawing, public testing::WithParamInterface<int> {};
+
+TEST_P(ThawingMany, AFixedBuildFoldsWhatWasOnlyNotedAndIsLikeARebuild) {
   freeze_before(GetParam());
   ASSERT_FALSE(there(acme, "a"));
   auto started = folded.start();
@@ -373,7 +451,25 @@ TEST_P(Thawing, AFixedBuildFoldsWhatWasOnlyNotedAndIsLikeARebuild) {
   EXPECT_EQ(folded.hash(), rebuilt_hash());
 }
 
-TEST_P(Thawing, ACrashWhileThawingIsThawedOnceMore) {
+TEST_F(Thawing, ARecordThatCannotBeReadKeepsItsProductFrozenAndNothingElse) {
+  freeze_before(3);
+  ChangedLog log(folded.log());
+  log.unreadable = {3};
+  Progress progress;
+  Projector projector(folded.rows(), progress);
+  auto caught_up = projector.catch_up(log);
+  ASSERT_TRUE(caught_up) << caught_up.error().detail;
+  ASSERT_EQ(projector.frozen().size(), 1u);
+  EXPECT_EQ(projector.frozen().front().offset, 3u);
+  EXPECT_NE(projector.frozen().front().reason.find("offset 3 cannot be read: bit rot"),
+            std::string::npos);
+  EXPECT_TRUE(there(acme, "a")) << "what could be read is folded";
+  ASSERT_TRUE(folded.start()) << "and all of it once it can be read again";
+  EXPECT_TRUE(folded.projector().frozen().empty());
+  EXPECT_EQ(folded.hash(), rebuilt_hash());
+}
+
+TEST_P(ThawingMany, ACrashWhileThawingIsThawedOnceMore) {
   for (std::uint64_t kept : {0u, 1u, 2u}) {
     History again;
     freeze_before(GetParam());
@@ -387,7 +483,7 @@ TEST_P(Thawing, ACrashWhileThawingIsThawedOnceMore) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Records, Thawing, testing::Values(1, 2, 1999, 2000, 2001, 4000));
+INSTANTIATE_TEST_SUITE_P(Records, ThawingMany, testing::Values(1, 2, 1999, 2000, 2001, 4000));
 
 TEST_F(Projection, AThawThatMeetsAnotherBrokenEventStandsThere) {
   history.add({log_a, acme}, {file("before", 1, "{}")});
