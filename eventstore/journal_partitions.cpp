@@ -1,6 +1,7 @@
 #include "eventstore/journal_partitions.h"
 
 #include <algorithm>
+#include <span>
 
 #include <fmt/core.h>
 
@@ -15,8 +16,8 @@ std::size_t number(TopicId topic) {
   return static_cast<std::uint16_t>(topic);
 }
 
-/// A closing table is one record.
-constexpr std::size_t partitions_max = record_size_max / 128;
+/// A closing table is one record. What is left over is for losses.
+static_assert(ClosingTable::size_bytes(partitions_max, 0) <= record_size_max * 3 / 4 + 16);
 
 }  // namespace
 
@@ -47,6 +48,15 @@ void Partitions::show(std::unique_ptr<Directory> directory) {
   directories_.push_back(std::move(directory));
 }
 
+/// How many partitions of `topic` are not known from records of theirs.
+std::size_t Partitions::missing(const Directory& directory, const Topic& topic) {
+  if (number(topic.id) >= directory.size()) return topic.partitions;
+  const auto& known = directory[number(topic.id)].partitions;
+  const auto first = std::span(known).first(std::min<std::size_t>(known.size(), topic.partitions));
+  return topic.partitions - first.size() +
+         static_cast<std::size_t>(std::ranges::count(first, nullptr));
+}
+
 Result<void> Partitions::open_topic(const Topic& topic) {
   const std::unique_lock lock(mutex_);
   const auto& now = *directory_.load(std::memory_order_relaxed);
@@ -58,7 +68,7 @@ Result<void> Partitions::open_topic(const Topic& topic) {
                                      topic.name, known.name, known.open_partitions));
   }
   if (topic.id == own_topic || topic.partitions == 0 ||
-      all_.size() + topic.partitions > partitions_max) {
+      all_.size() + missing(now, topic) > partitions_max) {
     return schemas::fail(ErrorCode::internal,
                          fmt::format("topic {} cannot be opened: its number is the journal's own, "
                                      "or there would be no or too many partitions ({} at most)",

@@ -83,6 +83,7 @@ class Partitions {
   };
   using Directory = std::vector<Row>;
 
+  static std::size_t missing(const Directory& directory, const Topic& topic);
   Row& row(Directory& directory, TopicId topic, std::size_t partitions);
   void show(std::unique_ptr<Directory> directory);
 

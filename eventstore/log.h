@@ -22,6 +22,11 @@
 /// before it is durable. Every backend passes tests/eventstore/log_contract_test.cpp.
 namespace eventstore {
 
+/// Every backend opens topics up to so many partitions in all. To be asked (Topics::has_room)
+/// before a topic gets its number: one that is written down and cannot be opened stops every later
+/// start.
+inline constexpr std::size_t partitions_max = 32'768;
+
 struct Topic {
   TopicId id;
   std::string name;  // without the prefix `tm.`

@@ -32,6 +32,12 @@ TopicId Topics::next_id() const {
   return TopicId{static_cast<std::uint16_t>(static_cast<std::uint16_t>(last) + 1)};
 }
 
+bool Topics::has_room() const {
+  std::shared_lock lock(mutex_);
+  const std::size_t of_log = 1;
+  return (topics_.size() + 1) * partitions_ + of_log <= partitions_max;
+}
+
 void Topics::apply(const schemas::Control& control) {
   std::unique_lock lock(mutex_);
   if (const auto* identity = std::get_if<schemas::LogIdentity>(&control)) {

@@ -29,6 +29,8 @@ class Topics {
     return {topic, schemas::partition_of(organization, partitions_)};
   }
   TopicId next_id() const;
+  /// Whether a log can hold one more topic: ask before TopicAdded is written.
+  bool has_room() const;
 
   /// Folds one control record of `tm.log`.
   void apply(const schemas::Control& control);

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "eventstore/journal_partitions.h"
 #include "eventstore/memory_log.h"
 #include "tests/support/log_fixture.h"
 
@@ -77,6 +78,33 @@ TEST_F(TopicsTest, EveryOrganizationHasOnePartitionPerTopicTheSameForAll) {
   const schemas::OrganizationId acme(schemas::Uuid{{1}});
   EXPECT_EQ(topics_.log_of(TopicId{1}, acme).partition, topics_.log_of(TopicId{2}, acme).partition);
   EXPECT_LT(topics_.log_of(TopicId{1}, acme).partition, 64);
+}
+
+/// What `has_room` allowed can be opened, now and at every later start.
+TEST_F(TopicsTest, ThereIsRoomForAsManyTopicsAsCanBeOpened) {
+  topics_.apply(LogIdentity{{}, 4096, 1});
+  journal::Partitions partitions;
+  ASSERT_TRUE(partitions.open_topic({log_topic, "log", 1}));
+  std::uint16_t last = 0;
+  while (topics_.has_room()) {
+    const TopicAdded added{topics_.next_id(), std::to_string(++last)};
+    topics_.apply(added);
+    ASSERT_TRUE(partitions.open_topic(topics_.all().back()));
+  }
+  EXPECT_EQ(last, 7);
+  EXPECT_FALSE(partitions.open_topic({topics_.next_id(), "one more", 4096}));
+
+  journal::States states;
+  for (const auto& topic : topics_.all()) {
+    for (std::uint16_t i = 0; i < topic.partitions; i += topic.id == TopicId{3} ? 2 : 1) {
+      states[{topic.id, i}].next_offset = 1;
+    }
+  }
+  journal::Partitions again;
+  again.load(states);
+  ASSERT_TRUE(again.open_topic({log_topic, "log", 1}));
+  for (const auto& topic : topics_.all()) ASSERT_TRUE(again.open_topic(topic)) << topic.name;
+  EXPECT_EQ(again.size(), 7 * 4096 + 1);
 }
 
 TEST_F(TopicsTest, ANumberOnceGivenKeepsItsName) {
