@@ -24,6 +24,7 @@ constexpr std::array<std::uint8_t, 8> index_magic = {'T', 'M', 'J', 'I', 'D', 'X
 constexpr std::size_t index_header_size = 24;  // magic, base, count, CRC of all but itself
 constexpr std::size_t index_entry_size = 24;
 constexpr std::size_t indexes_in_memory_max = 8;
+constexpr std::size_t starts_in_memory_max = 64;  // looking for a place asks few: the middle ones
 
 bool precedes(const IndexEntry& a, const IndexEntry& b) {
   return std::tie(a.log, a.offset) < std::tie(b.log, b.offset);
@@ -119,14 +120,18 @@ Result<SegmentIndex> SegmentIndex::build(Segment segment, std::uint32_t seed, st
 }
 
 Index::Index(SegmentFolder& segments, std::string path, std::uint32_t seed)
-    : segments_(segments), path_(std::move(path)), seed_(seed) {}
+    : segments_(segments),
+      path_(std::move(path)),
+      seed_(seed),
+      closed_(indexes_in_memory_max),
+      starts_(starts_in_memory_max) {}
 
 void Index::begin_segment(std::uint64_t base, const std::vector<IndexEntry>& entries) {
   const std::unique_lock lock(mutex_);
   if (!active_.empty()) {
     std::vector<IndexEntry> whole;
     for (auto& [log, of_log] : active_) whole.insert(whole.end(), of_log.begin(), of_log.end());
-    keep_locked(active_base_, std::make_shared<const SegmentIndex>(std::move(whole)));
+    closed_.keep(active_base_, std::make_shared<const SegmentIndex>(std::move(whole)));
   }
   active_base_ = base;
   active_.clear();
@@ -173,27 +178,17 @@ Result<std::optional<IndexEntry>> Index::locate(LogId log, Offset offset) {
   return entry ? entry : start;
 }
 
-void Index::keep_locked(std::uint64_t base, std::shared_ptr<const SegmentIndex> index) {
-  std::erase(used_, base);
-  used_.push_back(base);
-  closed_[base] = std::move(index);
-  if (used_.size() <= indexes_in_memory_max) return;
-  closed_.erase(used_.front());
-  used_.erase(used_.begin());
-}
-
 std::shared_ptr<const SegmentIndex> Index::keep(std::uint64_t base, SegmentIndex index) {
   auto shared = std::make_shared<const SegmentIndex>(std::move(index));
   const std::unique_lock lock(mutex_);
-  keep_locked(base, shared);
+  closed_.keep(base, shared);
   return shared;
 }
 
 Result<std::shared_ptr<const SegmentIndex>> Index::index_of(std::uint64_t base) {
   {
-    const std::shared_lock lock(mutex_);
-    const auto known = closed_.find(base);
-    if (known != closed_.end()) return known->second;
+    const std::unique_lock lock(mutex_);
+    if (auto known = closed_.find(base)) return known;
   }
   if (auto bytes = read_whole(segments_.files(), file_of(base))) {
     if (auto index = SegmentIndex::decode(*bytes, seed_, base)) {
@@ -214,11 +209,10 @@ Result<std::shared_ptr<const SegmentIndex>> Index::index_of(std::uint64_t base) 
 void Index::save(std::uint64_t base) {
   std::shared_ptr<const SegmentIndex> index;
   {
-    const std::shared_lock lock(mutex_);
-    const auto known = closed_.find(base);
-    if (known == closed_.end()) return;
-    index = known->second;
+    const std::unique_lock lock(mutex_);
+    index = closed_.find(base);
   }
+  if (index == nullptr) return;
   // Best effort, and unsynced: what a crash makes of it is told by its CRC and made anew.
   auto& files = segments_.files();
   const auto bytes = index->encode(seed_, base);
@@ -231,9 +225,8 @@ void Index::save(std::uint64_t base) {
 
 Result<std::shared_ptr<const Index::Starts>> Index::starts_of(std::uint64_t base) {
   {
-    const std::shared_lock lock(mutex_);
-    const auto known = starts_.find(base);
-    if (known != starts_.end()) return known->second;
+    const std::unique_lock lock(mutex_);
+    if (auto known = starts_.find(base)) return known;
   }
   auto closing = read_closing_before(segments_, base, seed_);
   if (!closing) return fail(std::move(closing).error());
@@ -241,7 +234,8 @@ Result<std::shared_ptr<const Index::Starts>> Index::starts_of(std::uint64_t base
   for (const auto& [log, state] : closing->table.states)
     starts->emplace_back(log, state.next_offset);
   const std::unique_lock lock(mutex_);
-  return starts_[base] = std::move(starts);
+  starts_.keep(base, starts);
+  return starts;
 }
 
 Result<Closing> read_closing_before(SegmentFolder& segments, std::uint64_t base,

@@ -1,11 +1,12 @@
 #pragma once
 
-#include <map>
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <shared_mutex>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "eventstore/journal_frames.h"
@@ -65,6 +66,31 @@ class IndexSampler {
   std::uint64_t next_ = 0;
 };
 
+/// What was used last, by segment. One user at a time.
+template <typename Value>
+class RecentlyUsed {
+ public:
+  explicit RecentlyUsed(std::size_t max) : max_(max) {}
+
+  /// Empty when it is not here (any more).
+  std::shared_ptr<const Value> find(std::uint64_t base) {
+    const auto found = std::ranges::find(values_, base, &Entry::first);
+    if (found == values_.end()) return nullptr;
+    std::rotate(found, found + 1, values_.end());
+    return values_.back().second;
+  }
+  void keep(std::uint64_t base, std::shared_ptr<const Value> value) {
+    std::erase_if(values_, [&](const Entry& entry) { return entry.first == base; });
+    if (values_.size() == max_) values_.erase(values_.begin());
+    values_.emplace_back(base, std::move(value));
+  }
+
+ private:
+  using Entry = std::pair<std::uint64_t, std::shared_ptr<const Value>>;
+  const std::size_t max_;
+  std::vector<Entry> values_;  // the last one was used last
+};
+
 /// All segments' indexes. Any thread; `add` and `begin_segment` are the writer's.
 class Index {
  public:
@@ -87,7 +113,6 @@ class Index {
   std::optional<IndexEntry> find_active(LogId log, Offset offset) const;
   schemas::Result<std::shared_ptr<const SegmentIndex>> index_of(std::uint64_t base);
   std::shared_ptr<const SegmentIndex> keep(std::uint64_t base, SegmentIndex index);
-  void keep_locked(std::uint64_t base, std::shared_ptr<const SegmentIndex> index);
   /// The partitions' next offsets at the beginning of a segment, from the closing table before it.
   schemas::Result<std::shared_ptr<const Starts>> starts_of(std::uint64_t base);
   std::string file_of(std::uint64_t base) const {
@@ -101,10 +126,9 @@ class Index {
   mutable std::shared_mutex mutex_;
   std::uint64_t active_base_ = 0;
   std::unordered_map<LogId, std::vector<IndexEntry>> active_;
-  // A closed segment's index is at most a few MiB; the ones used last stay.
-  std::map<std::uint64_t, std::shared_ptr<const SegmentIndex>> closed_;
-  std::vector<std::uint64_t> used_;
-  std::map<std::uint64_t, std::shared_ptr<const Starts>> starts_;
+  // A closed segment's index is at most a few MiB, its starts at most half of one.
+  RecentlyUsed<SegmentIndex> closed_;
+  RecentlyUsed<Starts> starts_;
 };
 
 /// What ends a segment.
