@@ -130,8 +130,11 @@ constexpr Field header_fields_of_all[] = {
 constexpr Field header_fields_of_reads[] = {
     {.name = "Tidemark",
      .description = "marks, comma-separated, that the answer reflects at least"},
-    {.name = "Prefer", .description = "wait=<seconds>: how long to wait for that"},
-    {.name = "If-None-Match", .description = "ETags that are known already"}};
+    {.name = "Prefer", .description = "wait=<seconds>: how long to wait for that"}};
+constexpr Field header_if_none_match = {.name = "If-None-Match",
+                                        .description = "ETags that are known already"};
+constexpr Field header_last_event_id = {
+    .name = "Last-Event-ID", .description = "the mark behind which to go on; it beats ?after="};
 constexpr Field header_fields_of_writes[] = {
     {.name = "Idempotency-Key",
      .min = 1,
@@ -139,6 +142,20 @@ constexpr Field header_fields_of_writes[] = {
      .description = "the same key and request again give the first answer again"}};
 constexpr Field header_if_match = {.name = "If-Match",
                                    .description = "the version that the change is for, as ETag"};
+
+bool holds(std::span<const Field> fields, auto member, auto value) {
+  return std::ranges::find(fields, value, member) != fields.end();
+}
+
+/// Answers that are one entity have a version.
+bool heeds_if_none_match(const Operation& operation) {
+  const bool past = holds(operation.query, &Field::name, std::string_view("as_of"));
+  return !is_write(operation) && past && !operation.page;
+}
+
+bool is_stream(const Operation& operation) {
+  return operation.media == "text/event-stream";
+}
 
 void write_parameters(Writer& writer, const Operation& operation) {
   writer.name("parameters").begin_array();
@@ -154,6 +171,8 @@ void write_parameters(Writer& writer, const Operation& operation) {
                                           : std::span<const Field>(header_fields_of_reads);
     for (const auto& field : more) write_parameter(writer, "header", field);
     if (operation.conditional) write_parameter(writer, "header", header_if_match);
+    if (heeds_if_none_match(operation)) write_parameter(writer, "header", header_if_none_match);
+    if (is_stream(operation)) write_parameter(writer, "header", header_last_event_id);
   }
   writer.end_array();
 }
@@ -162,9 +181,20 @@ void write_reference(Writer& writer, std::string_view shape) {
   writer.begin_object().member("$ref", "#/components/schemas/" + std::string(shape)).end_object();
 }
 
+/// Text of many lines: OpenAPI 3.1 has no word for what each of them is.
+void write_lines(Writer& writer, std::string_view shape) {
+  writer.name("application/x-ndjson").begin_object().name("schema").begin_object();
+  writer.member("type", "string").member("description", "a JSON object a line: x-line");
+  writer.end_object().name("x-line");
+  write_reference(writer, shape);
+  writer.end_object();
+}
+
 void write_request_body(Writer& writer, const Operation& operation) {
   if (operation.body == Body::none) return;
-  writer.name("requestBody").begin_object().name("content").begin_object();
+  const bool needed = holds(operation.members, &Field::need, Need::required);
+  writer.name("requestBody").begin_object().member("required", needed);
+  writer.name("content").begin_object();
   auto write = [&](std::string_view type) {
     writer.name(type).begin_object().name("schema").begin_object().member("type", "object");
     write_object(writer, operation.members);
@@ -172,12 +202,13 @@ void write_request_body(Writer& writer, const Operation& operation) {
   };
   write("application/json");
   if (operation.body == Body::merge_patch) write("application/merge-patch+json");
-  if (operation.lines) write("application/x-ndjson");
+  if (operation.lines != nullptr) write_lines(writer, operation.lines->name);
   writer.end_object().end_object();
 }
 
-void write_success(Writer& writer, const Operation& operation) {
-  writer.name(std::to_string(operation.status)).begin_object().member("description", "success");
+void write_answer(Writer& writer, const Operation& operation, unsigned status) {
+  writer.name(std::to_string(status)).begin_object();
+  writer.member("description", status < 400 ? "success" : "not now");
   if (operation.answer != nullptr) {
     writer.name("content").begin_object().name("application/json").begin_object().name("schema");
     if (operation.page) {
@@ -198,6 +229,21 @@ void write_success(Writer& writer, const Operation& operation) {
   writer.end_object();
 }
 
+void write_successes(Writer& writer, const Operation& operation) {
+  write_answer(writer, operation, operation.status);
+  if (operation.other_status != 0) write_answer(writer, operation, operation.other_status);
+  if (operation.lines != nullptr) {
+    writer.name("200").begin_object().member("description", "to lines: one as each is durable");
+    writer.name("content").begin_object();
+    write_lines(writer, operation.lines->answer->name);
+    writer.end_object().end_object();
+  }
+  if (heeds_if_none_match(operation)) {
+    writer.name("304").begin_object().member("description", "as If-None-Match knows it");
+    writer.end_object();
+  }
+}
+
 void write_operation(Writer& writer, const Operation& operation) {
   writer.begin_object().member("operationId", operation.name).member("summary", operation.summary);
   if (!operation.permission.empty()) writer.member("x-permission", operation.permission);
@@ -207,7 +253,7 @@ void write_operation(Writer& writer, const Operation& operation) {
   write_parameters(writer, operation);
   write_request_body(writer, operation);
   writer.name("responses").begin_object();
-  write_success(writer, operation);
+  write_successes(writer, operation);
   writer.name("default").begin_object().member("description", "a problem");
   writer.name("content").begin_object().name("application/problem+json").begin_object();
   writer.name("schema");
@@ -221,9 +267,9 @@ std::string lower(std::string_view text) {
   return small;
 }
 
-constexpr std::array<Field, 3> problem_error_fields{
+constexpr std::array<Field, 4> problem_error_fields{
     Field{.name = "pointer", .description = "of a member of the body"}, Field{.name = "parameter"},
-    Field{.name = "header"}};
+    Field{.name = "header"}, Field{.name = "detail", .need = Need::required}};
 constexpr std::array<Field, 6> problem_fields{
     Field{.name = "type", .need = Need::required},
     Field{.name = "title", .need = Need::required},
@@ -241,6 +287,13 @@ void write_shape(Writer& writer, const Shape& shape) {
   writer.end_object();
 }
 
+void write_line_shapes(Writer& writer, const Lines& lines) {
+  writer.name(lines.name).begin_object().member("type", "object");
+  write_object(writer, lines.members);
+  writer.member("additionalProperties", false).end_object();
+  write_shape(writer, *lines.answer);
+}
+
 void write_components(Writer& writer, std::span<const Operation> operations) {
   std::map<std::string_view, const Shape*> shapes;
   for (const auto& operation : operations) {
@@ -248,6 +301,9 @@ void write_components(Writer& writer, std::span<const Operation> operations) {
   }
   writer.name("components").begin_object().name("schemas").begin_object();
   for (const auto& [name, shape] : shapes) write_shape(writer, *shape);
+  for (const auto& operation : operations) {
+    if (operation.lines != nullptr) write_line_shapes(writer, *operation.lines);
+  }
   write_shape(writer, {"Problem", problem_fields});
   writer.end_object().name("securitySchemes").begin_object().name("key").begin_object();
   writer.member("type", "http").member("scheme", "bearer").end_object().end_object().end_object();

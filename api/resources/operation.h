@@ -34,6 +34,13 @@ enum class Sensitivity : std::uint8_t { usual, sensitive };
 
 enum class Body : std::uint8_t { none, json, merge_patch, events };
 
+/// A body of application/x-ndjson and its answer, a line for a line.
+struct Lines {
+  std::string_view name;
+  std::span<const Field> members;
+  const Shape* answer;
+};
+
 struct Operation {
   http::Method method;
   std::string_view pattern;
@@ -50,11 +57,13 @@ struct Operation {
   std::span<const Field> query = {};
   Body body = Body::none;
   /// A body of application/x-ndjson is taken too, line by line.
-  bool lines = false;
+  const Lines* lines = nullptr;
   std::span<const Field> members = {};
   /// The change heeds If-Match.
   bool conditional = false;
   unsigned status = 200;
+  /// Another status that comes with the same answer.
+  unsigned other_status = 0;
   const Shape* answer = nullptr;
   /// What the answer is when it has no shape.
   std::string_view media = {};

@@ -82,4 +82,22 @@ inline constexpr Shape written_entity_shape{"WrittenEntityEvents", written_entit
 inline constexpr std::array<Field, 1> written_fields{written_events_field};
 inline constexpr Shape written_shape{"WrittenEvents", written_fields};
 
+inline constexpr auto bulk_line_fields =
+    joined(append_events_fields, std::array{Field{.name = "idempotency_key",
+                                                  .nullable = true,
+                                                  .max = 255,
+                                                  .description = "of this line; visible ASCII"}});
+inline constexpr std::array<Field, 4> bulk_answer_fields{
+    Field{.name = "line",
+          .type = Type::integer,
+          .need = Need::required,
+          .description = "the number of the line in the body, from 1"},
+    Field{.name = "mark", .description = "of the line's record, which is durable"},
+    Field{.name = "events", .type = Type::integer, .description = "how many the line added"},
+    Field{.name = "problem",
+          .type = Type::object,
+          .description = "instead of both: why the line was refused; no other line follows"}};
+inline constexpr Shape bulk_answer_shape{"BulkAnswer", bulk_answer_fields};
+inline constexpr Lines bulk_lines{"BulkLine", bulk_line_fields, &bulk_answer_shape};
+
 }  // namespace api::resources

@@ -44,6 +44,59 @@ TEST(OpenApi, EveryReferenceLeadsSomewhere) {
   EXPECT_GT(count, operations().size());
 }
 
+/// The names of an operation's headers.
+std::set<std::string> headers_of(schemas::json::Value operation) {
+  std::set<std::string> names;
+  const auto parameters = *operation.find("parameters");
+  for (std::size_t i = 0; auto one = schemas::json::resolve(parameters, "/" + std::to_string(i));
+       ++i) {
+    if (one->find("in")->as_string() == "header") names.emplace(*one->find("name")->as_string());
+  }
+  return names;
+}
+
+TEST(OpenApi, AnswersAndHeadersAreThoseOfTheServer) {
+  auto document = schemas::json::parse(openapi_document(operations(), "1.2.3"));
+  auto there = [&](const std::string& pointer) {
+    return schemas::json::resolve(document->root(), pointer).has_value();
+  };
+  for (const auto& operation : operations()) {
+    const auto pointer = pointer_to(operation);
+    const auto headers = headers_of(*schemas::json::resolve(document->root(), pointer));
+    const bool is_entity = operation.name.starts_with("get_");
+    EXPECT_EQ(there(pointer + "/responses/304"), is_entity) << operation.name;
+    EXPECT_EQ(headers.contains("If-None-Match"), is_entity) << operation.name;
+    EXPECT_EQ(headers.contains("If-Match"), operation.conditional) << operation.name;
+    EXPECT_EQ(headers.contains("Last-Event-ID"), operation.name == "stream_events");
+    EXPECT_TRUE(there(pointer + "/responses/" + std::to_string(operation.status)));
+  }
+  const std::string bulk = "/paths/~1v2~1products~1{product}~1events/post";
+  const std::string line = "/content/application~1x-ndjson/x-line/$ref";
+  EXPECT_TRUE(there("/paths/~1v2~1products~1{product}/put/responses/200/content"));
+  EXPECT_TRUE(there("/paths/~1v2~1products~1{product}/put/responses/201/content"));
+  EXPECT_TRUE(there("/paths/~1readyz/get/responses/503/content"));
+  EXPECT_TRUE(there(bulk + "/responses/201/content/application~1json"));
+  EXPECT_TRUE(there(bulk + "/responses/200" + line));
+  EXPECT_TRUE(there(bulk + "/requestBody" + line));
+  EXPECT_TRUE(there("/components/schemas/BulkLine/properties/idempotency_key"));
+  EXPECT_TRUE(there("/components/schemas/BulkAnswer/properties/problem"));
+  EXPECT_TRUE(there("/components/schemas/Problem/properties/errors/items/properties/detail"));
+}
+
+TEST(OpenApi, BodiesAreRequiredWhereAMemberIs) {
+  auto document = schemas::json::parse(openapi_document(operations(), "1.2.3"));
+  for (const auto& operation : operations()) {
+    if (operation.body == Body::none) continue;
+    auto required =
+        schemas::json::resolve(document->root(), pointer_to(operation) + "/requestBody/required");
+    const bool needed = operation.name.starts_with("create_") ||
+                        operation.name.starts_with("append_") ||
+                        operation.name.starts_with("declare_");
+    ASSERT_TRUE(required) << operation.name;
+    EXPECT_EQ(required->as_bool(), needed) << operation.name;
+  }
+}
+
 TEST(Routes, NamesAndPlacesAreThereOnce) {
   std::set<std::string_view> names;
   std::set<std::pair<http::Method, std::string_view>> places;
