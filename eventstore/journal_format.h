@@ -12,6 +12,7 @@
 #include "eventstore/claims.h"
 #include "eventstore/record.h"
 
+// clang-format off
 /// Bytes of the embedded log on disk. All numbers are little-endian.
 ///
 /// A journal is a sequence of segment files, named by the position at which they begin. A position
@@ -23,16 +24,17 @@
 ///
 /// A frame is 96 bytes, then the record's payload, then zeros to the next 8-byte boundary:
 ///
-///     0          8        16            24      26          28           32            88    92
-///     | position | offset | durable_end | topic | partition | open count | record head | CRC |
-///     magic | u64      | u64    | u64         | u16   | u16       | u32        | 56 bytes    | u32
-///     | 4 bytes
+///     0          8        16            24      26          28           32       88    92      96
+///     | position | offset | durable_end | topic | partition | open count | record | CRC | magic |
+///     |          |        |             |       |           |            | head   |     |       |
+///     | u64      | u64    | u64         | u16   | u16       | u32        | 56 B   | u32 | 4 B   |
 ///
 /// `durable_end` is the position up to which everything was known durable when the frame was
 /// written. The CRC (CRC32C) begins with the journal's id, which every segment header carries, and
 /// covers the 88 bytes before it, so another journal's frames do not count here. The last byte is
 /// never zero: a sector of a frame that was not written is all zeros and can be told from one that
 /// was. Topic 0xffff are the journal's own frames; `partition` says which.
+// clang-format on
 namespace eventstore::journal {
 
 using JournalId = std::array<std::uint8_t, 16>;

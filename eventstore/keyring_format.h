@@ -9,15 +9,18 @@
 #include "schemas/ids.h"
 #include "schemas/result.h"
 
+// clang-format off
 /// The bytes of the file `keyring`. All numbers are little-endian.
 ///
-///     magic "tmkeys\r\n" | format u32 = 1 | root key's fingerprint 8 | count u32 | count × key |
-///     CRC32C key = id u32 | purpose u8 | state u8 | zero u16 | organization 16 | nonce 12 | sealed
-///     48
+///     magic "tmkeys\r\n" | format u32 = 1 | fingerprint 8 | count u32 | count × key | CRC32C u32
+///
+///     fingerprint = the root key's
+///     key = id u32 | purpose u8 | state u8 | zero u16 | organization 16 | nonce 12 | sealed 48
 ///
 /// `sealed` is the key under the root key (AES-256-GCM), bound to id, purpose and organization:
 /// bytes moved from one key to another do not open. A destroyed key keeps its id and is zero
 /// otherwise, so that no id is given twice.
+// clang-format on
 namespace eventstore {
 
 enum class KeyPurpose : std::uint8_t { mark = 1, hmac = 2, data = 3 };

@@ -9,17 +9,19 @@
 
 #include "schemas/ids.h"
 
+// clang-format off
 /// The record head: 56 bytes that stand before every payload, the same on every backend.
 ///
-///      0        4      5        6        8            16           24         32      48        52
-///      | length | kind | format | zero   | epoch off. | nonce      | sequence | chain | payload |
-///      head | | u32    | u8   | u8     | u16    | i64        | u64        | u64      | 16 B  |
-///      CRC32C  | CRC  |
+///     0        4      5        6      8         16      24         32      48        52     56
+///     | length | kind | format | zero | epoch   | nonce | sequence | chain | payload | head |
+///     |        |      |        |      | offset  |       |          |       | CRC     | CRC  |
+///     | u32    | u8   | u8     | u16  | i64     | u64   | u64      | 16 B  | u32     | u32  |
 ///
 /// All little-endian. `length` counts the payload without padding; the head is followed by the
 /// payload at an 8-byte boundary. Both CRCs are CRC32C, unseeded, so that a record can be checked
 /// anywhere. For a claim the epoch is that of the claim before it, and the payload names the new
 /// nonce.
+// clang-format on
 namespace eventstore {
 
 using schemas::Chain;

@@ -11,18 +11,19 @@
 #include "schemas/packing.h"
 #include "schemas/result.h"
 
+// clang-format off
 /// Marks: opaque URL-safe text of positions. A write's mark names its own log, a read's every log
 /// that its answer reflects.
 ///
 ///     tm1_ base64url( version u8 | key id u32 | n × position | tag 8 )
-///     position = topic u16 | partition u16 | offset i64 | index u32 | check 8        (24 bytes,
-///     LE)
+///     position = topic u16 | partition u16 | offset i64 | index u32 | check 8    (24 bytes, LE)
 ///
 /// `check` is the start of SHA-256 over the rest of the position (epoch, sequence, chain), so that
 /// a mark from a lost tail is told from one of today's log. `tag` is the start of HMAC-SHA256 with
 /// the mark key over prefix, organization, space and everything before it (signed_text.h): a mark
 /// of another organization, space or log is not accepted. Positions stand in the order of their
 /// logs, so that what a mark says has one text.
+// clang-format on
 namespace schemas {
 
 using Check = std::array<std::uint8_t, 8>;
