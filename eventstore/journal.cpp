@@ -49,6 +49,10 @@ Result<std::unique_ptr<Journal>> Journal::open(JournalOptions options, LogObserv
   if (auto made = files.make_directories(folder); !made) return fail(std::move(made).error());
   auto lock = files.lock(options.directory + "/lock");
   if (!lock) return fail(std::move(lock).error());
+  // Names that an opening before this one made, but did not come to sync.
+  for (const auto& path : {folder, options.directory + "/journal", options.directory}) {
+    if (auto synced = files.sync_directory(path); !synced) return fail(std::move(synced).error());
+  }
   std::unique_ptr<Journal> journal(new Journal(std::move(options), std::move(*lock)));
   if (auto started = journal->start(observer); !started) return fail(std::move(started).error());
   return journal;
