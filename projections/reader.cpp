@@ -1,5 +1,6 @@
 #include "projections/reader.h"
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 
@@ -129,21 +130,68 @@ Reader::Page Reader::list_as_of(const KindScope& kind_scope, bool has_id,
 }
 
 std::vector<Reader::EventPlace> Reader::events_of(TopicId topic, std::string_view kind,
-                                                  const Entity& entity, Version after,
-                                                  bool descending, std::size_t limit) const {
-  std::vector<EventPlace> places;
-  auto from = history_prefix(scope(topic, kind), entity);
+                                                  const Entity& entity,
+                                                  const EventsOptions& options) const {
+  // History is newest first in key order.
+  const bool forwards = options.direction == Direction::ascending;
+  const auto kind_scope = scope(topic, kind);
+  auto from = history_prefix(kind_scope, entity);
   auto to = prefix_end(from);
+  if (options.as_of && *options.as_of < 0) return {};
+  if (options.as_of) from = history_from(kind_scope, entity, *options.as_of);
+  if (options.behind) {
+    auto behind = history_key(kind_scope, entity, options.behind->offset, options.behind->index);
+    (forwards ? to : from) = forwards ? behind : std::max(from, behind + '\0');
+  } else if (forwards && options.after != Version{}) {
+    auto last_before = find_version(kind_scope, entity, options.after);
+    if (!last_before) return {};
+    to = std::move(*last_before);
+  }
+  std::vector<EventPlace> places;
   auto visit = [&](std::string_view key, std::string_view row) {
     auto version = decode_head(row, nullptr).version;
-    if (version <= after) return !descending;
+    if (version <= options.after) return false;
     auto place = parse_history_key(key);
     places.push_back({place.offset, place.index, version});
-    return places.size() < limit;
+    return places.size() < options.limit;
   };
-  // History is newest first in key order.
-  descending ? rows_.scan(from, to, visit) : rows_.scan_back(from, to, visit);
+  if (from >= to) return places;
+  forwards ? rows_.scan_back(from, to, visit) : rows_.scan(from, to, visit);
   return places;
+}
+
+/// The history key of one version; empty when the entity has not reached it. Versions rise with
+/// offsets, so a bisection finds the record.
+std::optional<std::string> Reader::find_version(const KindScope& kind_scope, const Entity& entity,
+                                                Version version) const {
+  const auto end = prefix_end(history_prefix(kind_scope, entity));
+  auto newest_up_to = [&](Offset offset) {
+    std::optional<EventPlace> newest;
+    rows_.scan(history_from(kind_scope, entity, static_cast<std::int64_t>(offset)), end,
+               [&](std::string_view key, std::string_view row) {
+                 auto place = parse_history_key(key);
+                 newest = {place.offset, place.index, decode_head(row, nullptr).version};
+                 return false;
+               });
+    return newest;
+  };
+  auto newest = newest_up_to(std::numeric_limits<std::int64_t>::max());
+  if (!newest || newest->version < version) return std::nullopt;
+  Offset low = 0;
+  Offset high = newest->offset;  // a record that has reached the version
+  while (low < high) {
+    auto middle = low + (high - low) / 2;
+    auto found = newest_up_to(middle);
+    const bool reached = found && found->version >= version;
+    (reached ? high : low) = reached ? found->offset : middle + 1;
+  }
+  std::optional<std::string> found;
+  rows_.scan(history_from(kind_scope, entity, static_cast<std::int64_t>(high)), end,
+             [&](std::string_view key, std::string_view row) {
+               if (decode_head(row, nullptr).version == version) found.emplace(key);
+               return !found;
+             });
+  return found;
 }
 
 std::int64_t Reader::offset_at(TopicId topic, Time time) const {

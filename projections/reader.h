@@ -21,6 +21,8 @@ struct FoundRow {
   std::string bytes;
 };
 
+enum class Direction : std::uint8_t { ascending, descending };
+
 struct ListOptions {
   /// Only entities behind (or, descending, before) this one.
   std::optional<Entity> after;
@@ -67,14 +69,22 @@ class Reader {
   };
   Page list(TopicId topic, std::string_view kind, bool has_id, const ListOptions& options) const;
 
-  /// Where one entity's events stand, by version; only versions above `after`.
+  /// Where one entity's events stand, by version. The cost is that of the page, wherever in the
+  /// entity's history it begins.
   struct EventPlace {
     Offset offset;
     std::uint32_t index;
     Version version;
   };
+  struct EventsOptions {
+    Version after{};                      // only versions above
+    std::optional<EventPlace> behind;     // only those that follow this one in the direction
+    std::optional<std::int64_t> as_of{};  // inclusive offset
+    Direction direction = Direction::ascending;
+    std::size_t limit = 50;
+  };
   std::vector<EventPlace> events_of(TopicId topic, std::string_view kind, const Entity& entity,
-                                    Version after, bool descending, std::size_t limit) const;
+                                    const EventsOptions& options) const;
 
   /// The last record of this organization and product accepted at or before `time`; -1 when none.
   std::int64_t offset_at(TopicId topic, Time time) const;
@@ -91,6 +101,8 @@ class Reader {
     if constexpr (requires { State::kind; }) return State::kind;
     return {};
   }
+  std::optional<std::string> find_version(const KindScope& scope, const Entity& entity,
+                                          Version version) const;
   Page list_now(const KindScope& scope, bool has_id, const ListOptions& options) const;
   Page list_as_of(const KindScope& scope, bool has_id, const ListOptions& options) const;
 

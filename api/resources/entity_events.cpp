@@ -1,6 +1,3 @@
-#include <algorithm>
-#include <limits>
-
 #include "api/resources/event_json.h"
 #include "api/resources/events.h"
 #include "api/resources/keys.h"
@@ -28,67 +25,42 @@ struct EntityEvents {
   std::string_view missing;  // what a 404 says
 };
 
-/// A page of versions: an entity's versions are dense, so a descending page is an ascending one
-/// turned round.
-struct VersionPage {
+struct EventPage {
   std::vector<Reader::EventPlace> places;
   bool more = false;
 };
 
-bool in_time(const Reading& reading, const Reader::EventPlace& place) {
-  return !reading.as_of() || static_cast<std::int64_t>(place.offset) <= *reading.as_of();
+// What a cursor of these lists says: where the last event given stands.
+constexpr std::size_t place_bytes = 16;
+std::string encode_place(const Reader::EventPlace& place) {
+  std::string key;
+  projections::append_u64(key, place.offset);
+  projections::append_u64(key, place.index);
+  return key;
+}
+Reader::EventPlace decode_place(std::string_view key) {
+  return {projections::read_u64(key),
+          static_cast<std::uint32_t>(projections::read_u64(key.substr(8))), Version{}};
 }
 
-/// The newest version that the reading sees; empty when it sees none.
-Version newest_version(const EntityEvents& of, const Reading& reading) {
-  auto reader = reading.reader();
-  if (!reading.as_of()) return reader.existence(of.place.topic, of.kind, of.entity).version;
-  auto places = reader.events_of(of.place.topic, of.kind, of.entity, Version{}, false,
-                                 std::numeric_limits<std::size_t>::max());
-  auto later =
-      std::ranges::find_if_not(places, [&](const auto& place) { return in_time(reading, place); });
-  return later == places.begin() ? Version{} : std::prev(later)->version;
-}
-
-VersionPage ascending(const EntityEvents& of, const Reading& reading, Version after,
-                      std::size_t limit) {
-  VersionPage page;
-  page.places =
-      reading.reader().events_of(of.place.topic, of.kind, of.entity, after, false, limit + 1);
-  std::erase_if(page.places, [&](const auto& place) { return !in_time(reading, place); });
-  page.more = page.places.size() > limit;
+EventPage read_page(const EntityEvents& of, const ListRequest& request, const Reading& reading,
+                    Version after) {
+  Reader::EventsOptions options{.after = after,
+                                .behind = {},
+                                .as_of = reading.as_of(),
+                                .direction = request.descending ? projections::Direction::descending
+                                                                : projections::Direction::ascending,
+                                .limit = request.limit + 1};
+  if (request.cursor) options.behind = decode_place(request.cursor->last_key);
+  EventPage page;
+  page.places = reading.reader().events_of(of.place.topic, of.kind, of.entity, options);
+  page.more = page.places.size() > request.limit;
   if (page.more) page.places.pop_back();
   return page;
 }
 
-/// Versions up to `last`, newest first.
-VersionPage descending(const EntityEvents& of, const Reading& reading, Version last, Version after,
-                       std::size_t limit) {
-  const auto top = to_number(last);
-  const auto floor = to_number(after);
-  if (top <= floor) return {};
-  const auto count = std::min<std::uint64_t>(limit, top - floor);
-  VersionPage page;
-  page.places = reading.reader().events_of(of.place.topic, of.kind, of.entity, Version{top - count},
-                                           false, count);
-  std::ranges::reverse(page.places);
-  page.more = top - count > floor;
-  return page;
-}
-
-VersionPage read_versions(const EntityEvents& of, const ListRequest& request,
-                          const Reading& reading, Version after) {
-  std::optional<Version> last_given;
-  if (request.cursor) last_given = Version{projections::read_u64(request.cursor->last_key)};
-  if (!request.descending) {
-    return ascending(of, reading, last_given.value_or(after), request.limit);
-  }
-  auto last = last_given ? Version{to_number(*last_given) - 1} : newest_version(of, reading);
-  return descending(of, reading, last, after, request.limit);
-}
-
 Result<std::string> render(const Ask& ask, const EntityEvents& of, const ListRequest& request,
-                           const Reading& reading, VersionPage page) {
+                           const Reading& reading, EventPage page) {
   const auto log = ask.services.topics.log_of(of.place.topic, of.place.organization);
   const projections::Timeline timeline(reading.rows(), ask.services.log, of.place.organization,
                                        of.place.space, log.partition);
@@ -108,9 +80,8 @@ Result<std::string> render(const Ask& ask, const EntityEvents& of, const ListReq
   }
   json += R"(],"next_cursor":)";
   if (page.more) {
-    std::string last_key;
-    projections::append_u64(last_key, to_number(page.places.back().version));
-    json += schemas::json::quote(next_cursor(ask, request, reading, std::move(last_key)));
+    json +=
+        schemas::json::quote(next_cursor(ask, request, reading, encode_place(page.places.back())));
   } else {
     json += "null";
   }
@@ -121,6 +92,9 @@ Result<std::string> render(const Ask& ask, const EntityEvents& of, const ListReq
 Answer list(Ask& ask, EntityEvents of) {
   auto request = parse_list(ask);
   if (!request) co_return std::unexpected(std::move(request).error());
+  if (request->cursor && request->cursor->last_key.size() != place_bytes) {
+    co_return edge::wrong_parameter("cursor", "of an earlier version; begin the list anew");
+  }
   auto reading = co_await open_list(ask, of.place, *request);
   if (!reading) co_return std::unexpected(std::move(reading).error());
   const Version after{number_parameter(ask, "after_version", 0)};
@@ -129,7 +103,7 @@ Answer list(Ask& ask, EntityEvents of) {
     if (reader.existence(of.place.topic, of.kind, of.entity).version == Version{}) {
       return edge::not_found(of.missing);
     }
-    return render(ask, of, *request, *reading, read_versions(of, *request, *reading, after));
+    return render(ask, of, *request, *reading, read_page(of, *request, *reading, after));
   };
   auto json = co_await answer_on(ask.services.scans, read);
   if (!json) co_return std::unexpected(std::move(json).error());

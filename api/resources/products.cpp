@@ -74,8 +74,9 @@ std::optional<std::string> find_version(const Reading& reading, const Entity& en
                                         Version version) {
   if (version == Version{}) return std::nullopt;
   auto reader = reading.reader();
-  auto places = reader.events_of(reading.place().topic, Product::kind, entity,
-                                 Version{to_number(version) - 1}, false, 1);
+  auto places =
+      reader.events_of(reading.place().topic, Product::kind, entity,
+                       {.after = Version{to_number(version) - 1}, .behind = {}, .limit = 1});
   if (places.empty()) return std::nullopt;
   return reader.find_as_of(reading.place().topic, Product::kind, entity,
                            static_cast<std::int64_t>(places.front().offset));

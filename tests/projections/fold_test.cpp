@@ -75,7 +75,7 @@ TEST_F(Folding, SeveralEventsOfOneEntityInOneRecordFoldOnTopOfEachOther) {
       take({file("a", 1, R"({"x":1})"), file("b", 1, "{}"), file("a", 2, R"({"y":2})", Fold::merge),
             file("a", 3, "{}", Fold::remove), file("a", 4, R"({"z":3})", Fold::merge)}));
   EXPECT_EQ(json("a"), R"({"z":3})");
-  auto places = reader().events_of(log.topic, "file", {{}, "a"}, Version{}, false, 10);
+  auto places = reader().events_of(log.topic, "file", {{}, "a"}, {.behind = {}});
   ASSERT_EQ(places.size(), 4u);
   EXPECT_EQ(places[0].index, 0u);
   EXPECT_EQ(places[1].index, 2u);

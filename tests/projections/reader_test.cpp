@@ -323,8 +323,12 @@ TEST_P(RandomReads, AnEntitysEventsAreFoundInOrderFromAnyVersionOn) {
           }
           if (descending) std::ranges::reverse(expected);
           if (expected.size() > limit) expected.resize(limit);
-          auto found = reader.events_of(corner.topic, corner.kind, entity, Version{after},
-                                        descending, limit);
+          auto found = reader.events_of(
+              corner.topic, corner.kind, entity,
+              {.after = Version{after},
+               .behind = {},
+               .direction = descending ? Direction::descending : Direction::ascending,
+               .limit = limit});
           ASSERT_EQ(found.size(), expected.size()) << "after " << after;
           for (std::size_t i = 0; i < found.size(); ++i) {
             ASSERT_EQ(found[i].offset, expected[i].offset);
@@ -378,6 +382,94 @@ TEST(Reads, PagesOverAThousandEntitiesWithDeletesGoThroughAllOfThem) {
     for (auto as_of : {std::optional<std::int64_t>(), std::optional<std::int64_t>(1'000'000)}) {
       ListOptions options{.descending = descending, .as_of = as_of};
       EXPECT_EQ(all_pages(reader, corner, options, random), expected_list(states, descending));
+    }
+  }
+}
+
+TEST_P(RandomReads, PagesOfAnEntitysEventsGoThroughAllOfThemAsOfAnyMoment) {
+  everywhere([&](const Corner& corner, const Model& model, const Reader& reader) {
+    for (const auto& [entity, events] : model.events) {
+      for (const auto& moment : events) {
+        for (auto direction : {Direction::ascending, Direction::descending}) {
+          const auto after = random() % 3;
+          Reader::EventsOptions options{.after = Version{after},
+                                        .behind = {},
+                                        .as_of = static_cast<std::int64_t>(moment.offset),
+                                        .direction = direction,
+                                        .limit = 1 + random() % 3};
+          std::vector<std::uint64_t> expected;
+          for (const auto& event : events) {
+            if (event.offset <= moment.offset && event.version > after) {
+              expected.push_back(event.version);
+            }
+          }
+          if (direction == Direction::descending) std::ranges::reverse(expected);
+          std::vector<std::uint64_t> found;
+          for (;;) {
+            auto page = reader.events_of(corner.topic, corner.kind, entity, options);
+            for (const auto& place : page) found.push_back(to_number(place.version));
+            if (page.empty()) break;
+            options.behind = page.back();
+          }
+          ASSERT_EQ(found, expected) << "as of " << moment.offset << " after " << after;
+        }
+      }
+    }
+  });
+}
+
+/// Counts the rows that a read looks at.
+class CountedRows final : public RowReader {
+ public:
+  explicit CountedRows(const RowReader& rows) : rows_(rows) {}
+  std::optional<std::string> get(std::string_view key) const override { return rows_.get(key); }
+  void scan(std::string_view from, std::string_view to, const Visit& visit) const override {
+    rows_.scan(from, to, counted(visit));
+  }
+  void scan_back(std::string_view from, std::string_view to, const Visit& visit) const override {
+    rows_.scan_back(from, to, counted(visit));
+  }
+  mutable std::size_t looked_at = 0;
+
+ private:
+  Visit counted(const Visit& visit) const {
+    return [this, &visit](std::string_view key, std::string_view row) {
+      ++looked_at;
+      return visit(key, row);
+    };
+  }
+  const RowReader& rows_;
+};
+
+TEST(Reads, APageOfAnEntitysEventsLooksAtItsOwnRowsOnlyWhereverItBegins) {
+  History history;
+  const OrganizationId acme(Uuid{{1}});
+  for (std::uint64_t version = 1; version <= 3000; ++version) {
+    history.add({.log = {TopicId{6}, 0}, .organization = acme}, {file("a", version, "{}")});
+  }
+  Folded folded(history);
+  ASSERT_TRUE(folded.start());
+  const Reader plain(folded.rows(), acme, Space::live);
+  const auto middle = plain.events_of(TopicId{6}, "file", {{}, "a"},
+                                      {.after = Version{1499}, .behind = {}, .limit = 1});
+  ASSERT_EQ(middle.size(), 1u);
+  ASSERT_EQ(middle.front().version, Version{1500});
+  const auto moment = static_cast<std::int64_t>(middle.front().offset);
+  for (auto direction : {Direction::ascending, Direction::descending}) {
+    const Reader::EventsOptions pages[] = {
+        {.after = Version{1500}, .behind = {}, .direction = direction, .limit = 10},
+        {.behind = middle.front(), .direction = direction, .limit = 10},
+        {.behind = {}, .as_of = moment, .direction = direction, .limit = 10},
+        {.after = Version{1200},
+         .behind = {},
+         .as_of = moment,
+         .direction = direction,
+         .limit = 10}};
+    for (const auto& options : pages) {
+      const CountedRows rows(folded.rows());
+      const Reader reader(rows, acme, Space::live);
+      EXPECT_EQ(reader.events_of(TopicId{6}, "file", {{}, "a"}, options).size(), 10u);
+      EXPECT_LE(rows.looked_at, 30u);
     }
   }
 }
