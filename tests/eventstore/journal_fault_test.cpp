@@ -322,6 +322,7 @@ class JournalSchedule : public JournalFixture, public testing::WithParamInterfac
   void run(std::uint32_t seed, int steps) {
     std::mt19937 random(seed);
     disk_.start_over(seed);
+    options_.first_segment_size = options_.segment_size_max = seed % 2 == 0 ? 8192 : segment_size;
     sure_.clear();
     perhaps_.clear();
     open();
@@ -332,10 +333,10 @@ class JournalSchedule : public JournalFixture, public testing::WithParamInterfac
       } else if (what < 60) {
         idle();
       } else if (what < 66) {
-        disk_.fail_call(1 + random() % 6,
+        disk_.fail_call(1 + random() % 14,
                         random() % 2 == 0 ? ErrorCode::internal : ErrorCode::disk_full);
       } else if (what < 72) {
-        disk_.power_off_at(1 + random() % 8);
+        disk_.power_off_at(1 + random() % 12);
         write_some(random);
         kill_and_cut_power();
         open_at_last(random);
@@ -348,6 +349,8 @@ class JournalSchedule : public JournalFixture, public testing::WithParamInterfac
       } else if (what < 90) {
         kill_and_cut_power();
         open_at_last(random);
+      } else if (what < 93) {
+        disk_.set_capacity(random() % 2 == 0 ? random() % (4 * segment_size) : plenty);
       } else {
         check();
       }
@@ -379,6 +382,7 @@ class JournalSchedule : public JournalFixture, public testing::WithParamInterfac
     std::string why;
     for (int tries = 0; tries < 20; ++tries) {
       if (tries < 5 && random() % 3 == 0) disk_.power_off_at(1 + random() % 12);
+      if (tries == 10) disk_.set_capacity(plenty);  // to keep a torn tail aside takes space
       if (auto opened = try_open(); !opened) {
         why = opened.error().detail;
       } else {
@@ -411,6 +415,7 @@ class JournalSchedule : public JournalFixture, public testing::WithParamInterfac
     }
   }
 
+  static constexpr auto plenty = ~std::uint64_t{0};
   int number_ = 0;
   Texts sure_;
   Texts perhaps_;
