@@ -50,12 +50,17 @@ void Progress::set_frozen(std::vector<Frozen> frozen) {
 
 void Progress::advance(LogId log, const eventstore::PartitionState& state,
                        std::span<const schemas::Position> accepted) {
+  // Every request takes the lock, so digests are made before it, of those that are kept.
+  std::vector<Recent> newest;
+  for (const auto& position : accepted.last(std::min(accepted.size(), recent_max))) {
+    newest.push_back({position.offset, schemas::check_of(position)});
+  }
   std::vector<Waiter> due;
   {
     std::lock_guard lock(mutex_);
     auto& entry = entries_[log];
-    for (const auto& position : accepted) {
-      entry.recent.push_back({position.offset, schemas::check_of(position)});
+    for (const auto& recent : newest) {
+      entry.recent.push_back(recent);
       if (entry.recent.size() > recent_max) entry.recent.pop_front();
     }
     entry.state = state;

@@ -81,6 +81,16 @@ TEST(Progress, RecentPlacesKnowTheirCheckOlderOnesHaveToBeAsked) {
   EXPECT_FALSE(progress.check_at(log_b, 4998));
 }
 
+TEST(Progress, OfManyRecordsAtOnceTheNewestAreRecent) {
+  Progress progress;
+  std::vector<schemas::Position> positions;
+  for (std::int64_t offset = 0; offset < 5000; ++offset) positions.push_back(position_at(offset));
+  progress.advance(log_a, state_at(5000), positions);
+  EXPECT_EQ(progress.check_at(log_a, 4999), schemas::check_of(position_at(4999)));
+  EXPECT_EQ(progress.check_at(log_a, 5000 - 1024), schemas::check_of(position_at(5000 - 1024)));
+  EXPECT_FALSE(progress.check_at(log_a, 5000 - 1025));
+}
+
 TEST(Progress, FrozenIsWhatWasSetLast) {
   Progress progress;
   const FrozenScope scope{schemas::platform_organization, schemas::Space::live,
