@@ -20,16 +20,16 @@ Key key_of(const schemas::KeyCreated& created) {
   return key;
 }
 
-/// The newest secret replaces those before it; the last of them works on until `old_expires`.
-void rotate(Key& key, const schemas::KeyRotated& rotated, Time now) {
-  std::erase_if(key.credentials,
-                [&](const Credential& c) { return c.expires && *c.expires <= now; });
-  for (auto& credential : key.credentials) {
-    if (!credential.expires || *credential.expires > rotated.old_expires) {
-      credential.expires = rotated.old_expires;
-    }
+/// The newest secret and the one before it are all that a key has: a rotation during an overlap
+/// ends the older one at once, so that no number of rotations makes a key grow.
+void rotate(Key& key, const schemas::KeyRotated& rotated) {
+  std::vector<Credential> kept;
+  if (!key.credentials.empty()) {
+    kept.push_back(std::move(key.credentials.back()));
+    kept.back().expires = rotated.old_expires;
   }
-  key.credentials.push_back(credential_of(rotated.credential));
+  kept.push_back(credential_of(rotated.credential));
+  key.credentials = std::move(kept);
 }
 
 }  // namespace
@@ -44,14 +44,13 @@ std::string_view to_text(Key::Status status) {
   return "";
 }
 
-Result<std::optional<Key>> evolve(std::optional<Key> state, const EventData& data,
-                                  const Moment& moment) {
+Result<std::optional<Key>> evolve(std::optional<Key> state, const EventData& data, const Moment&) {
   if (const auto* created = std::get_if<schemas::KeyCreated>(&data); created && !state) {
     return key_of(*created);
   }
   if (!state) return cannot_apply(data);
   if (const auto* rotated = std::get_if<schemas::KeyRotated>(&data)) {
-    rotate(*state, *rotated, moment.recorded);
+    rotate(*state, *rotated);
     return state;
   }
   if (std::holds_alternative<schemas::KeyRevoked>(data)) {

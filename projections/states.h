@@ -46,7 +46,7 @@ struct Key {
   std::optional<Time> expires;
   bool platform = false;
   Status status = Status::active;
-  std::vector<Credential> credentials;  // newest last
+  std::vector<Credential> credentials;  // at most two, newest last
   static void members(auto& self, auto& visit) {
     visit(self.name);
     visit(self.permissions);
