@@ -14,6 +14,8 @@ using schemas::json::Value;
 
 constexpr std::size_t name_max = 48;
 constexpr std::size_t type_max = 100;
+/// Kinds and types together. Reading a member costs a look at those beside it.
+constexpr std::size_t names_max = 1'000;
 
 constexpr std::array reserved_kinds{"events", "dry-run", "versions"};
 /// First words of built-in types: a declared type may not begin with them.
@@ -51,6 +53,24 @@ bool is_type_name(std::string_view type) {
     if (!word_begins && !is_lower(c) && !is_digit(c) && c != '_') return false;
   }
   return words >= 2 && !word_begins;
+}
+
+/// Before anything else is read.
+schemas::Result<void> check_count(Value kinds) {
+  auto over = [](std::string pointer) {
+    return schemas::invalid_field(
+        std::move(pointer),
+        "a product has at most " + std::to_string(names_max) + " kinds and event types in all");
+  };
+  auto count = kinds.size();
+  if (count > names_max) return over("/kinds");
+  for (auto [name, kind] : kinds.members()) {
+    if (!kind.is_object()) continue;
+    auto events = kind.find("events");
+    if (events && events->is_object()) count += events->size();
+    if (count > names_max) return over("/kinds/" + schemas::json::pointer_escape(name) + "/events");
+  }
+  return {};
 }
 
 void refuse_unsupported(ObjectReader& reader, std::initializer_list<std::string_view> names) {
@@ -99,6 +119,10 @@ schemas::Result<Manifest> Manifest::parse(std::string_view json, std::uint32_t v
   ObjectReader reader(document->root());
   reader.optional_text("description", {.characters_min = 0, .characters_max = 1000});
   auto kinds = document->root().find("kinds");
+  if (kinds && kinds->is_object()) {
+    auto few = check_count(*kinds);
+    if (!few) return std::unexpected(std::move(few).error());
+  }
   reader.object("kinds", [&](ObjectReader& kind_reader) {
     for (auto [name, value] : kinds->members()) {
       read_kind(kind_reader, name, value, manifest.kinds_[std::string(name)]);

@@ -59,6 +59,28 @@ TEST(Manifests, TypesAreWordsJoinedByPointsAndNotBuiltInOnes) {
   EXPECT_NE(pointers(with_type("a." + std::string(99, 'b'))), "fine");
 }
 
+/// Many kinds with as many types each.
+std::string many(std::size_t kinds, std::size_t types) {
+  std::string json = R"({"kinds":{)";
+  for (std::size_t k = 0; k < kinds; ++k) {
+    json += (k == 0 ? "\"k" : ",\"k") + std::to_string(k) + R"(":{"events":{)";
+    for (std::size_t t = 0; t < types; ++t) {
+      json += (t == 0 ? "\"a.b" : ",\"a.b") + std::to_string(t) + R"(":{"fold":"merge"})";
+    }
+    json += "}}";
+  }
+  return json + "}}";
+}
+
+TEST(Manifests, AThousandKindsAndTypesInAllAndNoMore) {
+  EXPECT_EQ(pointers(many(1, 999)), "fine");
+  EXPECT_EQ(pointers(many(500, 1)), "fine");
+  EXPECT_EQ(pointers(many(1, 1000)), "/kinds/k0/events");
+  EXPECT_EQ(pointers(many(2, 500)), "/kinds/k1/events");
+  EXPECT_EQ(pointers(many(1001, 0)), "/kinds");
+  EXPECT_EQ(pointers(many(100'000, 1)), "/kinds") << "at once, without reading them";
+}
+
 TEST(Manifests, EveryWrongMemberHasItsPointer) {
   EXPECT_EQ(pointers("[]"), "malformed");
   EXPECT_EQ(pointers("{}"), "/kinds");
