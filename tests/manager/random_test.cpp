@@ -244,6 +244,12 @@ class RandomLife {
       if (!is_met(expectation, file)) asked.expected.refused = ErrorCode::version_conflict;
     }
     asked.command = std::move(command);
+    if (const auto& version = asked.context.if_match; version && !asked.expected.refused) {
+      asked.request += " at " + std::to_string(to_number(*version));
+      const auto first = state.files.find(events.front().first);
+      const auto current = first == state.files.end() ? 0 : first->second.version;
+      if (to_number(*version) != current) asked.expected.refused = ErrorCode::precondition_failed;
+    }
     if (asked.expected.refused) return;
     std::map<std::string, ModelFile> after = state.files;
     for (const auto& [name, gone] : events) {
