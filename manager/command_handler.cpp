@@ -115,33 +115,64 @@ void CommandHandler::drain() {
 }
 
 void CommandHandler::take(Asked asked) {
-  if (declare_topic(asked)) return;
   auto log = route(asked);
   if (!log) return refuse(std::move(asked), std::move(log).error());
   if (!parts_.store.owned(*log)) {
     partitions_[*log].unclaimed.push_back(std::move(asked));
     return parts_.store.claim(*log);
   }
+  if (lacks_topic(asked) && would_write(*log, asked)) return declare_topic(std::move(asked));
   run(*log, std::move(asked));
 }
 
-/// A new product needs its topic before its first manifest: true when the command waits for that.
-/// One topic at a time, so that no two get the same number.
-bool CommandHandler::declare_topic(Asked& asked) {
+bool CommandHandler::lacks_topic(const Asked& asked) const {
   const auto* declare = std::get_if<DeclareProduct>(&asked.command);
-  if (declare == nullptr || parts_.topics.find(declare->name)) return false;
-  // A topic is for ever: none for a manifest that will be refused.
-  if (!Manifest::parse(declare->manifest, 0)) return false;
+  return declare != nullptr && !parts_.topics.find(declare->name);
+}
+
+/// Why there can be no more topics, if so.
+std::optional<schemas::Error> CommandHandler::refuse_topic() const {
   if (parts_.topics.all().size() >= topics_max) {
-    refuse(std::move(asked), {ErrorCode::invalid_request,
-                              "there are as many products as one mark can name; no more can be "
-                              "declared",
-                              {},
-                              {}});
-    return true;
+    return schemas::Error{
+        ErrorCode::invalid_request,
+        "there are as many products as one mark can name; no more can be declared",
+        {},
+        {}};
   }
+  if (!parts_.topics.has_room()) {
+    return schemas::Error{ErrorCode::invalid_request,
+                          "with one more product of " +
+                              std::to_string(parts_.topics.partition_count()) +
+                              " partitions the log would have more than " +
+                              std::to_string(eventstore::partitions_max) +
+                              " in all; no more can be declared: a log made with fewer partitions "
+                              "(--partitions) holds more products",
+                          {},
+                          {}};
+  }
+  return std::nullopt;
+}
+
+/// Whether the command would be written now. A topic is for ever: none is made for a manifest that
+/// its conditions, its idempotency key or its text will have refused.
+bool CommandHandler::would_write(LogId log, const Asked& asked) {
+  if (refuse_to_write(asked, log)) return false;
+  auto decision = guarded([&]() -> Result<Decision> {
+    auto now = parts_.store.now(log);
+    if (!now) return std::unexpected(std::move(now).error());
+    OverlaidRows rows(parts_.rows, overlay_.changes());
+    if (repeat(log, asked, rows, *now)) return Decision{};
+    return decide_on(log, asked, Reader(rows, asked.context.organization, asked.context.space),
+                     *now);
+  });
+  return decision && !decision->events.empty();
+}
+
+/// A new product needs its topic before its first manifest: the command waits for that. One topic
+/// at a time, so that no two get the same number.
+void CommandHandler::declare_topic(Asked asked) {
   topicless_.push_back(std::move(asked));
-  if (topicless_.size() > 1) return true;
+  if (topicless_.size() > 1) return;
   const auto& name = std::get<DeclareProduct>(topicless_.front().command).name;
   schemas::TopicAdded added{parts_.topics.next_id(), name};
   append_control(added, [this](Result<void> done) {
@@ -155,7 +186,6 @@ bool CommandHandler::declare_topic(Asked& asked) {
     }
     parts_.store.flush();
   });
-  return true;
 }
 
 Result<LogId> CommandHandler::route(const Asked& asked) const {
@@ -192,7 +222,7 @@ std::optional<schemas::Error> CommandHandler::refuse_to_write(const Asked& asked
   if (frozen != nullptr) {
     return schemas::Error{ErrorCode::projection_frozen, frozen->reason, {}, {}};
   }
-  return std::nullopt;
+  return lacks_topic(asked) ? refuse_topic() : std::nullopt;
 }
 
 Result<Outcome> CommandHandler::handle(LogId log, const Asked& asked,
@@ -202,12 +232,29 @@ Result<Outcome> CommandHandler::handle(LogId log, const Asked& asked,
   OverlaidRows rows(parts_.rows, overlay_.changes());
   if (auto repeated = repeat(log, asked, rows, *now)) return std::move(*repeated);
 
-  Reader view(rows, asked.context.organization, asked.context.space);
+  auto decision =
+      decide_on(log, asked, Reader(rows, asked.context.organization, asked.context.space), *now);
+  if (!decision) return std::unexpected(std::move(decision).error());
+  if (decision->events.empty()) {
+    return Outcome{.position = parts_.store.tip(log).position(log),
+                   .recorded = *now,
+                   .unchanged = true,
+                   .events = {},
+                   .subject = decision->subject,
+                   .row = subject_row(rows, asked.context, log, decision->kind, decision->subject)};
+  }
+  auto outcome = append(log, asked, *decision, *now, rows);
+  if (outcome) written = static_cast<Offset>(outcome->position.offset);
+  return outcome;
+}
+
+Result<Decision> CommandHandler::decide_on(LogId log, const Asked& asked, const Reader& view,
+                                           Time now) {
   Context context{.view = view,
                   .organization = asked.context.organization,
                   .topic = log.topic,
-                  .now = *now,
-                  .new_id = [time = *now] { return schemas::make_uuid(time); },
+                  .now = now,
+                  .new_id = [now] { return schemas::make_uuid(now); },
                   .if_match = asked.context.if_match,
                   .rights = asked.context.rights.get(),
                   .type_in_use = {}};
@@ -223,20 +270,7 @@ Result<Outcome> CommandHandler::handle(LogId log, const Asked& asked,
       return topic && parts_.rows.get(projections::used_type_key(*topic, kind, type)).has_value();
     };
   }
-  auto decision =
-      std::visit([&](const auto& command) { return decide(context, command); }, asked.command);
-  if (!decision) return std::unexpected(std::move(decision).error());
-  if (decision->events.empty()) {
-    return Outcome{.position = parts_.store.tip(log).position(log),
-                   .recorded = *now,
-                   .unchanged = true,
-                   .events = {},
-                   .subject = decision->subject,
-                   .row = subject_row(rows, asked.context, log, decision->kind, decision->subject)};
-  }
-  auto outcome = append(log, asked, *decision, *now, rows);
-  if (outcome) written = static_cast<Offset>(outcome->position.offset);
-  return outcome;
+  return std::visit([&](const auto& command) { return decide(context, command); }, asked.command);
 }
 
 /// The first answer again, if this idempotency key has one.

@@ -126,7 +126,12 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
   Result<Outcome> append(schemas::LogId log, const Asked& asked, const Decision& decision, Time now,
                          const projections::RowReader& rows);
   void submit_controls(schemas::LogId log, Partition& partition);
-  bool declare_topic(Asked& asked);
+  Result<Decision> decide_on(schemas::LogId log, const Asked& asked,
+                             const projections::Reader& view, Time now);
+  bool lacks_topic(const Asked& asked) const;
+  std::optional<schemas::Error> refuse_topic() const;
+  bool would_write(schemas::LogId log, const Asked& asked);
+  void declare_topic(Asked asked);
   Result<const Manifest*> manifest_of(const std::string& product);
   void answer_line(Partition& partition, schemas::Offset durable_end);
   void answer(Answer answer);

@@ -94,6 +94,42 @@ TEST_F(Products, ABadManifestWritesNothingNotEvenATopic) {
   EXPECT_FALSE(world.core().topics().find("git"));
 }
 
+TEST_F(Products, AFirstManifestThatIsRefusedForWhateverReasonMakesNoTopic) {
+  const std::string manifest(git_manifest);
+  ASSERT_TRUE(world.run(with_key(platform(), "k", "one"), DeclareProduct{"hg", manifest}));
+  const auto size = world.storage().size();
+  for (int i = 0; i < 3; ++i) {
+    auto changed_since =
+        world.run(if_match(platform(), 3), DeclareProduct{"p" + std::to_string(i), manifest});
+    EXPECT_EQ(changed_since.error().code, ErrorCode::precondition_failed);
+  }
+  auto reused = world.run(with_key(platform(), "k", "two"), DeclareProduct{"git", manifest});
+  EXPECT_EQ(reused.error().code, ErrorCode::idempotency_key_reused);
+  auto stopped = platform();
+  stopped.sequence = std::make_shared<Sequence>();
+  stopped.sequence->stopped = true;
+  EXPECT_FALSE(world.run(stopped, DeclareProduct{"git", manifest}));
+  EXPECT_EQ(world.storage().size(), size);
+  EXPECT_EQ(world.core().topics().all().size(), std::size(eventstore::built_in_products) + 1);
+  EXPECT_TRUE(declare("git", manifest));
+}
+
+TEST(ProductsOfALogOfManyPartitions, EndBeforeTheLogCanHoldNoMore) {
+  World world(4096);
+  const std::string manifest(git_manifest);
+  ASSERT_TRUE(world.run(platform(), DeclareProduct{"one", manifest}));
+  ASSERT_TRUE(world.run(platform(), DeclareProduct{"two", manifest}));
+  auto third = world.run(platform(), DeclareProduct{"three", manifest});
+  ASSERT_FALSE(third) << "a journal with its topic would never open again";
+  EXPECT_EQ(third.error().code, ErrorCode::invalid_request);
+  EXPECT_NE(third.error().detail.find("of 4096 partitions the log would have more than 32768"),
+            std::string::npos)
+      << third.error().detail;
+  EXPECT_FALSE(world.core().topics().find("three"));
+  EXPECT_TRUE(world.run(
+      platform(), DeclareProduct{"two", R"({"kinds":{"k":{"events":{"a.b":{"fold":"merge"}}}}})"}));
+}
+
 TEST_F(Products, SeveralNewProductsAtOnceGetATopicEach) {
   std::vector<ReplyPtr> replies;
   for (auto name : {"git", "hg", "git", "svn"}) {
