@@ -47,6 +47,24 @@ std::string_view product_of(const Command& command) {
       command);
 }
 
+/// What a command holds in memory, roughly.
+std::size_t bytes_of(const Command& command) {
+  std::size_t bytes = sizeof(Command);
+  if (const auto* declare = std::get_if<DeclareProduct>(&command))
+    bytes += declare->manifest.size();
+  if (const auto* append = std::get_if<AppendEvents>(&command)) {
+    for (const auto& event : append->events) {
+      bytes += sizeof event + event.entity.size() + event.data.size();
+    }
+    bytes += append->conditions.size() * sizeof(AppendEvents::Condition);
+  }
+  return bytes;
+}
+
+schemas::Error overloaded() {
+  return {ErrorCode::overloaded, "too much waits for the disk; nothing was written", {}, {}};
+}
+
 /// A store that cannot be read is the disk's failure, not the command's: nothing is decided on it.
 template <typename Work>
 auto guarded(const Work& work) -> decltype(work()) {
@@ -83,18 +101,15 @@ boost::asio::awaitable<schemas::Result<Outcome>> Commands::execute(CommandContex
 }
 
 void CommandHandler::submit(CommandContext context, Command command, Done done) {
-  Asked asked{std::move(context), std::move(command), std::move(done)};
-  if (in_flight_.fetch_add(1) >= in_flight_max) {
+  const auto bytes = bytes_of(command);
+  if (!load_.enter(context.organization, {.commands = 1, .bytes = bytes})) {
     // At once: a later line of the same sequence must not slip in before the answer is posted.
-    if (asked.context.sequence) asked.context.sequence->stopped = true;
-    boost::asio::post(parts_.core, [this, asked = std::move(asked)]() mutable {
-      refuse(std::move(asked), {ErrorCode::overloaded,
-                                "too many commands wait for the disk; nothing was written",
-                                {},
-                                {}});
-    });
+    if (context.sequence) context.sequence->stopped = true;
+    boost::asio::post(parts_.core,
+                      [done = std::move(done)]() mutable { done(fail(overloaded())); });
     return;
   }
+  Asked asked{std::move(context), std::move(command), std::move(done), bytes};
   bool first = false;
   {
     std::lock_guard lock(inbox_mutex_);
@@ -204,8 +219,8 @@ void CommandHandler::run(LogId log, Asked asked) {
   Result<Outcome> result = refused ? std::unexpected(std::move(*refused))
                                    : guarded([&] { return handle(log, asked, written); });
   if (!result && asked.context.sequence) asked.context.sequence->stopped = true;
-  partition.line.push_back(
-      {written, std::move(result), std::move(asked.done), asked.context.sequence});
+  partition.line.push_back({written, std::move(result), std::move(asked.done),
+                            asked.context.organization, asked.bytes, asked.context.sequence});
   // Answers that wait for nothing need no durable group to release them.
   if (partition.records.empty()) answer_line(partition, 0);
 }
@@ -343,8 +358,11 @@ Result<Outcome> CommandHandler::append(LogId log, const Asked& asked, const Deci
                 "the record would have " + std::to_string(built.bytes.size()) +
                     " bytes; a record has at most 4 MiB: send fewer or smaller events");
   }
-  InFlight record{
-      .offset = parts_.store.tip(log).next_offset, .ticket = next_ticket_, .changes = {}};
+  InFlight record{.offset = parts_.store.tip(log).next_offset,
+                  .ticket = next_ticket_,
+                  .changes = {},
+                  .organization = context.organization,
+                  .bytes = built.bytes.size()};
   auto folded =
       projections::fold(rows, {log, record.offset, schemas::BatchView::trusted(built.bytes)},
                         record.changes, fold_limits);
@@ -357,6 +375,8 @@ Result<Outcome> CommandHandler::append(LogId log, const Asked& asked, const Deci
                   parts_.topics.name(log.topic), folded.error().detail);
     return fail(ErrorCode::internal, "the command could not be applied; nothing was written");
   }
+  record.bytes += *folded;
+  if (!load_.enter(record.organization, {.bytes = record.bytes})) return fail(overloaded());
   ++next_ticket_;
   const auto& tip = parts_.store.submit(log, RecordKind::events, Payload(built.owner, built.bytes));
   Outcome outcome{.position = tip.position(log),
@@ -412,12 +432,13 @@ void CommandHandler::submit_controls(LogId log, Partition& partition) {
       }
       done({});
     };
-    partition.records.push_back({offset, next_ticket_++, {}});
-    in_flight_.fetch_add(1);
+    const auto platform = schemas::platform_organization;
+    partition.records.push_back({offset, next_ticket_++, {}, platform, 0});
+    load_.add(platform, {.commands = 1});
     partition.line.push_back(
         {offset,
          Outcome{.position = {.log = log}, .recorded = {}, .events = {}, .subject = {}, .row = {}},
-         std::move(finish)});
+         std::move(finish), platform});
   }
   parts_.store.flush();
 }
@@ -446,8 +467,7 @@ void CommandHandler::durable(const std::vector<StoredRecord>& group) {
   for (auto [log, end] : ends) {
     auto& partition = partitions_[log];
     while (!partition.records.empty() && partition.records.front().offset < end) {
-      auto& record = partition.records.front();
-      overlay_.remove(record.ticket, record.changes);
+      drop(partition.records.front());
       partition.records.pop_front();
     }
     partition.applied = 0;
@@ -474,7 +494,7 @@ void CommandHandler::resume() {
 void CommandHandler::failed(const eventstore::AppendFailure& failure) {
   auto& partition = partitions_[failure.log];
   while (!partition.records.empty() && partition.records.back().offset >= failure.first) {
-    overlay_.remove(partition.records.back().ticket, partition.records.back().changes);
+    drop(partition.records.back());
     partition.records.pop_back();
   }
   bool gone = false;
@@ -520,14 +540,24 @@ void CommandHandler::answer_line(Partition& partition, Offset durable_end) {
 }
 
 void CommandHandler::answer(Answer answer) {
-  in_flight_.fetch_sub(1);
+  load_.leave(answer.organization, {.commands = 1, .bytes = answer.bytes});
   answer.done(std::move(answer.result));
+}
+
+/// The record is in the rows now, or never will be.
+void CommandHandler::drop(const InFlight& record) {
+  overlay_.remove(record.ticket, record.changes);
+  load_.leave(record.organization, {.bytes = record.bytes});
 }
 
 /// Answers a command that never came to its turn.
 void CommandHandler::refuse(Asked asked, schemas::Error error) {
   if (asked.context.sequence) asked.context.sequence->stopped = true;
-  answer({{}, std::unexpected(std::move(error)), std::move(asked.done)});
+  answer({{},
+          std::unexpected(std::move(error)),
+          std::move(asked.done),
+          asked.context.organization,
+          asked.bytes});
 }
 
 }  // namespace manager

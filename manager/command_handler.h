@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -15,6 +14,7 @@
 #include "eventstore/topics.h"
 #include "manager/commands.h"
 #include "manager/decide.h"
+#include "manager/load.h"
 #include "manager/overlay.h"
 #include "projections/fold.h"
 #include "projections/progress.h"
@@ -46,8 +46,8 @@ class Commands {
 ///                                   cleared
 ///
 /// No answer passes another of its partition, so nobody learns of what is not durable. One core
-/// thread runs every partition; only `submit` may be called from others. Bounded: beyond
-/// `in_flight_max` commands the answer is `overloaded`.
+/// thread runs every partition; only `submit` may be called from others. Bounded: what is in flight
+/// beyond `load_limits`, in all or of one organization, is answered `overloaded`.
 class CommandHandler final : public Commands, public eventstore::EventStore::Owner {
  public:
   struct Parts {
@@ -62,7 +62,10 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
     /// have gone on after a standstill and anything may have changed. Core thread.
     std::function<void(const std::vector<eventstore::StoredRecord>&)> on_applied;
   };
-  static constexpr std::size_t in_flight_max = 10'000;
+  /// Bytes are those of commands and of the rows that they change.
+  static constexpr Load::Limits load_limits{
+      .all = {.commands = 10'000, .bytes = std::size_t{256} << 20},
+      .of_one = {.commands = 5'000, .bytes = std::size_t{128} << 20}};
   /// What one command may do to rows (projections/fold.h), whatever it is in the log.
   static constexpr projections::FoldLimits fold_limits{.state_bytes = std::size_t{1} << 20,
                                                        .changed_bytes = std::size_t{64} << 20};
@@ -90,18 +93,23 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
     CommandContext context;
     Command command;
     Done done;
+    std::size_t bytes = 0;
   };
   /// A record between submit and durable, with the rows it changes.
   struct InFlight {
     schemas::Offset offset;
     std::uint64_t ticket;
     projections::WriteSet changes;
+    schemas::OrganizationId organization;
+    std::size_t bytes;  // of what it changes
   };
   /// An answer in its partition's line; without an offset it only waits for those before it.
   struct Answer {
     std::optional<schemas::Offset> offset;
     schemas::Result<Outcome> result;
     Done done;
+    schemas::OrganizationId organization;
+    std::size_t bytes = 0;  // of the command
     std::shared_ptr<Sequence> sequence = {};
   };
   struct Partition {
@@ -135,12 +143,13 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
   Result<const Manifest*> manifest_of(const std::string& product);
   void answer_line(Partition& partition, schemas::Offset durable_end);
   void answer(Answer answer);
+  void drop(const InFlight& record);
   void refuse(Asked asked, schemas::Error error);
 
   Parts parts_;
   std::mutex inbox_mutex_;
   std::vector<Asked> inbox_;
-  std::atomic<std::size_t> in_flight_{0};
+  Load load_{load_limits};
 
   Overlay overlay_;
   std::uint64_t next_ticket_ = 1;

@@ -108,7 +108,8 @@ TEST_F(Handler, ASequenceThatMeetsTheBoundGoesNoFurther) {
   line.sequence = std::make_shared<Sequence>();
   auto& commands = world.core().commands();
   std::size_t answered = 0;
-  for (std::size_t i = 0; i < CommandHandler::in_flight_max; ++i) {
+  const auto share = CommandHandler::load_limits.of_one.commands;
+  for (std::size_t i = 0; i < share; ++i) {
     commands.submit(of(acme), ArchiveProject{}, [&](auto) { ++answered; });
   }
   std::vector<std::optional<ErrorCode>> refused(3);
@@ -117,12 +118,59 @@ TEST_F(Handler, ASequenceThatMeetsTheBoundGoesNoFurther) {
       if (!result) code = result.error().code;
     });
   }
+  std::optional<bool> beside;
+  commands.submit(of(elsewhere()), CreateProject{"b", {}},
+                  [&](auto result) { beside = result.has_value(); });
   world.settle();
-  EXPECT_EQ(answered, CommandHandler::in_flight_max);
+  EXPECT_EQ(answered, share);
+  EXPECT_EQ(beside, true) << "what one organization has too much of, others still have";
   EXPECT_EQ(refused.front(), ErrorCode::overloaded);
   EXPECT_TRUE(refused[1] && refused[2]);
   EXPECT_FALSE(world.run(line, CreateProject{"line", {}}));
   EXPECT_TRUE(world.run(of(acme), CreateProject{"other", {}})) << "there is room again";
+}
+
+// ---- bytes in flight ----
+
+constexpr std::string_view merging_manifest =
+    R"({"kinds":{"file":{"events":{"file.set":{"fold":"replace"},"file.changed":{"fold":"merge"}}}}})";
+
+TEST_F(Handler, CommandsOfManyBytesAreBoundedTooAndLeaveRoomForOthers) {
+  ASSERT_TRUE(world.run(platform(), DeclareProduct{"git", std::string(merging_manifest)}));
+  auto large = add_file("a", "file.set");
+  large.events.front().data = "\"" + std::string(3 << 20, 'x') + "\"";
+  auto& commands = world.core().commands();
+  std::map<ErrorCode, int> refused;
+  for (int i = 0; i < 50; ++i) {
+    commands.submit(of(acme), large, [&](auto result) { ++refused[result.error().code]; });
+  }
+  std::optional<bool> beside;
+  commands.submit(of(elsewhere()), CreateProject{"b", {}},
+                  [&](auto result) { beside = result.has_value(); });
+  world.settle();
+  EXPECT_EQ(refused[ErrorCode::overloaded], 50 - 128 / 3);
+  EXPECT_EQ(refused[ErrorCode::record_too_large], 128 / 3);
+  EXPECT_EQ(beside, true);
+  EXPECT_TRUE(world.run(of(acme), add_file("a", "file.set"))) << "there is room again";
+}
+
+TEST_F(Handler, WhatCommandsInFlightChangeIsBoundedWhateverTheirOwnSize) {
+  ASSERT_TRUE(world.run(platform(), DeclareProduct{"git", std::string(merging_manifest)}));
+  auto set = add_file("a", "file.set");
+  set.events.front().data = R"({"y":")" + std::string(1'000'000, 'y') + R"("})";
+  ASSERT_TRUE(world.run(of(acme), set));
+  auto merges = add_file("a", "file.changed");
+  merges.events.front().data = R"({"x":1})";
+  merges.events.resize(40, merges.events.front());
+  std::vector<ReplyPtr> replies;
+  for (int i = 0; i < 6; ++i) replies.push_back(world.send(of(acme), merges));
+  world.settle();
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(replies[i]->ok(), i < 3) << i;
+  EXPECT_EQ(replies[3]->code(), ErrorCode::overloaded);
+  world.log().refuse_next(disk_full);
+  EXPECT_FALSE(world.run(of(acme), merges));
+  EXPECT_TRUE(world.run(of(acme), merges)) << "what failed makes room too";
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(world.run(of(acme), merges));
 }
 
 // ---- order ----
