@@ -300,7 +300,11 @@ std::optional<Result<Outcome>> CommandHandler::repeat(LogId log, const Asked& as
     return fail(ErrorCode::idempotency_key_reused,
                 "this Idempotency-Key was used with another request; use a new key");
   }
-  for (const auto& ahead : partitions_[log].line) {
+  const auto& partition = partitions_[log];
+  const bool durable =
+      partition.records.empty() || first->offset < partition.records.front().offset;
+  if (durable) return read_outcome(log, first->offset, rows);
+  for (const auto& ahead : partition.line) {
     if (ahead.offset != first->offset || !ahead.result) continue;
     auto outcome = *ahead.result;
     outcome.replayed = true;
