@@ -38,7 +38,9 @@ class Victim:
         self.event = self.client.get("/v2/events?after=beginning&limit=1")["data"][0]["mark"]
 
     def snapshot(self):
-        return [event["id"] for event in self.client.events()], list(self.client.pages("/v2/projects")), list(self.client.pages("/v2/auth/keys"))
+        organization = self.client.get(f"/v2/organizations/{self.client.organization}").json
+        return ([event["id"] for event in self.client.events()], list(self.client.pages("/v2/projects")), list(self.client.pages("/v2/auth/keys")),
+                organization)
 
 
 # Ids of the right form that nobody has.
@@ -155,8 +157,11 @@ class TenantMatrix(ServerTest):
             if self.values(operation, self.victim.ids) == self.values(operation, MISSING):
                 continue
             with self.subTest(where):
-                # The victim's other space is the victim: its own organization is not foreign to it.
                 if name == "other space" and operation.path.startswith("/v2/organizations"):
+                    # The victim's other space is the victim, so its organization is not foreign to it: it may see what is no
+                    # secret of the live space, and change nothing.
+                    answer = self.ask(caller, operation, self.victim.ids)
+                    self.assertEqual(answer.status, 403 if operation.writes else 200, f"{where}: {answer}")
                     continue
                 if operation.writes and "{entity}" in operation.path:
                     continue  # writing to an entity of that name makes one's own; test_a_name_is_no_id below
@@ -225,6 +230,35 @@ class TenantMatrix(ServerTest):
                 self.no_leak(name, answer)
                 self.assertIsNone(answer.headers["Idempotent-Replayed"])
                 self.assertEqual(answer.status, 401 if "key" in name else 201, answer)
+
+    def own(self, caller):
+        """Things of the caller's own, by the word before the path's parameter: what a write may be about."""
+        made = caller.post("/v2/auth/keys", {"name": "own", "space": "test" if "le_test" in caller.key else "live", "permissions": []}, expect=201)
+        return {"organizations": caller.organization, "projects": caller.post("/v2/projects", {"name": "Own"})["id"], "keys": made["id"], "entity": "shared/name"}
+
+    def test_the_same_idempotency_key_for_every_write(self):
+        """Two organizations, and the two spaces of one, write with one key: nobody is told of the other's request or answer."""
+        first = self.server.organization("First")
+        pair = {"another organization": self.server.organization("Second"), "the other space": self.server.key(first.organization, space="test")}
+        tried = 0
+        for word, second in pair.items():
+            for operation in self.operations:
+                if not operation.writes:
+                    continue
+                key = unique("same-key")
+                body = {"name": unique("Changed")} if operation.method == "PATCH" else None  # one that changes nothing is not remembered
+                answers = [self.ask(caller, operation, self.own(caller), body=body, Idempotency_Key=key) for caller in (first, second)]
+                with self.subTest(word, operation=operation.name):
+                    for answer in answers:
+                        self.assertIsNone(answer.headers["Idempotent-Replayed"], answer)
+                        self.assertNotIn("idempotency-key-reused", answer.body.decode())
+                    if word == "another organization":
+                        self.assertEqual(answers[0].status, answers[1].status, answers)
+                    if answers[0].status < 300:
+                        tried += 1
+                        again = self.ask(first, operation, self.own(first), body=body, Idempotency_Key=key)
+                        self.assertTrue(again.headers["Idempotent-Replayed"] or again["type"] == "/problems/idempotency-key-reused", again)
+        self.assertGreater(tried, 12)
 
     def test_in_tidemark_organization(self):
         for where, name, caller, operation in self.matrix():
