@@ -90,8 +90,9 @@ constexpr auto types = std::to_array<ProblemType>({
      "The body, or one line of a bulk request, is over the route's limit.",
      "Split it into several requests or shorter lines."},
     {ErrorCode::record_too_large, "record-too-large", "Record too large",
-     "The events of this request would make a log record over 4 MiB.",
-     "Split them over several requests."},
+     "The events of this request would make a log record over 4 MiB, an entity whose state is over "
+     "1 MiB, or, as every event keeps its entity's whole state, over 64 MiB of history.",
+     "Split them over several requests, and a large entity over several."},
     {ErrorCode::invalid_request, "invalid-request", "Invalid request",
      "The body is JSON and not what this route takes. `errors` names every wrong member.",
      "Correct the members that the pointers name."},
