@@ -102,11 +102,16 @@ void print_summary(const Imported& imported, const Options& options, double seco
   fmt::print(stderr, "{} events in {} records, {} lines, {:.1f} s: {} events/s\n",
              grouped(imported.events), grouped(imported.records), grouped(imported.lines), seconds,
              grouped(rate));
+  if (imported.replayed_events > 0) {
+    fmt::print(stderr, "{} of these events were there already\n",
+               grouped(imported.replayed_events));
+  }
   if (!options.json) return;
   std::string out;
   schemas::json::Writer writer(out);
   writer.begin_object().member("lines", imported.lines).member("records", imported.records);
-  writer.member("events", imported.events).member("last_line", imported.confirmed.line);
+  writer.member("events", imported.events).member("replayed_events", imported.replayed_events);
+  writer.member("last_line", imported.confirmed.line);
   writer.member("seconds", seconds).end_object();
   fmt::print("{}\n", out);
 }

@@ -251,6 +251,8 @@ std::optional<ImportSession::Ended> ImportSession::confirm(std::string_view line
   auto& front = pending_.front();
   ++imported_.records;
   imported_.events += front.events;
+  const auto replayed = answer.find("replayed");
+  if (replayed && replayed->as_bool() == true) imported_.replayed_events += front.events;
   imported_.confirmed = front.note;
   pending_bytes_ -= front.batch.size();
   pending_.pop_front();

@@ -22,6 +22,7 @@ struct Imported {
   std::uint64_t lines = 0;  // of the input, those of an earlier import and empty ones included
   std::uint64_t records = 0;
   std::uint64_t events = 0;
+  std::uint64_t replayed_events = 0;  // of those, what an earlier import had brought
   ResumeFile::Note confirmed;
 };
 

@@ -71,6 +71,9 @@ std::string describe_problem(Value problem) {
       }
     }
   }
+  if (text_member(problem, "type").ends_with("/organization-required")) {
+    text += "\n  name it with --organization org_…";
+  }
   for (const std::string_view name : {"permission", "current_version", "conflicts", "request_id"}) {
     if (const auto member = problem.find(name)) {
       text += fmt::format("\n  {}: {}", name, schemas::json::minify(*member));

@@ -186,6 +186,7 @@ void render(std::string& out, const Origin& origin, std::size_t number,
         .member("mark", origin.services.marks.encode(origin.owner.organization, origin.owner.space,
                                                      {&position, 1}))
         .member("events", outcome->events.size());
+    if (outcome->replayed) writer.member("replayed", true);
   } else {
     writer.name("problem").raw(http::problem_json(outcome.error(), origin.request.id));
   }

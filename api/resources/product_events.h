@@ -87,13 +87,16 @@ inline constexpr auto bulk_line_fields =
                                                   .nullable = true,
                                                   .max = 255,
                                                   .description = "of this line; visible ASCII"}});
-inline constexpr std::array<Field, 4> bulk_answer_fields{
+inline constexpr std::array<Field, 5> bulk_answer_fields{
     Field{.name = "line",
           .type = Type::integer,
           .need = Need::required,
           .description = "the number of the line in the body, from 1"},
     Field{.name = "mark", .description = "of the line's record, which is durable"},
     Field{.name = "events", .type = Type::integer, .description = "how many the line added"},
+    Field{.name = "replayed",
+          .type = Type::boolean,
+          .description = "true when an earlier line with this idempotency key had added them"},
     Field{.name = "problem",
           .type = Type::object,
           .description = "instead of both: why the line was refused; no other line follows"}};
