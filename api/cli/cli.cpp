@@ -81,6 +81,7 @@ void add_version(CLI::App& program, Job& job) {
 int run(int argc, const char* const* argv, Serve serve) {
   CLI::App program(description, "tidemark");
   program.footer(footer);
+  program.set_version_flag("--version", fmt::format("tidemark {}", version));
   program.require_subcommand(1);
   Job job;
   add_serve(program, job, std::move(serve));

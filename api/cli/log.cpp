@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -140,12 +141,31 @@ bool wanted(const Options& options, const ScannedRecord& record) {
          record.frame.offset >= options.from;
 }
 
+/// The names of topics that a scan comes by: those with records, and those that were added.
+class TopicNames {
+ public:
+  void take(const ScannedRecord& record) {
+    names_.emplace(record.topic);
+    const auto control = schemas::read_control(record.payload);
+    if (!control) return;
+    if (const auto* added = std::get_if<schemas::TopicAdded>(&*control))
+      names_.emplace(added->name);
+  }
+  bool has(const std::string& name) const { return names_.contains(name); }
+  std::string text() const { return fmt::format("{}", fmt::join(names_, ", ")); }
+
+ private:
+  std::set<std::string> names_;
+};
+
 Step<void> dump(const Options& options) {
   auto directory = lock_data(options.flags);
   if (!directory) return std::unexpected(std::move(directory).error());
   auto left = options.limit.value_or(~std::uint64_t{0});
   bool writable = true;
+  TopicNames topics;
   auto visit = [&](const ScannedRecord& record) {
+    if (options.topic) topics.take(record);
     if (left == 0) return false;
     if (!wanted(options, record)) return true;
     const auto text = options.json ? record_json(record) : record_text(record);
@@ -155,6 +175,10 @@ Step<void> dump(const Options& options) {
   auto report = scan_of(*directory).run(visit);
   if (!report) return stop(report.error());
   if (!writable) return stop(Exit::failed, "stdout cannot be written");
+  if (options.topic && left > 0 && !topics.has(*options.topic)) {
+    return stop(Exit::usage,
+                fmt::format("there is no topic {}; there are {}", *options.topic, topics.text()));
+  }
   if (report->damages.empty()) return {};
   return stop(Exit::damaged, fmt::format("damaged, and left out: positions {}",
                                          fmt::join(damage_texts(*report), ", ")));
@@ -195,8 +219,6 @@ Step<void> accept_loss(const Options& options) {
   auto data = open_data(std::move(*directory), std::move(journal));
   if (!data) return std::unexpected(std::move(data).error());
   // The rows may hold what is lost now, and what only followed from it: the next start folds anew.
-  if (auto gone = (*data)->directory.destroy_rows(); !gone) return stop(gone.error());
-  // They may hold what was lost.
   if (auto gone = (*data)->directory.destroy_rows(); !gone) return stop(gone.error());
   fmt::print(stderr, "accepted: positions {} are lost; the next start folds the rows anew\n",
              options.range);

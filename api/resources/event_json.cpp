@@ -102,7 +102,8 @@ void append_event(std::string& out, const projections::TimelineEvent& located,
       .member("correlationid", batch.correlation());
   if (auto causation = event.causation()) writer.member("causationid", to_text(*causation));
   if (!batch.traceparent().empty()) writer.member("traceparent", batch.traceparent());
-  writer.member("mark", mark).name("data");
+  if (!mark.empty()) writer.member("mark", mark);
+  writer.name("data");
   write_data(writer, event.data());
   writer.end_object();
 }

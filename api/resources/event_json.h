@@ -8,7 +8,8 @@
 namespace api::resources {
 
 /// Appends an event as the CloudEvents 1.0 JSON that every route shows: lists, streams, an entity's
-/// own events. `product` is the event's, `mark` is the place behind it.
+/// own events. `product` is the event's, `mark` is the place behind it, empty when
+/// nobody can give one.
 void append_event(std::string& out, const projections::TimelineEvent& event,
                   std::string_view product, std::string_view mark);
 

@@ -99,9 +99,13 @@ class Importing(ServerTest):
     def test_without_a_key_of_the_mapping_a_repeated_import_adds_nothing(self):
         self.server.declare(self.product, FILES)
         path = self.lines("a", "a", "b")
-        for _ in range(2):
-            self.importing(path)
-        self.assertEqual(self.versions(), {"a": 2, "b": 1})
+        self.assertNotIn("there already", self.importing(path).stderr)
+        with open(path, "a", encoding="utf-8") as file:
+            file.write('{"f":"c","t":"file.added"}\n')
+        again = self.importing(path, "--json")
+        self.assertIn("3 of these events were there already", again.stderr)
+        self.assertEqual((json.loads(again.stdout)["events"], json.loads(again.stdout)["replayed_events"]), (4, 3))
+        self.assertEqual(self.versions(), {"a": 2, "b": 1, "c": 1})
 
     def test_resuming(self):
         self.server.declare(self.product, FILES)
@@ -112,6 +116,11 @@ class Importing(ServerTest):
         self.assertEqual(self.versions(), {"a": 1, "b": 1, "c": 1})
         for other in (self.lines("a", "b", "x"), self.lines("a")):
             self.assertIn("another input", self.importing(other, "--resume", note, expect=1).stderr)
+
+    def test_a_platform_key_is_told_of_the_flag(self):
+        self.server.declare(self.product, FILES)
+        refused = self.importing(self.lines("a"), expect=3, TIDEMARK_KEY=self.server.platform.key)
+        self.assertIn("name it with --organization", refused.stderr)
 
     def test_refusals(self):
         self.assertIn("Not found", self.importing(self.lines("a"), expect=3).stderr)
@@ -247,6 +256,8 @@ class TheLog(unittest.TestCase):
         projects = [json.loads(line) for line in self.offline("log", "dump", "--topic", "projects", "--json").stdout.splitlines()]
         self.assertEqual(sum(len(record.get("events", [])) for record in projects), 20)
         self.assertEqual(projects[1]["events"][0]["data"]["name"], "Web shop")
+        self.assertNotIn("mark", projects[-1]["events"][0])
+        self.assertIn("there is no topic nothing; there are ", self.offline("log", "dump", "--topic", "nothing", expect=2).stderr)
         one = self.offline("log", "dump", "--topic", "projects", "--partition", str(projects[5]["partition"]), "--from",
                            str(projects[5]["offset"]), "--limit", "1", "--json").stdout
         self.assertEqual(json.loads(one), projects[5])

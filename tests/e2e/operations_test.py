@@ -66,6 +66,7 @@ class Logs(ServerTest):
 class Commands(ServerTest):
     def test_version_and_help(self):
         self.assertRegex(tidemark("version").stdout, r"\d+\.\d+\.\d+")
+        self.assertEqual(tidemark("--version").stdout, tidemark("version").stdout)
         text = tidemark("--help").stdout
         for name in ("serve", "import", "replay", "projections", "log", "keys", "config", "version"):
             self.assertIn(name, text)
