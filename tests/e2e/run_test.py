@@ -2,6 +2,7 @@
 """What a newcomer does first: ./run, paste the lines it prints, stop, and run it again."""
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -56,6 +57,40 @@ class Run(unittest.TestCase):
         self.assertFalse(set(re.findall(r"le_live_[0-9A-Za-z]{50}", text)), "the key is shown once")
         self.assertLess(seconds, 2, "a second ./run is up in under two seconds")
         self.stop(process)
+
+
+class Arguments(unittest.TestCase):
+    """What reaches the program, of a checkout in which the program only prints that."""
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.checkout, self.caller = (os.path.join(os.path.realpath(directory.name), name) for name in ("checkout", "caller"))
+        os.makedirs(self.caller)
+        self.write("build/release/tidemark", '#!/bin/sh\necho "$PWD: $*"\n')
+        self.write("build/release/build.ninja", "")
+        self.write(".ci/install.sh", "install_missing() { :; }\nninja() { :; }\nstop() { echo \"$1\" >&2; exit 2; }\n")
+        shutil.copy(os.path.join(ROOT, "run"), self.checkout)
+
+    def write(self, name, text):
+        path = os.path.join(self.checkout, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(path, 0o755)
+
+    def run_it(self, *arguments, **environment):
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("TIDEMARK")}
+        return subprocess.run([os.path.join(self.checkout, "run"), "--", *arguments], cwd=self.caller, env={**clean, **environment},
+                              capture_output=True, text=True, check=True).stdout.strip()
+
+    def test_paths_are_the_callers_and_the_environment_counts(self):
+        data, usual = f"--data {self.checkout}/data", "--listen 127.0.0.1:8080"
+        for arguments, environment, passed in (
+                ((), {}, f"{usual} {data}"), (("--data", "./x"), {}, f"{usual} --data ./x"), (("--listen=[::1]:1",), {}, f"{data} --listen=[::1]:1"),
+                ((), {"TIDEMARK_LISTEN": "127.0.0.1:1"}, data), ((), {"TIDEMARK_DATA": "/y"}, usual),
+                (("--threads", "1"), {"TIDEMARK_LISTEN": "127.0.0.1:1", "TIDEMARK_DATA": "/y"}, "--threads 1")):
+            self.assertEqual(self.run_it(*arguments, **environment), f"{self.caller}: serve {passed}")
 
 
 if __name__ == "__main__":
