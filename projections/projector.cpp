@@ -24,6 +24,8 @@ constexpr std::uint64_t unflushed_events_max = 30'000;
 constexpr std::uint64_t pass_events_max = 2'000;
 constexpr std::size_t pass_bytes_max = std::size_t{8} << 20;
 
+constexpr std::chrono::minutes sweep_pause{1};
+
 std::string encode_state(const PartitionState& state) {
   std::string row;
   Encoder encoder(row);
@@ -188,13 +190,13 @@ Result<void> Projector::write(Pass& pass) {
 /// Idempotency rows end 24 h after they were recorded, in the time of their own log: a clock that
 /// was wrong once makes no other log forget. Two of them leave for each record that comes, so no
 /// sweep ever has much to do; each begins behind the last, so that it does not walk over what the
-/// store has yet to clear away.
+/// store has yet to clear away, and who finds nothing more does not look again for a while.
 void Projector::forget_old_answers(LogId log, std::size_t limit, WriteSet& forgotten) {
   const auto oldest_kept = states_[log].recorded - idempotency_window;
-  if (oldest_kept <= Time{}) return;
-  auto& forgotten_to = forgotten_to_[log];
-  if (forgotten_to.empty()) forgotten_to = expiry_prefix(log);
-  rows_.scan(forgotten_to, expiry_key(log, oldest_kept, ""), [&](std::string_view key, auto) {
+  auto& sweep = sweeps_[log];
+  if (oldest_kept < sweep.next) return;
+  if (sweep.from.empty()) sweep.from = expiry_prefix(log);
+  rows_.scan(sweep.from, expiry_key(log, oldest_kept, ""), [&](std::string_view key, auto) {
     auto row = idempotency_row_of(key);
     // A key that was used again since has a younger answer in the same row.
     auto answer = rows_.get(row);
@@ -202,9 +204,10 @@ void Projector::forget_old_answers(LogId log, std::size_t limit, WriteSet& forgo
       forgotten[std::string(row)] = std::nullopt;
     }
     forgotten[std::string(key)] = std::nullopt;
-    forgotten_to = key;
+    sweep.from = key;
     return --limit > 0;
   });
+  if (limit > 0) sweep.next = oldest_kept + sweep_pause;
 }
 
 const Frozen* Projector::frozen(const FrozenScope& scope) const {
@@ -340,7 +343,7 @@ Result<void> Projector::resume(eventstore::Log& log) {
     // What was folded in memory only.
     states_.clear();
     frozen_.clear();
-    forgotten_to_.clear();
+    sweeps_.clear();
     load_positions();
     auto thawed = load_frozen(log);
     if (!thawed) return thawed;

@@ -84,7 +84,12 @@ class Projector {
   std::unordered_map<schemas::LogId, eventstore::PartitionState> states_;
   std::vector<Frozen> frozen_;
   std::map<eventstore::Verdict, std::uint64_t> skipped_;
-  std::unordered_map<schemas::LogId, std::string> forgotten_to_;  // expiry keys
+  /// Forgetting first answers: where a log's next look begins, and not before when, in log time.
+  struct Sweep {
+    std::string from;  // an expiry key
+    schemas::Time next{};
+  };
+  std::unordered_map<schemas::LogId, Sweep> sweeps_;
   std::uint64_t unflushed_events_ = 0;
 };
 
