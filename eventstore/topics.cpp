@@ -49,6 +49,22 @@ void Topics::apply(const schemas::Control& control) {
   }
 }
 
+namespace {
+
+/// A number that was given twice would fold two products into one.
+schemas::Result<void> agree(const Topics& topics, const schemas::Control& control) {
+  const auto* added = std::get_if<schemas::TopicAdded>(&control);
+  if (added == nullptr) return {};
+  const auto known = topics.name(added->topic);
+  if (known.empty() || known == added->name) return {};
+  return schemas::fail(schemas::ErrorCode::read_only,
+                       "tm.log gives topic " + std::to_string(static_cast<unsigned>(added->topic)) +
+                           " to '" + known + "' and again to '" + added->name +
+                           "': which events are whose cannot be told; restore a backup");
+}
+
+}  // namespace
+
 schemas::Result<void> load_topics(Log& log, Topics& topics) {
   auto opened = log.open_topic({log_topic, "log", 1});
   if (!opened) return opened;
@@ -73,7 +89,11 @@ schemas::Result<void> load_topics(Log& log, Topics& topics) {
               ": which topics there are cannot be told; run `tidemark log verify`");
     }
     if (verdict != Verdict::control) continue;
-    if (auto control = schemas::read_control(payload)) topics.apply(*control);
+    auto control = schemas::read_control(payload);
+    if (!control) continue;
+    auto agreed = agree(topics, *control);
+    if (!agreed) return agreed;
+    topics.apply(*control);
   }
   for (const auto& topic : topics.all()) {
     opened = log.open_topic(topic);

@@ -420,6 +420,7 @@ void CommandHandler::append_control(schemas::Control control,
   partition.controls.emplace_back(std::move(control), std::move(done));
   if (!parts_.store.owned(log)) return parts_.store.claim(log);
   submit_controls(log, partition);
+  parts_.store.flush();
 }
 
 void CommandHandler::submit_controls(LogId log, Partition& partition) {
@@ -440,11 +441,14 @@ void CommandHandler::submit_controls(LogId log, Partition& partition) {
     partition.records.push_back({offset, next_ticket_++, {}, platform, 0});
     load_.add(platform, {.commands = 1});
     partition.line.push_back(
-        {offset,
-         Outcome{.position = {.log = log}, .recorded = {}, .events = {}, .subject = {}, .row = {}},
-         std::move(finish), platform});
+        {.offset = offset,
+         .result =
+             Outcome{
+                 .position = {.log = log}, .recorded = {}, .events = {}, .subject = {}, .row = {}},
+         .done = std::move(finish),
+         .organization = platform,
+         .needs_rows = false});
   }
-  parts_.store.flush();
 }
 
 void CommandHandler::durable(const std::vector<StoredRecord>& group) {
@@ -526,7 +530,9 @@ void CommandHandler::failed(const eventstore::AppendFailure& failure) {
 void CommandHandler::claimed(LogId log) {
   auto& partition = partitions_[log];
   for (auto& asked : std::exchange(partition.unclaimed, {})) take(std::move(asked));
-  submit_controls(log, partition);
+  if (parts_.store.owned(log)) submit_controls(log, partition);
+  if (!partition.controls.empty()) parts_.store.claim(log);
+  parts_.store.flush();
 }
 
 void CommandHandler::answer_line(Partition& partition, Offset durable_end) {
@@ -535,7 +541,7 @@ void CommandHandler::answer_line(Partition& partition, Offset durable_end) {
     if (front.offset && *front.offset >= durable_end) break;
     auto next = std::move(front);
     partition.line.pop_front();
-    if (behind_ && next.offset) {
+    if (behind_ && next.offset && next.needs_rows) {
       next.result = fail(ErrorCode::outcome_unknown,
                          "the write is in the log, but the rows could not be written");
     }

@@ -111,6 +111,7 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
     schemas::OrganizationId organization;
     std::size_t bytes = 0;  // of the command
     std::shared_ptr<Sequence> sequence = {};
+    bool needs_rows = true;  // a control record counts once it is durable
   };
   struct Partition {
     std::vector<Asked> unclaimed;  // until the claim stands

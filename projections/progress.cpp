@@ -59,7 +59,10 @@ void Progress::advance(LogId log, const eventstore::PartitionState& state,
   {
     std::lock_guard lock(mutex_);
     auto& entry = entries_[log];
+    // Rows that are folded again after a full disk were all shown before.
+    if (state.next_offset < entry.state.next_offset) return;
     for (const auto& recent : newest) {
+      if (recent.offset < static_cast<std::int64_t>(entry.state.next_offset)) continue;
       entry.recent.push_back(recent);
       if (entry.recent.size() > recent_max) entry.recent.pop_front();
     }

@@ -50,6 +50,7 @@ class Progress {
   void set_frozen(std::vector<Frozen> frozen);
 
   /// Core thread: rows up to `state` are visible now; `accepted` are the event records on the way.
+  /// Never goes back.
   void advance(LogId log, const eventstore::PartitionState& state,
                std::span<const schemas::Position> accepted);
 

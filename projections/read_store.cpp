@@ -2,6 +2,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <mutex>
 #include <shared_mutex>
 #include <system_error>
@@ -233,9 +234,14 @@ class ReaderLocks {
   void exclude(const std::function<void()>& work) {
     std::vector<std::unique_lock<std::shared_mutex>> held;
     for (auto& lock : locks_) held.emplace_back(lock.mutex);
-    alone_ = std::this_thread::get_id();
+    struct Alone {
+      explicit Alone(std::atomic<std::thread::id>& who) : thread(who) {
+        thread = std::this_thread::get_id();
+      }
+      ~Alone() { thread = std::thread::id(); }
+      std::atomic<std::thread::id>& thread;
+    } const alone(alone_);
     work();
-    alone_ = std::thread::id();
   }
 
  private:
@@ -320,8 +326,13 @@ class RocksStore : public ReadStore {
 
  private:
   Result<void> open_again(const Error& error, const Refold& refold) {
-    // A snapshot keeps the files open; none can be made meanwhile, and those there are end soon.
-    if (database_.use_count() > 1) return schemas::fail(error);
+    // A snapshot keeps the files open; none can be made meanwhile, and those there are end soon,
+    // but for one whose owner waits for us.
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds{1};
+    while (database_.use_count() > 1) {
+      if (std::chrono::steady_clock::now() > patience) return schemas::fail(error);
+      std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    }
     database_.reset();
     health_->clear();
     auto opened = open();

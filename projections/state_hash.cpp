@@ -47,7 +47,7 @@ std::string state_hash(const RowReader& rows) {
     mix(row);
     return true;
   };
-  rows.scan(std::string_view("", 0), prefix_end(positions_prefix()), visit);
+  rows.scan("", prefix_end(positions_prefix()), visit);
   rows.scan(prefix_end(positions_prefix()), std::string(17, '\xff'), visit);
   return fmt::format("{:02x}", fmt::join(chain, ""));
 }

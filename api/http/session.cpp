@@ -195,6 +195,7 @@ awaitable<void> Session::pass_over_small_body() {
   while (!parser_->complete()) {
     auto got = co_await read_some_body(connection_, *parser_, body, deadline);
     if (!got || !*got) co_return;
+    body.clear();
   }
 }
 

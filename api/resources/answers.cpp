@@ -69,6 +69,12 @@ awaitable<Result<manager::Outcome>> write(Ask& ask, MarkOwner where, manager::Co
   co_return outcome;
 }
 
+std::unexpected<schemas::Error> rows_unreadable(std::string_view request,
+                                                const projections::StoreFailure& failure) {
+  spdlog::error("rows cannot be read request={} error=\"{}\"", request, failure.what());
+  return schemas::fail(schemas::ErrorCode::internal, "the row store cannot be read");
+}
+
 Response created(const manager::Outcome& outcome, std::string_view location, std::string body) {
   auto response = http::json_response(201, std::move(body));
   response.add_header("Location", location);

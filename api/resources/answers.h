@@ -4,6 +4,7 @@
 
 #include "api/resources/ask.h"
 #include "manager/commands.h"
+#include "projections/read_store.h"
 
 /// Writes and what all answers have in common.
 namespace api::resources {
@@ -18,6 +19,10 @@ manager::CommandContext command_context(const Ask& ask, MarkOwner where);
 /// Whoever does not know whether a write happened repeats it with the key that it came with: the
 /// outcome is then the first one's, if there was one. Without a key, reading back decides.
 void name_key_to_retry_with(std::optional<std::string_view> key, schemas::Error& error);
+
+/// What a request gets whose rows the disk refuses to read; the log says why.
+std::unexpected<schemas::Error> rows_unreadable(std::string_view request,
+                                                const projections::StoreFailure& failure);
 
 /// 201, for what was made now or by the first request with the same idempotency key.
 Response created(const manager::Outcome& outcome, std::string_view location, std::string body);

@@ -151,6 +151,15 @@ Result<Submission> parse_line(const Origin& origin, std::string_view line, std::
   return submission;
 }
 
+/// A line is answered, whatever becomes of it: those behind it wait for that.
+Result<Submission> guarded_parse(const Origin& origin, std::string_view line, std::size_t number) {
+  try {
+    return parse_line(origin, line, number);
+  } catch (const projections::StoreFailure& failure) {
+    return rows_unreadable(origin.request.id, failure);
+  }
+}
+
 /// Reads and submits until the body ends or a line cannot be submitted.
 awaitable<void> read_lines(Stream stream, std::shared_ptr<const Origin> origin,
                            std::shared_ptr<Pipe> pipe) {
@@ -161,7 +170,7 @@ awaitable<void> read_lines(Stream stream, std::shared_ptr<const Origin> origin,
     if (pipe->stopped() || (line && !*line)) break;
     const auto number = stream.line_number();
     const auto place = pipe->add(number, line ? (*line)->size() : 0);
-    auto submission = line ? parse_line(*origin, **line, number) : std::unexpected(line.error());
+    auto submission = line ? guarded_parse(*origin, **line, number) : std::unexpected(line.error());
     if (!submission) {
       pipe->answer(place, std::unexpected(std::move(submission).error()));
       break;

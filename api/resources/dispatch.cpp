@@ -6,6 +6,7 @@
 
 #include "api/edge/errors.h"
 #include "api/http/problem.h"
+#include "api/resources/answers.h"
 #include "api/resources/ask.h"
 #include "api/resources/parameters.h"
 #include "schemas/json_reader.h"
@@ -145,8 +146,7 @@ awaitable<Response> answer(const Services& services, std::span<const Operation> 
     try {
       result = co_await operation.function(ask);
     } catch (const projections::StoreFailure& failure) {
-      spdlog::error("rows cannot be read request={} error=\"{}\"", ask.request.id, failure.what());
-      result = fail(ErrorCode::internal, "the row store cannot be read");
+      result = rows_unreadable(ask.request.id, failure);
     }
   }
   if (!result) {

@@ -113,6 +113,19 @@ TEST_F(TopicsTest, ANumberOnceGivenKeepsItsName) {
   EXPECT_EQ(topics_.name(TopicId{1}), "first");
 }
 
+TEST_F(TopicsTest, ANumberGivenTwiceStopsTheStart) {
+  claim(1);
+  write(LogIdentity{{}, 4, 1});
+  write(TopicAdded{TopicId{1}, "first"});
+  write(TopicAdded{TopicId{1}, "first"});
+  ASSERT_TRUE(load()) << "said twice, but the same";
+  write(TopicAdded{TopicId{1}, "second"});
+  auto loaded = load();
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().code, schemas::ErrorCode::read_only);
+  EXPECT_NE(loaded.error().detail.find("'second'"), std::string::npos) << loaded.error().detail;
+}
+
 TEST_F(TopicsTest, WhatAZombieAddedDoesNotCount) {
   claim(1);
   write(LogIdentity{{}, 4, 1});

@@ -314,6 +314,24 @@ TEST_F(Handler, AFullDiskUnderTheRowsStopsWritesUntilThereIsSpaceAndLosesNothing
   EXPECT_EQ(world.hash(), hash);
 }
 
+/// A topic counts once it is in the log, whatever the rows do: else its number is given twice.
+TEST_F(Handler, ATopicAddedWhileTheRowsStandStillKeepsItsNumber) {
+  ASSERT_TRUE(world.run(platform(), DeclareProduct{"first", std::string(git_manifest)}));
+  auto git = world.send(platform(), DeclareProduct{"git", std::string(git_manifest)});
+  world.rows().break_with(disk_full);
+  world.settle();
+  EXPECT_FALSE(git->ok());
+  world.rows().mend();
+  world.core().resume();
+  ASSERT_TRUE(world.run(platform(), DeclareProduct{"hg", std::string(git_manifest)}));
+  ASSERT_TRUE(world.run(platform(), DeclareProduct{"git", std::string(git_manifest)}));
+  EXPECT_NE(world.topic("git"), world.topic("hg"));
+  const auto hash = world.hash();
+  world.rebuild();
+  EXPECT_EQ(world.hash(), hash);
+  EXPECT_NE(world.topic("git"), world.topic("hg"));
+}
+
 TEST_F(Handler, WhatSyncsWhileTheRowsGoOnIsAppliedOnce) {
   ASSERT_TRUE(world.run(of(acme), CreateProject{"first", {}}));
   const auto other = elsewhere();

@@ -54,6 +54,24 @@ TEST(Progress, WaitersAreCalledInTheirTurnAndOnce) {
   EXPECT_EQ(called.size(), 3u);
 }
 
+/// Rows that are folded again after a full disk pass places that were shown before.
+TEST(Progress, WhatWasShownStaysShown) {
+  Progress progress;
+  const auto show = [&](std::int64_t offset) {
+    const auto position = position_at(offset);
+    progress.advance(log_a, state_at(static_cast<schemas::Offset>(offset) + 1), {&position, 1});
+  };
+  for (std::int64_t offset = 0; offset < 8; ++offset) show(offset);
+  show(3);
+  EXPECT_EQ(progress.applied_end(log_a), 8u);
+  EXPECT_FALSE(progress.wait(log_a, 8, [] { FAIL(); }));
+  for (std::int64_t offset = 4; offset < 10; ++offset) show(offset);
+  EXPECT_EQ(progress.applied_end(log_a), 10u);
+  for (std::int64_t offset = 0; offset < 10; ++offset) {
+    EXPECT_EQ(progress.check_at(log_a, offset), schemas::check_of(position_at(offset))) << offset;
+  }
+}
+
 TEST(Progress, AWaiterMayWaitAgainFromWithinItsCall) {
   Progress progress;
   int calls = 0;
