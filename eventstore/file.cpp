@@ -196,6 +196,11 @@ class PosixFiles final : public FileSystem {
     return {};
   }
 
+  Result<void> link(const std::string& from, const std::string& to) override {
+    if (::link(from.c_str(), to.c_str()) != 0) return failed("link", from);
+    return {};
+  }
+
   Result<void> make_directories(const std::string& path) override {
     struct stat status{};
     if (::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return {};
@@ -245,6 +250,10 @@ class PosixFiles final : public FileSystem {
 };
 
 }  // namespace
+
+Result<void> FileSystem::link(const std::string& from, const std::string& /*to*/) {
+  return fail(ErrorCode::internal, fmt::format("link {}: this file system has no links", from));
+}
 
 FileSystem& posix_files() {
   static PosixFiles files;

@@ -63,6 +63,9 @@ class FileSystem {
   /// Replaces `to`. Durable after `sync_directory`, as are create_new and remove.
   virtual schemas::Result<void> rename(const std::string& from, const std::string& to) = 0;
   virtual schemas::Result<void> remove(const std::string& path) = 0;
+  /// A second name for a file that is never written to again; `to` must be new. Durable after
+  /// `sync_directory`. An error where there can be none, such as on another file system: copy then.
+  virtual schemas::Result<void> link(const std::string& from, const std::string& to);
   /// Makes the directory and those above it, and makes them durable.
   virtual schemas::Result<void> make_directories(const std::string& path) = 0;
   virtual schemas::Result<void> sync_directory(const std::string& path) = 0;
