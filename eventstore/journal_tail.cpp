@@ -1,0 +1,185 @@
+#include "eventstore/journal_tail.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include <fmt/core.h>
+
+#include "eventstore/journal_health.h"
+#include "eventstore/journal_index.h"
+#include "eventstore/journal_walk.h"
+
+namespace eventstore::journal {
+
+using schemas::ErrorCode;
+using schemas::fail;
+using schemas::Result;
+
+namespace {
+
+/// Follows a journal to its end, from its last closed segment on.
+class TailWalk {
+ public:
+  explicit TailWalk(SegmentFolder& folder) : folder_(folder) {}
+
+  Result<void> begin();
+  /// To the first bad place; again, from there on.
+  Result<void> advance();
+  /// To the end by the disk's bytes. Nobody may be writing.
+  Result<void> settle();
+
+  const JournalId& id() const { return id_; }
+  std::uint64_t durable_end() const { return state_.durable_end; }
+  /// Behind the last frame that says more than how far the journal is durable.
+  Result<std::uint64_t> records_end();
+  /// Whether something other than zeros stands behind the end.
+  Result<bool> more_behind();
+
+ private:
+  Result<bool> holds_durable_frames_behind(std::uint64_t position);
+  Result<void> judge();
+  std::unexpected<schemas::Error> damaged(const Damage& damage) const {
+    return fail(damage_error(folder_.path(), damage));
+  }
+
+  SegmentFolder& folder_;
+  JournalId id_{};
+  std::uint32_t seed_ = 0;
+  WalkState start_{};
+  WalkState state_{};
+};
+
+/// As an opening does: the last segment whose predecessor is closed knows all that is before it.
+Result<void> TailWalk::begin() {
+  if (auto loaded = folder_.load(); !loaded) return loaded;
+  const auto bases = folder_.bases();
+  for (auto base = bases.rbegin(); base != bases.rend(); ++base) {
+    auto header = folder_.header(*base);
+    if (!header) return fail(std::move(header).error());
+    id_ = header->id;
+    seed_ = crc_seed(id_);
+    start_ = {.end = *base, .durable_end = *base};
+    if (header->previous_base != SegmentHeader::none) {
+      auto closing = read_closing_before(folder_, *base, seed_);
+      if (!closing) continue;
+      start_.durable_end = closing->frame.durable_end;
+      start_.open_count = closing->frame.open_count;
+      start_.losses = closing->table.losses;
+    }
+    state_ = start_;
+    return advance();
+  }
+  return fail(ErrorCode::not_found, folder_.path() + " holds no journal that can be read");
+}
+
+Result<void> TailWalk::advance() {
+  std::optional<std::uint64_t> stuck_at;
+  while (true) {
+    // Segments may have been made since; one that a closing frame names was made before it.
+    if (auto loaded = folder_.load(); !loaded) return loaded;
+    auto walked = Walk(folder_, seed_, {}).to_first_bad_place(state_);
+    if (!walked) return fail(std::move(walked).error());
+    state_ = std::move(*walked);
+    if (!state_.damages.empty()) {
+      const auto missing = std::exchange(state_.damages, {}).front();
+      if (auto loaded = folder_.load(); !loaded) return loaded;
+      if (!folder_.has(state_.end)) return damaged(missing);
+      continue;
+    }
+    auto hidden = holds_durable_frames_behind(state_.end);
+    if (!hidden) return fail(std::move(hidden).error());
+    if (!*hidden) return {};
+    // Either all that was written after this place was looked at, or the place is bad for good.
+    if (stuck_at != state_.end) {
+      stuck_at = state_.end;
+      continue;
+    }
+    if (auto judged = judge(); !judged) return judged;
+  }
+}
+
+Result<bool> TailWalk::holds_durable_frames_behind(std::uint64_t position) {
+  JournalReader reader(folder_, seed_);
+  if (auto there = reader.seek(position, position_max); !there) {
+    return fail(std::move(there).error());
+  }
+  for (auto from = position + 8;; from = reader.position() + 8) {
+    auto found = reader.find_head(from);
+    if (!found) return fail(std::move(found).error());
+    if (!*found) return false;
+    const bool counts = (*found)->open_count >= state_.open_count;
+    if (counts && (*found)->durable_end > position) return true;
+  }
+}
+
+/// Goes on behind a loss that was accepted.
+Result<void> TailWalk::judge() {
+  auto judged = Walk(folder_, seed_, {}).to_end(state_);
+  if (!judged) return fail(std::move(judged).error());
+  const auto damage = std::ranges::find_if(
+      judged->damages, [&](const Damage& some) { return some.range.contains(state_.end); });
+  if (damage != judged->damages.end()) return damaged(*damage);
+  const auto behind = behind_unread(judged->losses, {}, state_.end);
+  ENSURE(behind);  // a bad place before durable frames is damage or an accepted loss
+  state_.end = *behind;
+  state_.losses = judged->losses;
+  return {};
+}
+
+Result<void> TailWalk::settle() {
+  auto from = state_;
+  from.end = std::max(state_.durable_end, folder_.bases().front());
+  from.open_count = start_.open_count;
+  auto settled = Walk(folder_, seed_, {}).to_end(from);
+  if (!settled) return fail(std::move(settled).error());
+  if (!settled->damages.empty()) return damaged(settled->damages.front());
+  state_ = std::move(*settled);
+  state_.durable_end = state_.end;
+  return {};
+}
+
+Result<std::uint64_t> TailWalk::records_end() {
+  auto end = state_.durable_end;
+  JournalReader reader(folder_, seed_);
+  if (auto there = reader.seek(end, state_.end); !there) return fail(std::move(there).error());
+  while (true) {
+    auto step = reader.next();
+    if (!step) return fail(std::move(step).error());
+    const auto* good = std::get_if<GoodFrame>(&*step);
+    if (good == nullptr) return end;
+    const auto& frame = good->frame;
+    if (!frame.is(OwnFrame::cover) && !frame.is(OwnFrame::closing)) end = reader.position();
+  }
+}
+
+Result<bool> TailWalk::more_behind() {
+  auto segment = folder_.containing(state_.end);
+  if (!segment) return fail(std::move(segment).error());
+  std::array<std::uint8_t, frame_size> bytes{};
+  auto got = segment->file->read(segment->file_offset(state_.end), bytes);
+  if (!got) return fail(std::move(got).error());
+  return std::ranges::any_of(bytes, [](std::uint8_t byte) { return byte != 0; });
+}
+
+}  // namespace
+
+Result<Tail> find_durable_end(SegmentFolder& folder, const Wait& wait) {
+  TailWalk walk(folder);
+  if (auto begun = walk.begin(); !begun) return fail(std::move(begun).error());
+  const auto wanted = walk.records_end();
+  if (!wanted) return fail(wanted.error());
+  while (true) {
+    auto torn = walk.more_behind();
+    if (!torn) return fail(std::move(torn).error());
+    if (walk.durable_end() >= *wanted && !*torn) break;
+    const bool goes_on = wait();
+    if (auto done = goes_on ? walk.advance() : walk.settle(); !done) {
+      return fail(std::move(done).error());
+    }
+    if (!goes_on) break;
+  }
+  return Tail{walk.id(), walk.durable_end()};
+}
+
+}  // namespace eventstore::journal
