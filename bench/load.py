@@ -13,6 +13,7 @@ BENCH = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(BENCH)
 HISTORY = os.path.join(ROOT, "tests", "e2e", "git_history")
 CONNECTIONS = 64
+GENERATOR = os.path.join(os.path.dirname(os.environ["TIDEMARK"]), "bench", "generator")
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "e2e"))
 
@@ -34,6 +35,15 @@ def cpu_seconds(pid):
     with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
         fields = file.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def processor_time(processes):
+    """cpu_seconds of each process that still is there."""
+    found = {}
+    for process in processes:
+        with contextlib.suppress(OSError):
+            found[process] = cpu_seconds(process)
+    return found
 
 
 def status_bytes(pid, name):
@@ -87,3 +97,29 @@ class Wrk:
 def empty_reply(server, seconds):
     """The limit: the same server's answer to a question that asks nothing."""
     return Wrk(server, [http_request("GET", "/healthz")], seconds)
+
+
+class Load:
+    """What one run of `generator` (its head says how it measures) saw, and the servers' processor time a request."""
+
+    def __init__(self, port, path, method="GET", headers=(), body="", connections=CONNECTIONS, seconds=5, rate=0,
+                 entities=16, shared=False, step=1, prefix="e", first="0", processes=(), conflicts_allowed=False):
+        command = [GENERATOR, "--port", port, "--path", path, "--method", method, "--connections", connections,
+                   "--seconds", seconds, "--rate", rate, "--entities", entities, "--step", step, "--prefix", prefix, "--first", first]
+        for header in headers:
+            command += ["--header", header]
+        if body:
+            command += ["--body", body]
+        if shared:
+            command.append("--shared")
+        before = processor_time(processes)
+        done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True, check=True)
+        used = processor_time(before)
+        used = sum(used[process] - before[process] for process in used)
+        self.seen = json.loads(done.stdout)
+        if self.seen["failed"] or self.seen["unsent"] or (self.seen["conflicts"] and not conflicts_allowed):
+            raise RuntimeError(f"requests to {path} failed: {self.seen}")
+        self.requests, self.rate = self.seen["requests"], self.seen["rate"]
+        self.latency = {float(share): ms for share, ms in self.seen["latency_ms"].items()}
+        self.service = {float(share): ms for share, ms in self.seen["service_ms"].items()}
+        self.cpu = used / self.requests * 1e6 if self.requests else 0
