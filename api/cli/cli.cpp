@@ -17,13 +17,14 @@ constexpr auto footer =
 (TIDEMARK_…) and flags; later wins. `tidemark config show` prints them.
 
 Exit status: 0 done; 1 it failed; 2 an argument or a setting is wrong; 3 the server refused; 4 the log
-is damaged.
+or a backup is damaged.
 
 Examples:
   tidemark serve --data ./data --listen 127.0.0.1:8080
   tidemark import --mapping mapping.json --key-file key history.jsonl.zst
   tidemark replay --type 'project.*' --from 2026-11-01T00:00:00Z
-  tidemark log verify --data ./data)";
+  tidemark log verify --data ./data
+  tidemark backup /mnt/backup --data ./data)";
 
 /// The command that the arguments lead to, as far as they were understood.
 CLI::App& innermost(CLI::App& program) {
@@ -89,6 +90,8 @@ int run(int argc, const char* const* argv, Serve serve) {
   add_replay(program, job);
   add_projections(program, job);
   add_log(program, job);
+  add_backup(program, job);
+  add_restore(program, job);
   add_keys(program, job);
   add_config(program, job);
   add_version(program, job);

@@ -23,7 +23,7 @@ enum class Exit : int {
   failed = 1,   // it could not be done, or not to the end
   usage = 2,    // an argument, a setting or a mapping is wrong; nothing was done
   refused = 3,  // the server refused
-  damaged = 4,  // `log verify`: the log is damaged
+  damaged = 4,  // the log or a backup is damaged
 };
 
 /// Why a command ends early, in words for whoever started it.
@@ -68,6 +68,8 @@ void add_import(CLI::App& program, Job& job);
 void add_replay(CLI::App& program, Job& job);
 void add_projections(CLI::App& program, Job& job);
 void add_log(CLI::App& program, Job& job);
+void add_backup(CLI::App& program, Job& job);
+void add_restore(CLI::App& program, Job& job);
 void add_keys(CLI::App& program, Job& job);
 void add_config(CLI::App& program, Job& job);
 void add_version(CLI::App& program, Job& job);

@@ -2,19 +2,26 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "api/cli/frame_check.h"
 #include "eventstore/journal_walk.h"
 #include "eventstore/topics.h"
 
-/// Looking into a stopped server's journal without changing it: what `log verify` and `log dump`
-/// are made of.
+/// Looking into a journal without changing it: what `log verify`, `log dump` and the check of a
+/// backup are made of.
 namespace api::cli {
 
 /// A record at its place, judged by the one rule as every reader does.
 struct ScannedRecord {
+  struct Place {
+    std::uint64_t base;
+    std::uint32_t seed;  // of the journal's CRCs
+    bool sealed;
+  };
+  const Place& segment;
   const eventstore::journal::Frame& frame;
   eventstore::Bytes payload;
   eventstore::Verdict verdict;
@@ -23,6 +30,8 @@ struct ScannedRecord {
   /// A record before it is missing, as an operator accepted.
   bool after_loss;
   std::string topic;
+  /// Whether `tm.log` gave the topic its number before, and has so many partitions.
+  bool known;
 };
 
 /// What a scan came to, beyond the records.
@@ -42,9 +51,17 @@ struct ScanReport {
 /// in damage and accepted losses is jumped over. One thread.
 class JournalScan {
  public:
-  /// `directory`: where the segments are. The owner holds the data directory's lock.
-  JournalScan(eventstore::FileSystem& files, const std::string& directory)
-      : folder_(files, directory) {}
+  struct Options {
+    /// Everything before is durable and nothing behind is looked at; else to the end, and then
+    /// nobody may be writing.
+    std::optional<std::uint64_t> limit;
+    eventstore::journal::FrameReader::Source source =
+        eventstore::journal::FrameReader::Source::cache;
+  };
+
+  /// `folder` is loaded; what the journal says of itself wrongly goes to `faults`.
+  JournalScan(eventstore::journal::SegmentFolder& folder, Options options, Faults& faults)
+      : folder_(folder), options_(options), frames_(folder, faults) {}
 
   /// Answers whether to go on.
   using Visit = std::function<bool(const ScannedRecord&)>;
@@ -55,18 +72,24 @@ class JournalScan {
  private:
   schemas::Result<void> begin();
   bool take(const eventstore::journal::GoodFrame& good, const Visit& visit);
+  bool visit_record(const eventstore::journal::GoodFrame& good, const Visit& visit);
+  void enter_segment(std::uint64_t base);
   /// Where to go on behind a bad place; empty when the journal ends there.
   schemas::Result<std::optional<std::uint64_t>> behind(std::uint64_t bad);
+  schemas::Result<void> judge(std::uint64_t bad);
+  std::uint64_t limit() const { return options_.limit.value_or(eventstore::journal::position_max); }
 
-  eventstore::journal::SegmentFolder folder_;
-  std::uint32_t seed_ = 0;
+  eventstore::journal::SegmentFolder& folder_;
+  const Options options_;
+  FrameCheck frames_;
+  ScannedRecord::Place segment_{.base = ~std::uint64_t{0}, .seed = 0, .sealed = false};
   ScanReport report_;
   std::uint64_t durable_end_ = 0;
   std::uint32_t open_count_ = 0;
   bool judged_ = false;
   bool passed_loss_ = false;
   eventstore::Topics topics_;
-  std::map<schemas::LogId, eventstore::PartitionState> states_;
+  eventstore::journal::States states_;
 };
 
 }  // namespace api::cli

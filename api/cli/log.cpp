@@ -8,10 +8,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "api/cli/journal_source.h"
 #include "api/cli/log_dump.h"
-#include "api/cli/log_verify.h"
 #include "api/cli/offline.h"
-#include "api/cli/progress.h"
+#include "api/cli/verification.h"
 #include "schemas/json_writer.h"
 
 namespace api::cli {
@@ -20,18 +20,21 @@ namespace {
 using eventstore::journal::Range;
 
 constexpr auto verify_footer =
-    R"(Reads the whole journal of a stopped server and checks checksums, chains, claims, sequences, offsets and
-times; nothing is changed. Exit status 4: it is damaged. Void records (of a writer that had lost its
-partition, or behind a hole) are harmless and only counted. A torn tail is what a kill or a power cut
-leaves; the next start cuts it off and keeps it aside.
+    R"(Reads the whole journal and checks what it promises: checksums, chains, claims, sequences, offsets,
+versions, times, topics, segments and their closing tables, cover frames, index files. Nothing is changed.
+Of a running server it looks at what is durable when it begins, and says up to where; the server goes on.
+Exit status 4: the log is damaged or wrong. Void records (of a writer that had lost its partition, or
+behind a hole) are harmless and only counted. A torn tail is what a kill or a power cut leaves; the next
+start cuts it off and keeps it aside.
 
 Examples:
   tidemark log verify --data ./data
-  tidemark log verify --data ./data --versions --json)";
+  tidemark log verify --data ./data --no-versions --json
+  tidemark log verify --backup /mnt/backup)";
 
 constexpr auto dump_footer =
-    R"(Prints the records of a stopped server in the order of the journal, void ones included. Digests of keys
-are left out.
+    R"(Prints the records of a stopped server, or those that are durable of a running one, in the order of the
+journal, void ones included. Digests of keys are left out.
 
 Examples:
   tidemark log dump --data ./data --topic projects --limit 10
@@ -48,7 +51,8 @@ Examples:
 struct Options {
   SettingFlags flags;
   bool json = false;
-  bool versions = false;
+  bool versions = true;
+  std::optional<std::string> backup;
   std::optional<std::string> topic;
   std::optional<std::uint16_t> partition;
   std::uint64_t from = 0;
@@ -56,83 +60,51 @@ struct Options {
   std::string range;
 };
 
-JournalScan scan_of(const DataDirectory& directory) {
-  return {eventstore::posix_files(), directory.journal_path() + "/permanent"};
-}
+/// Of a backup, whose segments were read past the page cache; else of a data directory.
+struct Looked {
+  Verification found;
+  std::optional<std::uint64_t> limit;
+};
 
-std::vector<std::string> damage_texts(const ScanReport& report) {
-  std::vector<std::string> texts;
-  texts.reserve(report.damages.size());
-  for (const auto& damage : report.damages) texts.push_back(to_text(damage.range));
-  return texts;
-}
-
-void print_json(const ScanReport& report, const LogCheck& check) {
-  const auto& counts = check.counts();
-  std::string out;
-  schemas::json::Writer writer(out);
-  writer.begin_object().member("segments", report.segments).member("size_bytes", report.size_bytes);
-  writer.member("records", counts.total()).member("events", counts.events);
-  writer.name("by_verdict").begin_object();
-  for (const auto& [verdict, count] : counts.records) writer.member(to_text(verdict), count);
-  writer.end_object().member("partitions", counts.partitions.size());
-  writer.member("end_position", report.end).member("torn_bytes", report.torn_bytes);
-  auto write_all = [&](std::string_view name, const std::vector<std::string>& texts) {
-    writer.name(name).begin_array();
-    for (const auto& text : texts) writer.value(text);
-    writer.end_array();
-  };
-  std::vector<std::string> losses;
-  losses.reserve(report.losses.size());
-  for (const auto& loss : report.losses) losses.push_back(to_text(loss));
-  write_all("accepted_losses", losses);
-  write_all("damages", damage_texts(report));
-  write_all("faults", check.faults());
-  writer.member("fault_count", check.fault_count()).end_object();
-  fmt::print("{}\n", out);
-}
-
-void print_text(const ScanReport& report, const LogCheck& check) {
-  const auto& counts = check.counts();
-  fmt::print("{} segments, {} bytes, end at position {}\n", report.segments,
-             grouped(report.size_bytes), report.end);
-  fmt::print("{} records of {} topics in {} partitions, {} events\n", grouped(counts.total()),
-             counts.topics.size(), counts.partitions.size(), grouped(counts.events));
-  for (const auto& [verdict, count] : counts.records) {
-    fmt::print("  {:14} {:>14}\n", to_text(verdict), grouped(count));
+Step<Looked> look(const Options& options) {
+  const auto versions = options.versions ? LogCheck::Versions::check : LogCheck::Versions::skip;
+  if (options.backup) {
+    auto backup = eventstore::journal::open_backup(eventstore::posix_files(), *options.backup);
+    if (!backup) return stop_reading(backup.error());
+    auto found = verify_backup(*backup, versions);
+    if (!found) return std::unexpected(std::move(found).error());
+    return Looked{std::move(*found), backup->manifest.position};
   }
-  if (report.torn_bytes > 0) {
-    fmt::print("torn tail: {} bytes that the next start cuts off\n", report.torn_bytes);
-  }
-  for (const auto& loss : report.losses) fmt::print("accepted loss: {}\n", to_text(loss));
-  for (const auto& damage : damage_texts(report)) fmt::print("damaged: positions {}\n", damage);
-  for (const auto& fault : check.faults()) fmt::print("wrong: {}\n", fault);
+  auto source = journal_source(options.flags);
+  if (!source) return std::unexpected(std::move(source).error());
+  auto found = verify_journal(*source->folder, {.scan = {.limit = source->limit},
+                                                .index_path = source->data + "/index/permanent",
+                                                .versions = versions});
+  if (!found) return std::unexpected(std::move(found).error());
+  return Looked{std::move(*found), source->limit};
 }
 
 Step<void> verify(const Options& options) {
-  auto directory = lock_data(options.flags);
-  if (!directory) return std::unexpected(std::move(directory).error());
-  LogCheck check(options.versions ? LogCheck::Versions::check : LogCheck::Versions::skip);
-  ProgressLine line("verify", "records");
-  std::uint64_t records = 0;
-  auto visit = [&](const ScannedRecord& record) {
-    ++records;
-    check.take(record);
-    return true;
-  };
-  auto progress = [&](std::uint64_t done, std::uint64_t total) {
-    line.show({records, static_cast<double>(done) / static_cast<double>(total)});
-  };
-  auto report = scan_of(*directory).run(visit, progress);
-  if (!report) return stop(report.error());
-  options.json ? print_json(*report, check) : print_text(*report, check);
-  if (report->damages.empty() && check.fault_count() == 0) return {};
-  return stop(
-      Exit::damaged,
-      report->damages.empty()
-          ? fmt::format("the log is wrong in {} places", check.fault_count())
-          : "the log is damaged; restore it from a backup, or accept the loss with `tidemark "
-            "log accept-loss`");
+  auto looked = look(options);
+  if (!looked) return std::unexpected(std::move(looked).error());
+  const auto& [found, limit] = *looked;
+  if (options.json) {
+    std::string out;
+    schemas::json::Writer writer(out);
+    writer.begin_object();
+    write_json(writer, found);
+    writer.member("running", limit && !options.backup).end_object();
+    fmt::print("{}\n", out);
+  } else {
+    fmt::print("{}", verification_text(found));
+    if (limit && !options.backup) {
+      fmt::print(
+          "the server is running: looked at what was durable when this began, up to "
+          "position {}\n",
+          *limit);
+    }
+  }
+  return sound_or_stop(found);
 }
 
 bool wanted(const Options& options, const ScannedRecord& record) {
@@ -159,8 +131,8 @@ class TopicNames {
 };
 
 Step<void> dump(const Options& options) {
-  auto directory = lock_data(options.flags);
-  if (!directory) return std::unexpected(std::move(directory).error());
+  auto source = journal_source(options.flags);
+  if (!source) return std::unexpected(std::move(source).error());
   auto left = options.limit.value_or(~std::uint64_t{0});
   bool writable = true;
   TopicNames topics;
@@ -172,7 +144,8 @@ Step<void> dump(const Options& options) {
     writable = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
     return --left > 0 && writable;
   };
-  auto report = scan_of(*directory).run(visit);
+  Faults ignored;
+  auto report = JournalScan(*source->folder, {.limit = source->limit}, ignored).run(visit);
   if (!report) return stop(report.error());
   if (!writable) return stop(Exit::failed, "stdout cannot be written");
   if (options.topic && left > 0 && !topics.has(*options.topic)) {
@@ -203,7 +176,11 @@ Step<void> accept_loss(const Options& options) {
   if (!range) return stop(Exit::usage, options.range + " is no range such as 81920..82304");
   auto directory = lock_data(options.flags);
   if (!directory) return std::unexpected(std::move(directory).error());
-  auto report = scan_of(*directory).run([](const ScannedRecord&) { return true; });
+  eventstore::journal::SegmentFolder folder(eventstore::posix_files(),
+                                            directory->journal_path() + "/permanent");
+  if (auto loaded = folder.load(); !loaded) return stop(loaded.error());
+  Faults ignored;
+  auto report = JournalScan(folder, {}, ignored).run([](const ScannedRecord&) { return true; });
   if (!report) return stop(report.error());
   const bool damaged = std::ranges::any_of(
       report->damages, [&](const auto& damage) { return damage.range == *range; });
@@ -238,12 +215,15 @@ CLI::App* add(CLI::App& log, Options& options, const char* name, const char* wha
 
 void add_log(CLI::App& program, Job& job) {
   auto options = std::make_shared<Options>();
-  auto* log = program.add_subcommand("log", "Look into the log of a stopped server");
+  auto* log = program.add_subcommand("log", "Look into the log of a server");
   log->require_subcommand(1);
 
   auto* verifying = add(*log, *options, "verify", "Check the whole log", verify_footer);
-  verifying->add_flag("--versions", options->versions,
-                      "check every entity's versions too; needs memory for all of them");
+  verifying->add_flag("--versions,!--no-versions", options->versions,
+                      "check every entity's versions, which needs some 50 bytes of memory for each "
+                      "(yes)");
+  verifying->add_option("--backup", options->backup, "a backup instead of a data directory")
+      ->type_name("DIR");
   verifying->add_flag("--json", options->json, "print a JSON object");
   verifying->callback([options, &job] { job = job_of([options] { return verify(*options); }); });
 

@@ -77,7 +77,7 @@ std::string event_json(const ScannedRecord& record, std::uint32_t index, std::ui
 }  // namespace
 
 std::string record_text(const ScannedRecord& record) {
-  const auto& [frame, payload, verdict, before, after_loss, topic] = record;
+  const auto& [segment, frame, payload, verdict, before, after_loss, topic, known] = record;
   auto text = fmt::format("{}/{}@{} {} epoch {},{:016x} sequence {} position {} {} bytes{}\n",
                           topic, frame.log.partition, frame.offset, eventstore::to_text(verdict),
                           frame.head.epoch.offset, frame.head.epoch.nonce, frame.head.sequence,
@@ -100,7 +100,7 @@ std::string record_text(const ScannedRecord& record) {
 }
 
 std::string record_json(const ScannedRecord& record) {
-  const auto& [frame, payload, verdict, before, after_loss, topic] = record;
+  const auto& [segment, frame, payload, verdict, before, after_loss, topic, known] = record;
   std::string out;
   Writer writer(out);
   writer.begin_object().member("topic", topic).member("partition", frame.log.partition);

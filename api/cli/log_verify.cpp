@@ -1,8 +1,12 @@
 #include "api/cli/log_verify.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include <fmt/format.h>
 
 #include "schemas/batch.h"
+#include "schemas/crypto.h"
 #include "schemas/time.h"
 
 namespace api::cli {
@@ -26,6 +30,8 @@ void LogCheck::take(const ScannedRecord& record) {
   counts_.partitions.insert(record.frame.log);
   counts_.topics.insert(record.topic);
   if (record.after_loss) lossy_.insert(record.frame.log);
+  if (!record.known && lossy_.empty())
+    fault(record, "no record of tm.log before it names this topic or partition");
   if (!record.after_loss && record.frame.offset != record.before.next_offset) {
     fault(record, fmt::format("offset {} was expected", record.before.next_offset));
   }
@@ -45,9 +51,12 @@ void LogCheck::take_batch(const ScannedRecord& record) {
   for (std::uint32_t index = 0; index < batch.event_count(); ++index) {
     const auto event = batch.event(index);
     const auto entity = event.entity();
-    const auto key =
-        fmt::format("{}{}{}{}\n{}{}", record.topic, batch.organization().uuid().view(),
+    const auto name =
+        fmt::format("{}\n{}{}{}\n{}{}", record.topic, batch.organization().uuid().view(),
                     to_text(batch.space()), event.kind(), entity.id.view(), entity.name);
+    const auto digest = schemas::sha256(schemas::bytes_of(name));
+    Key key;
+    std::copy_n(digest.begin(), key.size(), key.begin());
     auto& reached = reached_[key];
     if (event.version() != next(reached) && !lossy_.contains(record.frame.log)) {
       fault(record, fmt::format("event {} of {} {} has version {}, {} was expected", index,
@@ -58,12 +67,16 @@ void LogCheck::take_batch(const ScannedRecord& record) {
   }
 }
 
+std::size_t LogCheck::Hash::operator()(const Key& key) const {
+  std::size_t start = 0;
+  std::memcpy(&start, key.data(), sizeof start);
+  return start;
+}
+
 void LogCheck::fault(const ScannedRecord& record, std::string_view what) {
-  constexpr std::size_t kept_max = 100;
-  if (fault_count_++ >= kept_max) return;
-  faults_.push_back(fmt::format("{} partition {} offset {} (position {}): {}", record.topic,
-                                record.frame.log.partition, record.frame.offset,
-                                record.frame.position, what));
+  faults_.add(fmt::format("{} partition {} offset {} (position {}): {}", record.topic,
+                          record.frame.log.partition, record.frame.offset, record.frame.position,
+                          what));
 }
 
 }  // namespace api::cli

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <set>
@@ -12,12 +13,13 @@
 namespace api::cli {
 
 /// Checks records as they come, beyond what a reader does: that nothing is missing, time never
-/// falls, and, if asked, that every entity's versions count from 1. A fault is a text for people.
-/// One thread.
+/// falls, and, unless spared, that every entity's versions count from 1. A fault is a text for
+/// people. One thread.
 class LogCheck {
  public:
   enum class Versions : std::uint8_t { check, skip };
-  explicit LogCheck(Versions versions) : versions_(versions) {}
+  /// What is wrong goes to `faults`, which lives longer.
+  LogCheck(Versions versions, Faults& faults) : versions_(versions), faults_(faults) {}
 
   void take(const ScannedRecord& record);
 
@@ -30,20 +32,21 @@ class LogCheck {
     std::uint64_t voids() const;
   };
   const Counts& counts() const { return counts_; }
-  /// The first hundred.
-  const std::vector<std::string>& faults() const { return faults_; }
-  std::uint64_t fault_count() const { return fault_count_; }
 
  private:
   void take_batch(const ScannedRecord& record);
   void fault(const ScannedRecord& record, std::string_view what);
 
   const Versions versions_;
+  Faults& faults_;
   Counts counts_;
-  std::unordered_map<std::string, schemas::Version> reached_;  // by entity; needs room for all
-  std::set<schemas::LogId> lossy_;                             // versions may be missing there
-  std::vector<std::string> faults_;
-  std::uint64_t fault_count_ = 0;
+  // By entity, by the first half of a SHA-256; needs room for all of them, some 50 bytes each.
+  using Key = std::array<std::uint8_t, 16>;
+  struct Hash {
+    std::size_t operator()(const Key& key) const;
+  };
+  std::unordered_map<Key, schemas::Version, Hash> reached_;
+  std::set<schemas::LogId> lossy_;  // versions may be missing there
 };
 
 }  // namespace api::cli

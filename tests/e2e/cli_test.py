@@ -16,7 +16,7 @@ KEY = r"^le_(live|test)_[0-9A-Za-z]{50}$"
 class WithoutServer(unittest.TestCase):
     def test_every_command_has_help_with_examples(self):
         for command in ("serve", "import", "replay", "projections rebuild", "projections hash", "log verify", "log dump",
-                        "log accept-loss", "keys create", "keys generate", "config show"):
+                        "log accept-loss", "backup", "restore", "keys create", "keys generate", "config show"):
             help_text = tidemark(*command.split(), "--help").stdout
             self.assertIn(f"\n  tidemark {command}", help_text.replace("TIDEMARK_LISTEN=0.0.0.0:80 ", ""), command)
             self.assertIn("Examples:", help_text)
@@ -228,8 +228,19 @@ class TheLog(unittest.TestCase):
         return sorted(glob.glob(os.path.join(self.server.data, "journal", "permanent", "0*")))[0]
 
     def test_a_running_server_has_its_directory(self):
-        for command in (("log", "verify"), ("log", "dump"), ("projections", "rebuild"), ("projections", "hash")):
+        for command in (("log", "accept-loss", "8..16"), ("projections", "rebuild"), ("projections", "hash")):
             self.assertIn("another process uses", self.offline(*command, expect=1).stderr)
+
+    def test_verify_and_dump_of_a_running_server_see_what_is_durable(self):
+        running = json.loads(self.offline("log", "verify", "--json").stdout)
+        self.assertEqual((running["running"], running["damages"], running["faults"]), (True, [], []))
+        self.assertIn(f"up to position {running['end_position']}", self.offline("log", "verify").stdout)
+        dumped = self.offline("log", "dump", "--topic", "projects", "--json").stdout.splitlines()
+        self.assertEqual(sum(len(json.loads(line).get("events", [])) for line in dumped), 20)
+        self.acme.post("/v2/projects", {"name": "Goes on", "slug": unique("goes-on")})
+        self.server.stop()
+        stopped = json.loads(self.offline("log", "verify", "--json").stdout)
+        self.assertEqual((stopped["running"], stopped["events"]), (False, running["events"] + 1))
 
     def test_verify(self):
         self.server.stop()
