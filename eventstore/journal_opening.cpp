@@ -168,10 +168,17 @@ Result<void> Opening::repair_tail(const WalkState& walked, Settled& settled) {
 
   const Range last{std::max(walked.durable_end, segment.base), walked.end};
   if (auto written = rewrite(file, segment, last); !written) return written;
-  if (auto cut = cut_tail(file, segment, walked.end, walked.tail_end); !cut) return cut;
+  if (auto kept = keep_tail(segment, walked.end, walked.tail_end); !kept) return kept;
   auto size = file.size();
   if (!size) return fail(std::move(size).error());
-  if (auto zeroed = write_zeros(file, *size, settled.active_size); !zeroed) return zeroed;
+  // Zeros too may be in a cache only, of an opening before this one whose sync failed.
+  const auto end = segment.file_offset(walked.end);
+  const auto zeros = std::min(std::max(segment.file_offset(walked.tail_end), end + unsynced_max),
+                              settled.active_size);
+  if (auto zeroed = write_zeros(file, end, zeros); !zeroed) return zeroed;
+  if (auto grown = write_zeros(file, std::max(*size, zeros), settled.active_size); !grown) {
+    return grown;
+  }
   if (auto synced = file.sync(); !synced) return synced;
   settled.durable_end = walked.end;
   return remove_unlinked(settled.active_base);
@@ -194,15 +201,14 @@ Result<void> Opening::repair_closed(std::uint64_t durable_end, std::uint64_t act
 }
 
 /// `cached_end`: where the bytes behind the end end in the page cache.
-Result<void> Opening::cut_tail(File& file, const Segment& segment, std::uint64_t end,
-                               std::uint64_t cached_end) {
+Result<void> Opening::keep_tail(const Segment& segment, std::uint64_t end,
+                                std::uint64_t cached_end) {
   auto on_disk = end_of_bytes(segment, {end, end + unsynced_max}, FrameReader::Source::disk);
   if (!on_disk) return fail(std::move(on_disk).error());
   const auto behind = std::max(cached_end, *on_disk);
   if (behind == end) return {};
   const auto source = *on_disk > end ? FrameReader::Source::disk : FrameReader::Source::cache;
-  if (auto kept = keep_aside(segment, {end, behind}, source); !kept) return kept;
-  return write_zeros(file, segment.file_offset(end), segment.file_offset(behind));
+  return keep_aside(segment, {end, behind}, source);
 }
 
 Result<void> Opening::keep_aside(const Segment& segment, Range range, FrameReader::Source source) {

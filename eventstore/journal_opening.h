@@ -72,8 +72,8 @@ class Opening {
   schemas::Result<WalkState> find_end();
   schemas::Result<void> repair_tail(const WalkState& walked, Settled& settled);
   schemas::Result<void> repair_closed(std::uint64_t durable_end, std::uint64_t active_base);
-  schemas::Result<void> cut_tail(File& file, const Segment& segment, std::uint64_t end,
-                                 std::uint64_t cached_end);
+  schemas::Result<void> keep_tail(const Segment& segment, std::uint64_t end,
+                                  std::uint64_t cached_end);
   schemas::Result<void> keep_aside(const Segment& segment, Range range, FrameReader::Source source);
   schemas::Result<void> remove_unlinked(std::uint64_t active_base);
   void fold_record(std::uint64_t segment_base, const GoodFrame& good, Folded& folded);

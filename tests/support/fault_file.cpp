@@ -95,6 +95,7 @@ bool FaultDisk::chance(double probability) {
 
 FaultDisk::Fate FaultDisk::next_call(ErrorCode& code) {
   ++calls_;
+  if (on_call_) on_call_();
   if (off_at_ && calls_ >= *off_at_) return Fate::fails;
   if (!fail_at_ || calls_ != fail_at_->first) return Fate::works;
   code = fail_at_->second;
@@ -288,6 +289,22 @@ void FaultDisk::fail_call(std::size_t calls_from_now, ErrorCode code) {
 void FaultDisk::power_off_at(std::size_t calls_from_now) {
   const std::lock_guard lock(mutex_);
   off_at_ = calls_ + calls_from_now;
+}
+
+void FaultDisk::disarm() {
+  const std::lock_guard lock(mutex_);
+  fail_at_.reset();
+  off_at_.reset();
+}
+
+bool FaultDisk::armed() const {
+  const std::lock_guard lock(mutex_);
+  return fail_at_ || off_at_;
+}
+
+void FaultDisk::on_call(std::function<void()> slow) {
+  const std::lock_guard lock(mutex_);
+  on_call_ = std::move(slow);
 }
 
 std::size_t FaultDisk::calls() const {

@@ -24,16 +24,16 @@
 ///   the old one or the new one. Names: a prefix of what was done to them since the last sync of
 ///   theirs.
 /// - A killed process (`kill` is: just drop everything open) loses nothing: the cache stays.
-/// - A sync that fails brings any part of the sectors as far as the disk's own cache, where they
-/// can
-///   be read from the disk but a power cut may lose them. All of them are clean in the page cache
-///   afterwards, so the next sync succeeds and does nothing for them (fsyncgate): only writing them
-///   again does.
+/// - A sync that fails brings any part of the sectors as far as the disk's own cache: there they
+///   can be read from the disk, but a power cut may lose them. All of them are clean in the page
+///   cache afterwards, so the next sync succeeds and does nothing for them (fsyncgate): only
+///   writing them again does.
 /// - A write that fails, or is short, wrote some first part of it, up to a sector's end (a kernel
 ///   stops between pages).
 /// - `fail_call(n)` fails the n-th changing call from now on, once; `power_off_at(n)` lets it and
 ///   every call after it fail, as if the machine died inside it. Calls are counted, so a test can
 ///   go through every n. A full disk (`set_capacity`) refuses growth until it is larger again.
+/// - A slow disk: `on_call` is called at every changing call and may let time pass.
 /// - read_from_disk gives what the disk holds, after writing back what is dirty (as O_DIRECT does).
 /// - What it promises: sectors are whole, sync means sync, names and data do not get mixed up.
 ///
@@ -58,8 +58,14 @@ class FaultDisk final : public FileSystem {
   void cut_power();
   void fail_call(std::size_t calls_from_now, schemas::ErrorCode code);
   void power_off_at(std::size_t calls_from_now);
+  /// Takes back what is armed.
+  void disarm();
+  /// Whether a call is still to fail.
+  bool armed() const;
   /// Changing calls so far.
   std::size_t calls() const;
+  /// Called inside every changing call, with the disk's lock held.
+  void on_call(std::function<void()> slow);
   void set_capacity(std::uint64_t size_bytes);
 
   /// Whole files behind the cache's back; both cache and disk.
@@ -114,6 +120,7 @@ class FaultDisk final : public FileSystem {
   std::set<std::string> locks_;
   std::set<std::string> directories_;
   std::size_t calls_ = 0;
+  std::function<void()> on_call_;
   std::optional<std::pair<std::size_t, schemas::ErrorCode>> fail_at_;
   std::optional<std::size_t> off_at_;
   std::uint64_t capacity_ = ~std::uint64_t{0};
