@@ -31,6 +31,7 @@ def measure(options):
 
     def line(name, share):
         return [(rate, statistics.median(load.latency[share] for load in runs[name])) for rate, runs in by_rate.items()]
+
     yield Plot("p99 at a fixed rate, open loop", "requests a second", "ms", {c.name: line(c.name, 0.99) for c in contenders},
                log_x=True, log_y=True)
     yield Plot("p50 at a fixed rate, open loop", "requests a second", "ms", {c.name: line(c.name, 0.5) for c in contenders},

@@ -5,6 +5,7 @@
 import html
 import json
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -25,6 +26,11 @@ def number(value):
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}" if value < 100 else f"{value:.0f}"
 
 
+def code(text):
+    """Text with what stands between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
+
+
 def verdict(figure):
     if not figure["targets"]:
         return "–"
@@ -40,7 +46,7 @@ def row(figure):
     if beside:
         cells.append(f'{number(beside["median"])} {html.escape(figure["unit"])}<div class="rounds">{html.escape(beside["name"])} '
                      f'({beside["kind"]})</div>')
-        cells.append(html.escape(beside["ratio_text"]))
+        cells.append(html.escape(beside["ratio_text"]).replace(" ", "&nbsp;"))
     else:
         cells += ["–", "–"]
     cells.append(verdict(figure))
@@ -64,7 +70,7 @@ def page(results):
     parts = [f"<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Tidemark: how fast is it?</title><style>{STYLE}</style></head>"
              f"<body><h1>Tidemark: how fast is it?</h1><pre>{html.escape(results['setting'])}</pre>", first_table(results)]
     for question in results["questions"]:
-        parts.append(f"<h2>{html.escape(question['name'])}</h2><p>{html.escape(question['about'])}</p>" + table(question["figures"]))
+        parts.append(f"<h2>{html.escape(question['name'])}</h2><p>{code(question['about'])}</p>" + table(question["figures"]))
         parts += [f"<h3>{html.escape(data['title'])}</h3>" + plot(data) for data in question["plots"]]
         if question.get("failed"):
             parts.append(f"<p class=\"missed\">Could not be measured: {html.escape(question['failed'])}</p>")

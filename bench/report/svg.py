@@ -35,7 +35,7 @@ class Axis:
     def ticks(self):
         if self.log:
             decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-            steps = (1,) if len(decades) > 4 else (1, 2, 5)
+            steps = (1,) if len(decades) > 4 else (1, 2, 5) if self.high / self.low > 10 else range(1, 10)
             marks = [step * 10 ** decade for decade in decades for step in steps]
         else:
             size = 10 ** math.floor(math.log10(self.high / 4))
