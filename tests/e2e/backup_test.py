@@ -25,6 +25,7 @@ SECONDS = float(os.environ.get("BACKUP_SECONDS", "12"))
 EVERY = float(os.environ.get("BACKUP_EVERY", "1"))
 SERVED = int(os.environ.get("BACKUP_SERVED", "3"))
 WRITERS = 3
+PAUSE_SECONDS = 0.003  # of a writer: what is written is restored and folded a dozen times
 
 
 class Writer(threading.Thread):
@@ -51,6 +52,7 @@ class Writer(threading.Thread):
                 write["answer"] = self.test.send(self.client, write)
                 write["acknowledged"] = time.monotonic()
                 self.done.append(write)
+                time.sleep(PAUSE_SECONDS)
         except Exception as failure:  # told by the test's own thread
             self.failure = failure
 
