@@ -2,8 +2,8 @@
 
 Method: 16 connections append to one entity without expecting a version, next to 16 connections with
 entities of their own, and next to PostgreSQL, where writers of an entity must take turns until a commit.
-Then one entity gets a million events in batches of 100 by one connection, and a new event and a read of
-it are measured next to those of entities with a few.
+Then one entity gets a million events, a thousand a request, and a new event and a read of it are
+measured next to those of an entity with few.
 """
 import json
 
@@ -12,10 +12,6 @@ from figures import Figure, interleaved
 from load import Load
 
 EVENTS = 1_000_000
-
-
-def last_version(tidemark, entity):
-    return tidemark.client.get(f"/v2/products/bench/item/{entity}")["version"]
 
 
 def long_entity(tidemark):

@@ -1,11 +1,11 @@
 """Does a command cost more when more is stored?
 
-Method: one server is filled by bulk requests, records of 100 events of 100 bytes, ten in
-a row of each entity, to 10⁴, 10⁵, 10⁶ and 10⁷ events; at each number 64 connections append single events with
-the version expected. The hot set is 1,024 entities of the run's own; as a cold set, each request is the
-first of a new entity, so that deciding has to find out that it is not there. What is held against the
-target is the server's processor time a request by that of an empty reply in the same round: other load
-on the machine moves both.
+Method: one server is filled by bulk requests, records of 100 events of 100 bytes, ten in a row of each
+entity, to 10⁴, 10⁵, 10⁶ and 10⁷ events; at each number 64 connections append single events with the
+version expected. The hot set is 1,024 entities of the run's own; as a cold set, each request is the first
+of a new entity, so that deciding has to find out that it is not there. What is held against the target is
+the server's processor time a request by that of an empty reply in the same round: other load on the
+machine moves both.
 """
 import http.client
 import statistics

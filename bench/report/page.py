@@ -59,11 +59,14 @@ def table(figures):
 
 
 def first_table(results):
-    """What has a target, what is missed before what is met, and the profiles of what is missed."""
-    figures = [figure for question in results["questions"] for figure in question["figures"] if figure["targets"]]
-    figures.sort(key=lambda figure: all(target["met"] for target in figure["targets"]))
+    """What has a target or a peer that is faster, what is missed first, and where the time goes then."""
+    def faster_peer(figure):
+        return figure["beside"] and figure["beside"]["kind"] == "peer" and figure["beside"]["ratio"] < 1
+    figures = [figure for question in results["questions"] for figure in question["figures"]
+               if figure["targets"] or faster_peer(figure)]
+    figures.sort(key=lambda figure: (all(target["met"] for target in figure["targets"]), not faster_peer(figure)))
     profiles = "".join(f"<h3>{html.escape(name)}</h3><pre>{html.escape(text)}</pre>" for name, text in results.get("profiles", {}).items())
-    return "<h2>Expected, and what came</h2>" + table(figures) + (f"<h2>Profiles of what is missed</h2>{profiles}" if profiles else "")
+    return "<h2>Expected, and what came</h2>" + table(figures) + (f"<h2>Where the time goes</h2>{profiles}" if profiles else "")
 
 
 def page(results):
