@@ -3,6 +3,7 @@
 #include <array>
 #include <bit>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 
 namespace bench {
@@ -26,7 +27,8 @@ class Histogram {
 
   /// The upper edge of the bucket under which this share of all values lies.
   std::chrono::nanoseconds at(double share) const {
-    const auto wanted = static_cast<std::uint64_t>(share * static_cast<double>(total_) + 0.5);
+    const auto wanted =
+        static_cast<std::uint64_t>(std::llround(share * static_cast<double>(total_)));
     std::uint64_t seen = 0;
     for (std::size_t i = 0; i < counts_.size(); ++i) {
       seen += counts_[i];
