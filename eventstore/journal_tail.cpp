@@ -24,21 +24,26 @@ class TailWalk {
   explicit TailWalk(SegmentFolder& folder) : folder_(folder) {}
 
   Result<void> begin();
-  /// To the first bad place; again, from there on.
-  Result<void> advance();
-  /// To the end by the disk's bytes. Nobody may be writing.
-  Result<void> settle();
+  /// From where it stands to the first bad place.
+  Result<void> follow();
+  /// From the durable end to the end by the disk's bytes, as an opening does. False when somebody
+  /// wrote meanwhile.
+  Result<bool> settle();
+  /// Goes on behind a loss that was accepted, from a place that is bad for good.
+  Result<void> jump();
 
   const JournalId& id() const { return id_; }
+  std::uint64_t end() const { return state_.end; }
   std::uint64_t durable_end() const { return state_.durable_end; }
+  /// Whether something other than zeros stood at the end when it was reached.
+  bool torn() const { return torn_; }
   /// Behind the last frame that says more than how far the journal is durable.
   Result<std::uint64_t> records_end();
-  /// Whether something other than zeros stands behind the end.
-  Result<bool> more_behind();
+  /// Whether a frame behind the end says that what stands there was durable.
+  Result<bool> holds_durable_frames_behind();
 
  private:
-  Result<bool> holds_durable_frames_behind(std::uint64_t position);
-  Result<void> judge();
+  Result<bool> look_at_end();
   std::unexpected<schemas::Error> damaged(const Damage& damage) const {
     return fail(damage_error(folder_.path(), damage));
   }
@@ -48,6 +53,7 @@ class TailWalk {
   std::uint32_t seed_ = 0;
   WalkState start_{};
   WalkState state_{};
+  bool torn_ = false;
 };
 
 /// As an opening does: the last segment whose predecessor is closed knows all that is before it.
@@ -68,53 +74,53 @@ Result<void> TailWalk::begin() {
       start_.losses = closing->table.losses;
     }
     state_ = start_;
-    return advance();
+    return follow();
   }
   return fail(ErrorCode::not_found, folder_.path() + " holds no journal that can be read");
 }
 
-Result<void> TailWalk::advance() {
-  std::optional<std::uint64_t> stuck_at;
+Result<void> TailWalk::follow() {
   while (true) {
     // Segments may have been made since; one that a closing frame names was made before it.
     if (auto loaded = folder_.load(); !loaded) return loaded;
     auto walked = Walk(folder_, seed_, {}).to_first_bad_place(state_);
     if (!walked) return fail(std::move(walked).error());
     state_ = std::move(*walked);
-    if (!state_.damages.empty()) {
-      const auto missing = std::exchange(state_.damages, {}).front();
-      if (auto loaded = folder_.load(); !loaded) return loaded;
-      if (!folder_.has(state_.end)) return damaged(missing);
-      continue;
-    }
-    auto hidden = holds_durable_frames_behind(state_.end);
-    if (!hidden) return fail(std::move(hidden).error());
-    if (!*hidden) return {};
-    // Either all that was written after this place was looked at, or the place is bad for good.
-    if (stuck_at != state_.end) {
-      stuck_at = state_.end;
-      continue;
-    }
-    if (auto judged = judge(); !judged) return judged;
+    if (state_.damages.empty()) break;
+    const auto missing = std::exchange(state_.damages, {}).front();
+    if (auto loaded = folder_.load(); !loaded) return loaded;
+    if (!folder_.has(state_.end)) return damaged(missing);
   }
+  auto torn = look_at_end();
+  if (!torn) return fail(std::move(torn).error());
+  torn_ = *torn;
+  return {};
 }
 
-Result<bool> TailWalk::holds_durable_frames_behind(std::uint64_t position) {
+Result<bool> TailWalk::look_at_end() {
+  auto segment = folder_.containing(state_.end);
+  if (!segment) return fail(std::move(segment).error());
+  std::array<std::uint8_t, frame_size> bytes{};
+  auto got = segment->file->read(segment->file_offset(state_.end), bytes);
+  if (!got) return fail(std::move(got).error());
+  return std::ranges::any_of(bytes, [](std::uint8_t byte) { return byte != 0; });
+}
+
+Result<bool> TailWalk::holds_durable_frames_behind() {
   JournalReader reader(folder_, seed_);
-  if (auto there = reader.seek(position, position_max); !there) {
+  if (auto there = reader.seek(state_.end, position_max); !there) {
     return fail(std::move(there).error());
   }
-  for (auto from = position + 8;; from = reader.position() + 8) {
+  for (auto from = state_.end + 8;; from = reader.position() + 8) {
     auto found = reader.find_head(from);
     if (!found) return fail(std::move(found).error());
     if (!*found) return false;
     const bool counts = (*found)->open_count >= state_.open_count;
-    if (counts && (*found)->durable_end > position) return true;
+    if (counts && (*found)->durable_end > state_.end) return true;
   }
 }
 
-/// Goes on behind a loss that was accepted.
-Result<void> TailWalk::judge() {
+Result<void> TailWalk::jump() {
   auto judged = Walk(folder_, seed_, {}).to_end(state_);
   if (!judged) return fail(std::move(judged).error());
   const auto damage = std::ranges::find_if(
@@ -127,16 +133,19 @@ Result<void> TailWalk::judge() {
   return {};
 }
 
-Result<void> TailWalk::settle() {
+Result<bool> TailWalk::settle() {
   auto from = state_;
   from.end = std::max(state_.durable_end, folder_.bases().front());
   from.open_count = start_.open_count;
   auto settled = Walk(folder_, seed_, {}).to_end(from);
   if (!settled) return fail(std::move(settled).error());
+  const auto end = state_.end;
+  if (auto followed = follow(); !followed) return fail(std::move(followed).error());
+  if (state_.end > end) return false;
   if (!settled->damages.empty()) return damaged(settled->damages.front());
   state_ = std::move(*settled);
   state_.durable_end = state_.end;
-  return {};
+  return true;
 }
 
 Result<std::uint64_t> TailWalk::records_end() {
@@ -153,33 +162,39 @@ Result<std::uint64_t> TailWalk::records_end() {
   }
 }
 
-Result<bool> TailWalk::more_behind() {
-  auto segment = folder_.containing(state_.end);
-  if (!segment) return fail(std::move(segment).error());
-  std::array<std::uint8_t, frame_size> bytes{};
-  auto got = segment->file->read(segment->file_offset(state_.end), bytes);
-  if (!got) return fail(std::move(got).error());
-  return std::ranges::any_of(bytes, [](std::uint8_t byte) { return byte != 0; });
-}
-
 }  // namespace
 
 Result<Tail> find_durable_end(SegmentFolder& folder, const Wait& wait) {
   TailWalk walk(folder);
   if (auto begun = walk.begin(); !begun) return fail(std::move(begun).error());
-  const auto wanted = walk.records_end();
-  if (!wanted) return fail(wanted.error());
-  while (true) {
-    auto torn = walk.more_behind();
-    if (!torn) return fail(std::move(torn).error());
-    if (walk.durable_end() >= *wanted && !*torn) break;
-    const bool goes_on = wait();
-    if (auto done = goes_on ? walk.advance() : walk.settle(); !done) {
-      return fail(std::move(done).error());
+  auto wanted = walk.records_end();
+  std::optional<std::uint64_t> stood_at;
+  while (wanted) {
+    const bool stated = walk.durable_end() >= *wanted && !walk.torn();
+    const bool stuck = stood_at == walk.end();
+    stood_at = walk.end();
+    if (stated || stuck) {
+      // What stands behind a bad place was written since it was looked at, or the place is bad for
+      // good.
+      auto more = walk.holds_durable_frames_behind();
+      if (!more) return fail(std::move(more).error());
+      if (stated && !*more) return Tail{walk.id(), walk.durable_end()};
+      if (stuck && *more) {
+        if (auto jumped = walk.jump(); !jumped) return fail(std::move(jumped).error());
+        if (auto followed = walk.follow(); !followed) return fail(std::move(followed).error());
+        wanted = walk.records_end();
+        continue;
+      }
     }
-    if (!goes_on) break;
+    if (!stated && !wait()) {
+      auto settled = walk.settle();
+      if (!settled) return fail(std::move(settled).error());
+      if (*settled) return Tail{walk.id(), walk.durable_end()};
+    } else if (auto followed = walk.follow(); !followed) {
+      return fail(std::move(followed).error());
+    }
   }
-  return Tail{walk.id(), walk.durable_end()};
+  return fail(std::move(wanted).error());
 }
 
 }  // namespace eventstore::journal

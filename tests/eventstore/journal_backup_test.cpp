@@ -5,7 +5,9 @@
 #include "eventstore/journal_backup.h"
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
+#include <thread>
 
 #include "eventstore/journal_restore.h"
 #include "tests/support/journal_fixture.h"
@@ -186,6 +188,42 @@ TEST_F(JournalBackup, waits_until_the_writer_says_that_the_last_record_is_durabl
   EXPECT_EQ(waited, 2);
   const auto all = both();
   EXPECT_EQ(texts_of_backup(), all);
+}
+
+TEST_F(JournalBackup, beside_a_writer_that_never_pauses_ends_where_all_is_durable) {
+  const TemporaryDirectory directory;
+  options_.files = &posix_files();
+  options_.directory = (directory.path() / "data").string();
+  // Long enough that looking for bytes behind the end takes longer than a write.
+  options_.first_segment_size = options_.segment_size_max = 64 * 1024 * 1024;
+  open();
+  std::atomic<std::uint64_t> acknowledged = 0;
+  std::atomic<bool> stopped = false;
+  std::thread writing([&] {
+    while (!stopped) {
+      journal_->append({writers_.at(log).noop("again and again")});
+      journal_->pump();
+      acknowledged = journal_->durable_position();
+    }
+  });
+  while (acknowledged == 0) std::this_thread::yield();
+  for (int i = 0; i < 10; ++i) {
+    int patience = 500;
+    const auto wait = [&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      return --patience > 0;
+    };
+    const std::uint64_t before = acknowledged;
+    journal::SegmentFolder folder(posix_files(), options_.directory + "/journal/permanent");
+    const auto tail = journal::find_durable_end(folder, wait);
+    const auto after = journal_->durable_position();
+    EXPECT_TRUE(tail) << tail.error().detail;
+    if (!tail) break;
+    EXPECT_GE(tail->durable_end, before);
+    EXPECT_LE(tail->durable_end, after);
+  }
+  stopped = true;
+  writing.join();
 }
 
 TEST_F(JournalBackup, ends_before_a_torn_record) {
