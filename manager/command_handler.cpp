@@ -61,8 +61,8 @@ std::size_t bytes_of(const Command& command) {
   return bytes;
 }
 
-schemas::Error overloaded() {
-  return {ErrorCode::overloaded, "too much waits for the disk; nothing was written", {}, {}};
+schemas::Error too_much() {
+  return {ErrorCode::overloaded, "too much waits to be written; nothing was written", {}, {}};
 }
 
 /// A store that cannot be read is the disk's failure, not the command's: nothing is decided on it.
@@ -100,33 +100,49 @@ boost::asio::awaitable<schemas::Result<Outcome>> Commands::execute(CommandContex
       std::move(initiate), asio::use_awaitable, std::move(context), std::move(command));
 }
 
+std::optional<schemas::Error> CommandHandler::overloaded(schemas::OrganizationId organization) {
+  if (!sheds_ || load_.commands(organization) <= Turns<Asked>::some) return std::nullopt;
+  return too_much();
+}
+
 void CommandHandler::submit(CommandContext context, Command command, Done done) {
   const auto bytes = bytes_of(command);
   if (!load_.enter(context.organization, {.commands = 1, .bytes = bytes})) {
     // At once: a later line of the same sequence must not slip in before the answer is posted.
     if (context.sequence) context.sequence->stopped = true;
-    boost::asio::post(parts_.core,
-                      [done = std::move(done)]() mutable { done(fail(overloaded())); });
+    boost::asio::post(parts_.core, [done = std::move(done)]() mutable { done(fail(too_much())); });
     return;
   }
-  Asked asked{std::move(context), std::move(command), std::move(done), bytes};
-  bool first = false;
+  Asked asked{std::move(context), std::move(command), std::move(done), bytes,
+              parts_.clock.monotonic()};
+  bool drains = false;
   {
     std::lock_guard lock(inbox_mutex_);
-    first = inbox_.empty();
     inbox_.push_back(std::move(asked));
+    drains = std::exchange(drains_, true);
   }
-  if (first) boost::asio::post(parts_.core, [this] { drain(); });
+  if (!drains) boost::asio::post(parts_.core, [this] { drain(); });
 }
 
+/// Decides for a slice of time; what waits then waits behind durable groups that came meanwhile.
 void CommandHandler::drain() {
   std::vector<Asked> inbox;
   {
     std::lock_guard lock(inbox_mutex_);
     inbox.swap(inbox_);
   }
-  for (auto& asked : inbox) take(std::move(asked));
+  for (auto& asked : inbox) turns_.add(std::move(asked));
+  turns_.run([this] { return parts_.clock.monotonic(); },
+             [this](Asked asked) { take(std::move(asked)); },
+             [this](Asked asked) { refuse(std::move(asked), too_much()); });
+  sheds_ = turns_.sheds();
   parts_.store.flush();
+  {
+    std::lock_guard lock(inbox_mutex_);
+    drains_ = !turns_.empty() || !inbox_.empty();
+    if (!drains_) return;
+  }
+  boost::asio::post(parts_.core, [this] { drain(); });
 }
 
 void CommandHandler::take(Asked asked) {
@@ -380,7 +396,7 @@ Result<Outcome> CommandHandler::append(LogId log, const Asked& asked, const Deci
     return fail(ErrorCode::internal, "the command could not be applied; nothing was written");
   }
   record.bytes += *folded;
-  if (!load_.enter(record.organization, {.bytes = record.bytes})) return fail(overloaded());
+  if (!load_.enter(record.organization, {.bytes = record.bytes})) return fail(too_much());
   ++next_ticket_;
   const auto& tip = parts_.store.submit(log, RecordKind::events, Payload(built.owner, built.bytes));
   Outcome outcome{.position = tip.position(log),

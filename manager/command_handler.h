@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -16,6 +17,7 @@
 #include "manager/decide.h"
 #include "manager/load.h"
 #include "manager/overlay.h"
+#include "manager/turns.h"
 #include "projections/fold.h"
 #include "projections/progress.h"
 #include "projections/projector.h"
@@ -31,6 +33,9 @@ class Commands {
   /// Any thread. `done` is called exactly once, on the core thread, after everything that was
   /// submitted in the partition before the answer was decided is durable and visible in the rows.
   virtual void submit(CommandContext context, Command command, Done done) = 0;
+  /// Why a command of this organization would be refused now, if it is because of the load: to be
+  /// asked before work is put into one. Any thread.
+  virtual std::optional<schemas::Error> overloaded(schemas::OrganizationId organization) = 0;
 
   /// The same for coroutines; resumes on the caller's executor.
   boost::asio::awaitable<schemas::Result<Outcome>> execute(CommandContext context, Command command);
@@ -47,11 +52,13 @@ class Commands {
 ///
 /// No answer passes another of its partition, so nobody learns of what is not durable. One core
 /// thread runs every partition; only `submit` may be called from others. Bounded: what is in flight
-/// beyond `load_limits`, in all or of one organization, is answered `overloaded`.
+/// beyond `load_limits`, in all or of one organization, is answered `overloaded`, and so is what
+/// would wait too long for its turn (turns.h).
 class CommandHandler final : public Commands, public eventstore::EventStore::Owner {
  public:
   struct Parts {
     boost::asio::any_io_executor core;
+    const eventstore::Clock& clock;
     eventstore::Log& log;
     eventstore::EventStore& store;
     eventstore::Topics& topics;
@@ -75,6 +82,7 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
   explicit CommandHandler(Parts parts) : parts_(std::move(parts)) {}
 
   void submit(CommandContext context, Command command, Done done) override;
+  std::optional<schemas::Error> overloaded(schemas::OrganizationId organization) override;
 
   /// Writes a control record to `tm.log` and folds it; used for the log's identity and for topics.
   void append_control(schemas::Control control, std::function<void(Result<void>)> done);
@@ -94,6 +102,9 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
     Command command;
     Done done;
     std::size_t bytes = 0;
+    eventstore::MonotonicTime since;
+    schemas::OrganizationId organization = context.organization;
+    bool bulk = context.sequence != nullptr;
   };
   /// A record between submit and durable, with the rows it changes.
   struct InFlight {
@@ -150,6 +161,9 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
   Parts parts_;
   std::mutex inbox_mutex_;
   std::vector<Asked> inbox_;
+  bool drains_ = false;  // drain() is posted or runs
+  Turns<Asked> turns_;
+  std::atomic<bool> sheds_ = false;  // turns_ refuses who has many waiting
   Load load_{load_limits};
 
   Overlay overlay_;

@@ -20,6 +20,7 @@ void Core::attach(eventstore::Log& log) {
   log_ = &log;
   handler_ =
       std::make_unique<CommandHandler>(CommandHandler::Parts{.core = options_.executor,
+                                                             .clock = options_.clock,
                                                              .log = log,
                                                              .store = store_,
                                                              .topics = topics_,

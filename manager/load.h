@@ -33,6 +33,12 @@ class Load {
     add(by_organization_[organization], amount);
     return true;
   }
+  /// How many commands of it are in flight.
+  std::size_t commands(schemas::OrganizationId organization) {
+    std::lock_guard lock(mutex_);
+    auto own = by_organization_.find(organization);
+    return own == by_organization_.end() ? 0 : own->second.commands;
+  }
   /// Counts what is there already, however much it is.
   void add(schemas::OrganizationId organization, Amount amount) {
     std::lock_guard lock(mutex_);

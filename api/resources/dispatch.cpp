@@ -81,6 +81,9 @@ Result<void> admit(Ask& ask) {
 
 Result<void> read_body(Ask& ask) {
   if (!is_write(ask.operation) || ask.request.lines) return {};
+  // Under too much load the least work is done for what will be refused.
+  auto full = ask.services.commands.overloaded(ask.caller().organization);
+  if (full) return std::unexpected(std::move(*full));
   auto type = edge::check_content_type(ask.request, ask.operation.body == Body::merge_patch);
   if (!type && !ask.request.body.empty()) return type;
   auto document = schemas::json::parse(ask.request.body.empty() ? "{}" : ask.request.body);
@@ -153,8 +156,9 @@ awaitable<Response> answer(const Services& services, std::span<const Operation> 
     reflect_refusal(ask);
     name_earliest_mark(ask, result.error());
   }
+  const bool shed = !result && result.error().code == ErrorCode::overloaded;
   auto response = result ? std::move(*result) : http::problem(std::move(result).error());
-  if (response.status >= 500) {
+  if (response.status >= 500 && !shed) {  // too much load is in the metrics, not told line by line
     spdlog::warn("request failed request={} operation={} status={}", ask.request.id, operation.name,
                  response.status);
   }

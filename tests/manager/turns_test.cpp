@@ -1,0 +1,111 @@
+// Goal: who waits for the core thread gets a turn, and too long a line is refused, but no hiccup
+// and no bulk request is. Method: a clock by hand; every command taken costs a fixed time, every
+// refusal none.
+#include "manager/turns.h"
+
+#include <gtest/gtest.h>
+
+namespace manager {
+namespace {
+
+using std::chrono::milliseconds;
+
+struct Item {
+  eventstore::MonotonicTime since;
+  schemas::OrganizationId organization;
+  bool bulk = false;
+};
+using Line = Turns<Item>;
+
+constexpr schemas::OrganizationId organization(std::uint8_t number) {
+  schemas::Uuid bytes{};
+  bytes.bytes.back() = number;
+  return schemas::OrganizationId(bytes);
+}
+
+class TurnsTest : public testing::Test {
+ protected:
+  void add(std::size_t count, std::uint8_t of = 1, bool bulk = false) {
+    for (std::size_t i = 0; i < count; ++i) line_.add({now_, organization(of), bulk});
+  }
+  /// One turn of the core thread.
+  void turn() {
+    const auto now = [this] { return now_; };
+    const auto take = [this](const Item& item) {
+      now_ += cost_;
+      ++(item.bulk ? bulk_ : taken_);
+      if (!item.bulk) longest_ = std::max(longest_, now_ - item.since);
+    };
+    line_.run(now, take, [this](const Item& item) { ++refused_[item.organization]; });
+  }
+  void run_dry() {
+    while (!line_.empty()) turn();
+  }
+
+  Line line_;
+  eventstore::MonotonicTime now_{std::chrono::hours(1)};
+  milliseconds cost_{2};
+  eventstore::MonotonicTime::duration longest_{0};
+  std::size_t taken_ = 0, bulk_ = 0;
+  std::unordered_map<schemas::OrganizationId, std::size_t> refused_;
+};
+
+TEST_F(TurnsTest, ABulkRequestHoldsUpNobodyForLongerThanASlice) {
+  add(1'000, 1, true);
+  turn();
+  add(1, 2);
+  turn();
+  EXPECT_EQ(taken_, 1);
+  EXPECT_LE(longest_, Line::slice + cost_);
+  run_dry();
+  EXPECT_EQ(bulk_, 1'000) << "its own line is never refused";
+}
+
+TEST_F(TurnsTest, ManyClientsThatWaitForEachOtherAreNoOverload) {
+  for (int round = 0; round < 20; ++round) {
+    add(Line::many);
+    run_dry();
+  }
+  EXPECT_EQ(taken_, 20 * Line::many);
+  EXPECT_TRUE(refused_.empty());
+}
+
+TEST_F(TurnsTest, AHiccupIsNoOverload) {
+  cost_ = milliseconds(0);
+  add(2'000);
+  now_ += std::chrono::seconds(3);
+  run_dry();
+  EXPECT_EQ(taken_, 2'000);
+}
+
+TEST_F(TurnsTest, TenTimesTheLoadIsShedAndWhatIsTakenDoesNotWaitLong) {
+  for (int step = 0; step < 500; ++step) {
+    add(20);  // every 4 ms, in which 2 are taken
+    turn();
+    if (step == 150) longest_ = {};
+  }
+  EXPECT_TRUE(line_.sheds());
+  EXPECT_GT(refused_[organization(1)], 8'000);
+  EXPECT_GT(taken_, 900) << "the core is never idle";
+  EXPECT_LT(longest_, cost_ * Line::some * 2);
+}
+
+TEST_F(TurnsTest, AnotherOrganizationIsNotRefusedAndTheEndOfTheLoadIsTheEndOfRefusing) {
+  for (int step = 0; step < 200; ++step) {
+    add(20);
+    add(step % 4 == 0 ? 1 : 0, 2);
+    turn();
+  }
+  EXPECT_TRUE(line_.sheds());
+  EXPECT_GT(refused_[organization(1)], 0);
+  EXPECT_EQ(refused_[organization(2)], 0);
+  run_dry();
+  EXPECT_FALSE(line_.sheds());
+  refused_.clear();
+  add(Line::many);
+  run_dry();
+  EXPECT_TRUE(refused_.empty());
+}
+
+}  // namespace
+}  // namespace manager
