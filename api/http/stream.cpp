@@ -1,5 +1,6 @@
 #include "api/http/stream.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <boost/asio/post.hpp>
@@ -26,6 +27,12 @@ void Waker::operator()() const {
 
 awaitable<Sent> Stream::write(std::string_view bytes) {
   return control_->write(bytes);
+}
+Pushed Stream::push(std::string_view bytes) {
+  return control_->push(bytes);
+}
+awaitable<Sent> Stream::room() {
+  return control_->room();
 }
 awaitable<Wake> Stream::wait(std::chrono::milliseconds at_most) {
   return control_->wait(at_most);
@@ -69,22 +76,62 @@ void StreamControl::watch_peer() {
   });
 }
 
+void StreamControl::frame(Framed& framed, std::string_view bytes) const {
+  framed.buffers = {asio::buffer(bytes), {}, {}};
+  if (framing_ != Framing::chunked) return;
+  const auto end = fmt::format_to_n(framed.size, sizeof(framed.size), "{:x}\r\n", bytes.size()).out;
+  framed.buffers = {asio::buffer(framed.size, static_cast<std::size_t>(end - framed.size)),
+                    asio::buffer(bytes), asio::buffer("\r\n", 2)};
+}
+
+/// A peer that reads fast never makes a stream wait; the core's other sessions want their turn.
+awaitable<void> StreamControl::give_way() {
+  if (++writes_ % writes_in_a_row != 0) co_return;
+  co_await asio::post(connection_.executor(), asio::use_awaitable);
+}
+
 awaitable<Sent> StreamControl::write(std::string_view bytes) {
   if (gone_) co_return Sent::gone;
   if (bytes.empty()) co_return Sent::ok;  // an empty chunk would end the answer
-  char size[20];
-  const auto size_end = fmt::format_to_n(size, sizeof(size), "{:x}\r\n", bytes.size()).out;
-  Connection::Buffers buffers{asio::buffer(bytes), {}, {}};
-  if (framing_ == Framing::chunked) {
-    buffers = {asio::buffer(size, static_cast<std::size_t>(size_end - size)), asio::buffer(bytes),
-               asio::buffer("\r\n", 2)};
+  Framed framed;
+  frame(framed, bytes);
+  const auto io = co_await connection_.write(framed.buffers, patience_);
+  if (io == Io::ok) {
+    co_await give_way();
+    co_return Sent::ok;
   }
-  const auto io = co_await connection_.write(buffers, patience_);
-  if (io == Io::ok && ++writes_ % writes_in_a_row == 0) {
-    // A peer that reads fast never makes it wait; the core's other sessions want their turn.
-    co_await asio::post(connection_.executor(), asio::use_awaitable);
+  peer_gone();
+  co_return io == Io::expired ? Sent::slow : Sent::gone;
+}
+
+Pushed StreamControl::push(std::string_view bytes) {
+  if (gone_) return Pushed::gone;
+  ENSURE(!bytes.empty() && left_.empty());
+  Framed framed;
+  frame(framed, bytes);
+  auto taken = connection_.write_now(framed.buffers);
+  if (!taken) {
+    peer_gone();
+    return Pushed::gone;
   }
-  if (io == Io::ok) co_return Sent::ok;
+  left_.reserve(asio::buffer_size(framed.buffers) - *taken);
+  for (auto buffer : framed.buffers) {
+    const auto step = std::min(*taken, buffer.size());
+    buffer += step;
+    *taken -= step;
+    left_.append(static_cast<const char*>(buffer.data()), buffer.size());
+  }
+  return left_.empty() ? Pushed::all : Pushed::part;
+}
+
+awaitable<Sent> StreamControl::room() {
+  if (gone_) co_return Sent::gone;
+  const auto io = co_await connection_.write({asio::buffer(left_), {}, {}}, patience_);
+  left_ = {};
+  if (io == Io::ok) {
+    co_await give_way();
+    co_return Sent::ok;
+  }
   peer_gone();
   co_return io == Io::expired ? Sent::slow : Sent::gone;
 }

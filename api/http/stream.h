@@ -17,6 +17,9 @@ struct WakeSlot;
 /// What became of a write. `slow`: the peer took nothing for the write deadline.
 enum class Sent : std::uint8_t { ok, gone, slow };
 
+/// What became of a push: all or part of it was taken, or the peer is gone.
+enum class Pushed : std::uint8_t { all, part, gone };
+
 /// Why a wait ended. `gone`: the peer closed; `stopping`: the server stops, say goodbye and return.
 enum class Wake : std::uint8_t { signal, timeout, gone, stopping };
 
@@ -41,6 +44,11 @@ class Stream {
 
   /// Sends `bytes`, which live until it returns: when the kernel took all of it.
   awaitable<Sent> write(std::string_view bytes);
+
+  /// Sends what the kernel takes of `bytes` now, and copies the rest: after `part`, `room` waits
+  /// until that is out too, while the caller need not hold what it pushed.
+  Pushed push(std::string_view bytes);
+  awaitable<Sent> room();
 
   /// Sleeps until something happens, at most `at_most`. `gone` lasts: every further wait says it at
   /// once; `stopping` is said once.

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include <boost/asio/basic_waitable_timer.hpp>
 
@@ -38,6 +39,8 @@ class StreamControl {
   void watch_peer();
 
   awaitable<Sent> write(std::string_view bytes);
+  Pushed push(std::string_view bytes);
+  awaitable<Sent> room();
   awaitable<Wake> wait(std::chrono::milliseconds at_most);
   awaitable<schemas::Result<std::optional<std::string_view>>> read_line();
   std::size_t line_number() const;
@@ -53,11 +56,19 @@ class StreamControl {
 
  private:
   std::optional<Wake> news();
+  awaitable<void> give_way();
+  /// A text as it goes out, with its frame.
+  struct Framed {
+    char size[20];
+    Connection::Buffers buffers;
+  };
+  void frame(Framed& framed, std::string_view bytes) const;
 
   Connection& connection_;
   Clock::duration patience_;
   Framing framing_;
   unsigned writes_ = 0;
+  std::string left_;  // of what was pushed, with its frame
   bool signalled_ = false;
   bool gone_ = false;
   bool stopping_ = false;

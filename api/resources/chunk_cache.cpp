@@ -19,14 +19,15 @@ std::shared_ptr<const Chunk> ChunkCache::find(const Key& key) const {
 }
 
 void ChunkCache::put(Key key, std::shared_ptr<const Chunk> chunk) {
-  if (chunk->text.empty() || chunk->text.size() > text_bytes_max) return;
+  const auto bytes = chunk->text.size();
+  if (bytes == 0 || bytes > text_bytes_max) return;
   std::lock_guard lock(mutex_);
-  if (entries_.size() < entries_max) {
-    entries_.push_back({std::move(key), std::move(chunk)});
-    return;
+  while (entries_.size() == entries_max || text_bytes_ + bytes > text_bytes_max) {
+    text_bytes_ -= entries_.front().chunk->text.size();
+    entries_.pop_front();
   }
-  entries_[next_] = {std::move(key), std::move(chunk)};
-  next_ = (next_ + 1) % entries_max;
+  text_bytes_ += bytes;
+  entries_.push_back({std::move(key), std::move(chunk)});
 }
 
 }  // namespace api::resources

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <array>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -14,6 +14,12 @@ namespace api::resources {
 struct Chunk {
   std::string text;
   Passed after;
+  /// Where each event ends in the text, and its position.
+  struct Stop {
+    std::size_t end;
+    MarkedPosition position;
+  };
+  std::vector<Stop> stops;
   /// `reached`: nothing more was there when `generation` groups had been applied (StreamHub).
   Feed::End end = Feed::End::reached;
   std::uint64_t generation = 0;
@@ -37,15 +43,15 @@ class ChunkCache {
 
  private:
   static constexpr std::size_t entries_max = 16;
-  static constexpr std::size_t text_bytes_max = std::size_t{256} << 10;
+  static constexpr std::size_t text_bytes_max = std::size_t{8} << 20;  // of all
   struct Entry {
     Key key;
     std::shared_ptr<const Chunk> chunk;  // shared with the streams that are sending it
   };
 
   mutable std::mutex mutex_;
-  std::vector<Entry> entries_;
-  std::size_t next_ = 0;  // the oldest one, once there are entries_max
+  std::deque<Entry> entries_;  // the oldest first
+  std::size_t text_bytes_ = 0;
 };
 
 }  // namespace api::resources

@@ -20,6 +20,7 @@ using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t chunk_bytes_max = std::size_t{64} << 10;
+constexpr std::size_t piece_bytes_max = std::size_t{8} << 10;
 constexpr milliseconds position_every{15'000};
 /// A reader that takes longer than this for one chunk is told and let go.
 constexpr milliseconds slow_after{5'000};
@@ -91,6 +92,7 @@ Result<ChunkPtr> read_chunk(const Follower& follower) {
   const Feed feed(follower.services, *snapshot, follower.scope(), filter);
   auto take = [&](const TimelineEvent& event, std::string_view product, const std::string& mark) {
     append_domain_event(chunk->text, event, product, mark);
+    chunk->stops.push_back({chunk->text.size(), schemas::marked(event.position)});
     return chunk->text.size() < chunk_bytes_max;
   };
   auto end = feed.forward(chunk->after, {}, take);
@@ -136,26 +138,60 @@ awaitable<State> send(Stream& stream, std::string_view text) {
   co_return Clock::now() - begun > slow_after ? State::slow_reader : State::goes_on;
 }
 
+/// What follows the follower's place; nothing when it cannot be read.
+awaitable<ChunkPtr> next_chunk(const Follower& follower) {
+  if (auto found = find_chunk(follower)) co_return found;
+  auto read = [&follower] { return read_chunk(follower); };
+  Result<ChunkPtr> chunk = co_await answer_on(follower.services.scans, read);
+  if (chunk) co_return std::move(*chunk);
+  spdlog::error("stream cannot read on organization={} error=\"{}\"",
+                to_text(follower.caller.organization), chunk.error().detail);
+  co_return nullptr;
+}
+
+/// Sends a chunk, or as much of it as the peer takes: the place moves on with it. A peer that does
+/// not read holds a small piece at most, or one large event, which all who wait for it share.
+awaitable<State> send_chunk(Stream& stream, Follower& follower, ChunkPtr chunk) {
+  const auto begun = Clock::now();
+  std::size_t from = 0;
+  for (std::size_t i = 0; i < chunk->stops.size(); ++i) {
+    const auto& [end, position] = chunk->stops[i];
+    follower.passed.set(position);
+    const bool last = i + 1 == chunk->stops.size();
+    if (!last && chunk->stops[i + 1].end - from <= piece_bytes_max) continue;
+    const auto piece = std::string_view(chunk->text).substr(from, end - from);
+    from = end;
+    if (piece.size() > piece_bytes_max) {
+      if (co_await stream.write(piece) != Sent::ok) co_return State::peer_gone;
+    } else if (stream.push(piece) != http::Pushed::all) {
+      chunk.reset();
+      if (co_await stream.room() != Sent::ok) co_return State::peer_gone;
+    }
+    if (Clock::now() - begun > slow_after) co_return State::slow_reader;
+    if (!chunk) co_return State::goes_on;
+  }
+  if (co_await stream.room() != Sent::ok) co_return State::peer_gone;
+  follower.passed = chunk->after;
+  co_return State::goes_on;
+}
+
 /// Sends everything that there is now; the place moves on with it.
 awaitable<State> send_events(Stream& stream, Follower& follower) {
   const auto now = follower.services.streams.generation();
   auto state = State::goes_on;
   while (state == State::goes_on) {
-    Result<ChunkPtr> chunk = find_chunk(follower);
-    if (!*chunk) {
-      auto read = [&follower] { return read_chunk(follower); };
-      chunk = co_await answer_on(follower.services.scans, read);
-    }
-    if (!chunk) {
-      spdlog::error("stream cannot read on organization={} error=\"{}\"",
-                    to_text(follower.caller.organization), chunk.error().detail);
-      co_return State::peer_gone;
-    }
-    follower.passed = (*chunk)->after;
-    if (!(*chunk)->text.empty()) state = co_await send(stream, (*chunk)->text);
-    if (state != State::goes_on) co_return state;
+    auto chunk = co_await next_chunk(follower);
+    if (!chunk) co_return State::peer_gone;
     // Another stream's chunk may have been read before the last events came.
-    if ((*chunk)->end == Feed::End::reached && (*chunk)->generation >= now) co_return state;
+    const bool is_last = chunk->end == Feed::End::reached && chunk->generation >= now;
+    const auto after = chunk->after;
+    if (chunk->text.empty()) {
+      follower.passed = after;
+    } else {
+      state = co_await send_chunk(stream, follower, std::move(chunk));
+    }
+    if (state != State::goes_on) co_return state;
+    if (is_last && follower.passed.positions == after.positions) co_return state;
     state = standing(stream, follower);
   }
   co_return state;
