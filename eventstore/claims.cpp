@@ -5,6 +5,7 @@
 #include "schemas/batch.h"
 #include "schemas/controls.h"
 #include "schemas/crypto.h"
+#include "schemas/planted.h"
 
 namespace eventstore {
 
@@ -56,7 +57,8 @@ Verdict PartitionState::apply(Offset offset, const RecordHead& head, Bytes paylo
     ++sequence;
     return Verdict::control;
   }
-  if (trust == Trust::none && head.chain != next_chain(chain, payload)) return Verdict::fork;
+  const bool follows = trust == Trust::own || head.chain == next_chain(chain, payload);
+  if (!follows && !planted(schemas::Fault::ignore_chain)) return Verdict::fork;
   auto batch = trust == Trust::own ? std::optional(schemas::BatchView::trusted(payload))
                                    : schemas::BatchView::verify(payload);
   if (!batch) return Verdict::malformed;

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include "schemas/planted.h"
+
 namespace eventstore::journal {
 
 using schemas::Error;
@@ -17,6 +19,7 @@ std::string topic_and_partition(LogId log) {
 }  // namespace
 
 void Health::turn_read_only(Error error) {
+  if (planted(schemas::Fault::write_after_failed_sync)) return;
   const std::lock_guard lock(mutex_);
   if (!error_) error_ = std::move(error);
   read_only_.store(true, std::memory_order_release);

@@ -7,11 +7,14 @@
 #include "eventstore/journal_health.h"
 #include "eventstore/journal_loss.h"
 #include "schemas/crypto.h"
+#include "schemas/planted.h"
 
 namespace eventstore::journal {
 
 using schemas::ErrorCode;
 using schemas::fail;
+using schemas::Fault;
+using schemas::planted;
 using schemas::Result;
 
 namespace {
@@ -48,6 +51,7 @@ Result<Opening::Settled> Opening::settle() {
     return fail(std::move(accepted).error());
   }
 
+  if (planted(Fault::cut_too_much) && walked->end >= header_.base + 8) walked->end -= 8;
   report_.damages = walked->damages;
   report_.losses = walked->losses;
   const auto segment = folder_.containing(walked->end);
@@ -167,15 +171,21 @@ Result<void> Opening::repair_tail(const WalkState& walked, Settled& settled) {
   const Segment segment{settled.active_base, settled.active_file};
 
   const Range last{std::max(walked.durable_end, segment.base), walked.end};
-  if (auto written = rewrite(file, segment, last); !written) return written;
+  if (!planted(Fault::skip_tail_rewrite)) {
+    if (auto written = rewrite(file, segment, last); !written) return written;
+  }
   if (auto kept = keep_tail(segment, walked.end, walked.tail_end); !kept) return kept;
   auto size = file.size();
   if (!size) return fail(std::move(size).error());
   // Zeros too may be in a cache only, of an opening before this one whose sync failed.
   const auto end = segment.file_offset(walked.end);
-  const auto zeros = std::min(std::max(segment.file_offset(walked.tail_end), end + unsynced_max),
-                              settled.active_size);
-  if (auto zeroed = write_zeros(file, end, zeros); !zeroed) return zeroed;
+  const auto seen = segment.file_offset(walked.tail_end);
+  const auto zeros =
+      std::min(planted(Fault::believe_cached_zeros) ? seen : std::max(seen, end + unsynced_max),
+               settled.active_size);
+  if (!planted(Fault::keep_cut_tail)) {
+    if (auto zeroed = write_zeros(file, end, zeros); !zeroed) return zeroed;
+  }
   if (auto grown = write_zeros(file, std::max(*size, zeros), settled.active_size); !grown) {
     return grown;
   }

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <memory>
 
+#include "schemas/planted.h"
+
 namespace eventstore::journal {
 
 using schemas::fail;
@@ -137,10 +139,11 @@ Result<std::optional<Range>> Walk::find_damage(const BadPlace& bad, const Journa
     if (!first_valid) first_valid = (*valid)->position;
     proven = (*valid)->durable_end > bad.position;
   }
+  if (planted(schemas::Fault::take_corruption_for_torn_tail)) return std::nullopt;
   if (!proven) {
     auto whole = was_written_whole(bad, reader.segment());
     if (!whole) return fail(std::move(whole).error());
-    if (!*whole) return std::nullopt;
+    if (!*whole && !planted(schemas::Fault::take_torn_tail_for_corruption)) return std::nullopt;
   }
   if (bad.head) return Range{bad.position, bad.position + bad.head->size_bytes()};
   if (first_valid) return Range{bad.position, *first_valid};

@@ -7,12 +7,15 @@
 #include <fmt/core.h>
 
 #include "schemas/crypto.h"
+#include "schemas/planted.h"
 
 namespace eventstore::journal {
 
 using schemas::Error;
 using schemas::ErrorCode;
 using schemas::fail;
+using schemas::Fault;
+using schemas::planted;
 using schemas::Result;
 using Outcome = AppendFailure::Outcome;
 
@@ -52,7 +55,7 @@ JournalWriter::JournalWriter(Shared shared, SpaceAhead& space, LogObserver& obse
       segment_{settled.active_base, settled.active_file},
       segment_size_(settled.active_size),
       end_(settled.end),
-      open_count_(settled.open_count + 1),
+      open_count_(settled.open_count + (planted(Fault::keep_open_count) ? 0 : 1)),
       losses_(settled.losses) {}
 
 Result<void> JournalWriter::begin(const std::vector<Range>& losses) {
@@ -149,7 +152,7 @@ std::size_t JournalWriter::stage_frame(LogId log, Offset offset, const RecordHea
   auto* at = reinterpret_cast<std::uint8_t*>(buffer_.data()) + staged_size_;
   const Frame frame{.position = end_ + staged_size_,
                     .offset = offset,
-                    .durable_end = end_,
+                    .durable_end = planted(Fault::stale_durable_end) ? 0 : end_,
                     .log = log,
                     .open_count = open_count_,
                     .head = head};
@@ -190,12 +193,13 @@ bool JournalWriter::flush() {
 std::optional<JournalWriter::Failed> JournalWriter::write_staged() {
   ENSURE(end_ + staged_size_ <= segment_end());
   const Bytes bytes(reinterpret_cast<const std::uint8_t*>(buffer_.data()), staged_size_);
+  if (planted(Fault::acknowledge_before_sync)) std::ignore = segment_.file->sync();
   const auto written = segment_.file->write(segment_.file_offset(end_), bytes);
   if (!written) return after_bad_write(written.error());
   if (*written < bytes.size()) {
     return after_bad_write({ErrorCode::disk_full, "the disk took a part of a write only", {}, {}});
   }
-  if (const auto synced = segment_.file->sync(); !synced) {
+  if (const auto synced = sync_commit(); !synced) {
     shared_.health.turn_read_only(
         {ErrorCode::read_only,
          fmt::format("the disk did not confirm a write ({}); what it holds is found out by "
@@ -203,15 +207,24 @@ std::optional<JournalWriter::Failed> JournalWriter::write_staged() {
                      synced.error().detail),
          {},
          {}});
+    if (planted(Fault::answer_unknown_as_refused)) return Failed{Outcome::refused, synced.error()};
     return Failed{Outcome::unknown, {ErrorCode::outcome_unknown, synced.error().detail, {}, {}}};
   }
   end_ += staged_size_;
   return std::nullopt;
 }
 
+Result<void> JournalWriter::sync_commit() {
+  if (planted(Fault::skip_commit_sync) || planted(Fault::acknowledge_before_sync)) return {};
+  auto synced = segment_.file->sync();
+  if (!synced && planted(Fault::retry_failed_sync)) synced = segment_.file->sync();
+  return synced;
+}
+
 /// A failed or short write may have left anything in its range. It was surely not written only once
 /// the range is zero again and synced; else it counts as a failed sync.
 JournalWriter::Failed JournalWriter::after_bad_write(Error error) {
+  if (planted(Fault::answer_short_write_as_refused)) return {Outcome::refused, std::move(error)};
   const auto at = segment_.file_offset(end_);
   auto zeroed = write_zeros(*segment_.file, at, at + staged_size_);
   if (zeroed) zeroed = segment_.file->sync();
@@ -331,7 +344,9 @@ Result<void> JournalWriter::put_in_place(SpaceAhead::Prepared& prepared,
       return done;
     }
   }
-  if (done) done = files.sync_directory(shared_.folder.path());
+  if (done && !planted(Fault::skip_directory_sync)) {
+    done = files.sync_directory(shared_.folder.path());
+  }
   if (!done) {
     shared_.health.turn_read_only(
         {ErrorCode::read_only,

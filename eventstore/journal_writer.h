@@ -73,6 +73,7 @@ class JournalWriter {
   void refuse(const Append& append, const schemas::Error& error);
   void fail_staged(const Failed& failed);
   std::optional<Failed> write_staged();
+  schemas::Result<void> sync_commit();
   Failed after_bad_write(schemas::Error error);
   schemas::Result<void> write_own();
 

@@ -6,6 +6,7 @@
 #include "projections/evolve.h"
 #include "projections/layered_rows.h"
 #include "projections/reader.h"
+#include "schemas/planted.h"
 
 namespace projections {
 namespace {
@@ -124,6 +125,10 @@ Result<void> fold_event(const FoldedEvent& e) {
   if (current) before = current->state;
   auto after = evolve(std::move(before), e.event.data(), Moment{recorded});
   if (!after) return std::unexpected(std::move(after).error());
+
+  if (!*after && planted(schemas::Fault::refuse_to_fold_deletions)) {
+    return fail(ErrorCode::projection_frozen, "this build does not fold deletions");
+  }
 
   RowHead head{.version = e.event.version(),
                .created_at = current ? current->head.created_at : recorded,

@@ -7,6 +7,7 @@
 #include "projections/fold.h"
 #include "projections/layered_rows.h"
 #include "projections/row.h"
+#include "schemas/planted.h"
 
 namespace projections {
 namespace {
@@ -14,7 +15,9 @@ namespace {
 using eventstore::PartitionState;
 using eventstore::StoredRecord;
 using eventstore::Verdict;
+using schemas::Fault;
 using schemas::LogId;
+using schemas::planted;
 using schemas::Result;
 
 /// What a restart folds again at most: well under a second of folding.
@@ -98,6 +101,10 @@ Result<void> Projector::take(const StoredRecord& record, Pass& pass, const Prepa
   if (record.offset < state.next_offset) return {};
   if (record.after_loss) state.lose();
   auto verdict = state.apply(record.offset, record.head, record.payload.bytes());
+  if (verdict == Verdict::void_epoch && planted(Fault::ignore_epoch)) verdict = Verdict::events;
+  if (verdict == Verdict::void_sequence && planted(Fault::ignore_sequence)) {
+    verdict = Verdict::events;
+  }
   pass.accepted.try_emplace(record.log);
   switch (verdict) {
     case Verdict::events:
@@ -140,8 +147,13 @@ void Projector::fold_record(const StoredRecord& record, Pass& pass, const Prepar
   merge_ready(pass);
   LayeredRows rows(rows_, pass.changes);
   auto done = fold(rows, folded(record), pass.changes);
+  if (!done && planted(Fault::skip_what_cannot_be_applied)) return;
   if (!done) return freeze(record, done.error().detail, pass);
   pass.bytes += record.payload.bytes().size() + *done;
+  if (planted(Fault::forget_first_answers_on_rebuild)) {
+    const auto first_answer = [](const auto& row) { return row.first.substr(17, 1) == "I"; };
+    std::erase_if(pass.changes, first_answer);
+  }
 }
 
 /// Keeps the order of writes where some records come folded and some do not.
@@ -176,8 +188,17 @@ Result<void> Projector::write(Pass& pass) {
   std::vector<const WriteSet*> changes{&forgotten};
   changes.insert(changes.end(), pass.ready.begin(), pass.ready.end());
   changes.push_back(&pass.changes);
-  auto written = rows_.write(changes);
-  if (!written) return written;
+  if (planted(Fault::write_position_apart)) {
+    WriteSet positions;
+    for (const auto& [log, accepted] : pass.accepted) {
+      positions.insert(pass.changes.extract(position_key(log)));
+    }
+    if (auto written = rows_.write(changes); !written) return written;
+    changes = {&positions};
+    if (auto written = rows_.write(changes); !written) return written;
+  } else if (auto written = rows_.write(changes); !written) {
+    return written;
+  }
   for (const auto& [log, accepted] : pass.accepted) progress_.advance(log, states_[log], accepted);
   unflushed_events_ += pass.events;
   if (unflushed_events_ >= unflushed_events_max) {
@@ -218,7 +239,9 @@ const Frozen* Projector::frozen(const FrozenScope& scope) const {
 void Projector::load_positions() {
   rows_.scan(positions_prefix(), prefix_end(positions_prefix()),
              [&](std::string_view key, std::string_view row) {
-               states_[parse_position_key(key)] = decode_position(row);
+               auto& state = states_[parse_position_key(key)];
+               state = decode_position(row);
+               if (planted(Fault::apply_twice_after_crash)) state = {};
                return true;
              });
 }

@@ -1,5 +1,7 @@
 #include "projections/row_keys.h"
 
+#include "schemas/planted.h"
+
 namespace projections {
 namespace {
 
@@ -82,7 +84,9 @@ std::string row_key(const KindScope& scope, const Entity& entity) {
   return entity_row_key('R', scope, entity);
 }
 std::string deleted_key(const KindScope& scope, const Entity& entity) {
-  return entity_row_key('D', scope, entity);
+  auto whose = scope;
+  if (planted(schemas::Fault::drop_space_from_keys)) whose.space = Space::live;
+  return entity_row_key('D', whose, entity);
 }
 std::string history_prefix(const KindScope& scope, const Entity& entity) {
   return entity_row_key('H', scope, entity);
@@ -96,7 +100,9 @@ std::string history_key(const KindScope& scope, const Entity& entity, Offset off
   return key;
 }
 std::string unique_key(const KindScope& scope, std::string_view field, std::string_view value) {
-  auto key = kind_prefix('U', scope);
+  auto whose = scope;
+  if (planted(schemas::Fault::drop_organization_from_keys)) whose.organization = OrganizationId(schemas::Uuid{});
+  auto key = kind_prefix('U', whose);
   append_text(key, field);
   append_text(key, value);
   return key;

@@ -264,6 +264,19 @@ TEST_F(Projection, VoidRecordsAreSkippedAndCounted) {
   EXPECT_EQ(folded.progress().applied_end(log_a), 5u);
 }
 
+/// A broker's second copy stands at an offset of its own, but its sequence is not the next.
+TEST_F(Projection, ADoubleWriteCountsOnce) {
+  history.add({log_a, acme}, {file("a", 1, "{}")});
+  ASSERT_TRUE(folded.start());
+  const auto before = folded.hash();
+  auto again = *history.storage().at(1);
+  again.offset = 2;
+  ASSERT_TRUE(folded.projector().apply({again}));
+  EXPECT_EQ(folded.hash(), before);
+  EXPECT_TRUE(folded.projector().frozen().empty());
+  EXPECT_EQ(folded.projector().skipped().at(eventstore::Verdict::void_sequence), 1u);
+}
+
 TEST_F(Projection, AForkStopsTheFold) {
   history.add({log_a, acme}, {file("a", 1, "{}")});
   history.add({log_a, acme}, {file("a", 2, "{}")});

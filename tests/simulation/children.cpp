@@ -1,12 +1,15 @@
 #include "tests/simulation/children.h"
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 #include <exception>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include "schemas/result.h"
@@ -49,17 +52,25 @@ pid_t start(Note& note, const std::function<void()>& work) {
   } catch (const std::exception& fault) {
     std::strncpy(note.fault, fault.what(), sizeof note.fault - 1);
   }
+  std::fflush(nullptr);
   ::_exit(note.done ? 0 : 1);
 }
 
-/// Waits; empty when the child did all.
-std::string fault_of(pid_t child, const Note& note) {
+/// Waits for one of the children; which it was, and its status.
+std::pair<pid_t, int> wait_for_one() {
   int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  pid_t child = -1;
+  while ((child = ::waitpid(-1, &status, 0)) < 0 && errno == EINTR) {
   }
+  ENSURE(child > 0);
+  return {child, status};
+}
+
+/// Empty when the child did all.
+std::string fault_of(const Note& note, int status) {
   if (note.done) return {};
   if (note.fault[0] != '\0') return note.fault;
-  return WIFSIGNALED(status) ? std::string("killed by signal ") + strsignal(WTERMSIG(status))
+  return WIFSIGNALED(status) ? std::string("killed by signal ") + ::strsignal(WTERMSIG(status))
                              : "ended early";
 }
 
@@ -67,7 +78,8 @@ std::string fault_of(pid_t child, const Note& note) {
 
 std::string run_in_child(const std::function<void()>& work) {
   SharedNotes notes(1);
-  return fault_of(start(notes[0], work), notes[0]);
+  start(notes[0], work);
+  return fault_of(notes[0], wait_for_one().second);
 }
 
 std::optional<FailedNumber> run_in_children(std::uint32_t jobs, std::uint32_t from,
@@ -85,8 +97,11 @@ std::optional<FailedNumber> run_in_children(std::uint32_t jobs, std::uint32_t fr
     }));
   }
   std::optional<FailedNumber> failed;
-  for (std::uint32_t job = 0; job < jobs; ++job) {
-    auto fault = fault_of(children[job], notes[job]);
+  for (std::uint32_t ended = 0; ended < jobs; ++ended) {
+    const auto [child, status] = wait_for_one();
+    const auto job =
+        static_cast<std::size_t>(std::ranges::find(children, child) - children.begin());
+    auto fault = fault_of(notes[job], status);
     if (fault.empty()) continue;
     stop = true;
     const auto number = notes[job].number.load();

@@ -2,18 +2,19 @@
 // of random lives of the whole write path in simulated worlds, each made from a seed alone. A seed
 // that fails is lived again with fewer and fewer steps, and what is left is printed.
 //
-//     simulate --seeds 20000 [--from 0] [--jobs 2]     lives them all; exit code 1 when one fails
-//     simulate --seed 4711                             lives one, and tells all that happens
-//     simulate --twice 50                              lives each twice: the same must happen
+//     simulate --seeds 20000 [--from 0] [--jobs 2]    lives them all; exit code 1 when one fails
+//     simulate --seeds 20000 --brief                  the same, and what fails is not shrunk
+//     simulate --seed 4711                            lives one, and tells all that happens
+//     simulate --twice 50                             lives each twice: the same must happen
 
-#include <CLI/CLI.hpp>
+#include <charconv>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
 #include "schemas/crypto.h"
 #include "tests/simulation/children.h"
-#include "tests/simulation/determinism.h"
 #include "tests/simulation/determinism.h"
 #include "tests/simulation/life.h"
 
@@ -73,12 +74,12 @@ int live_one(std::uint32_t seed) {
   return 1;
 }
 
-int live_all(std::uint32_t from, std::uint32_t count, std::uint32_t jobs) {
+int live_all(std::uint32_t from, std::uint32_t count, std::uint32_t jobs, bool shrinks) {
   const auto failed = run_in_children(jobs, from, from + count,
                                       [](std::uint32_t seed) { live(make_schedule(seed)); });
   if (failed) {
     fmt::print("FAILED seed {}: {}\n", failed->number, failed->fault);
-    std::ignore = live_one(failed->number);
+    if (shrinks) std::ignore = live_one(failed->number);
     fmt::print("again: simulate --seed {}\n", failed->number);
     return 1;
   }
@@ -101,24 +102,45 @@ int live_twice(std::uint32_t count) {
   return 0;
 }
 
+/// `--name number` or, of a switch, `--name` alone.
+using Arguments = std::map<std::string_view, std::uint32_t>;
+
+std::optional<Arguments> read_arguments(std::span<char*> texts) {
+  Arguments arguments;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const std::string_view name = texts[i];
+    constexpr std::string_view numbers[] = {"--seeds", "--from", "--jobs", "--seed", "--twice"};
+    if (name == "--brief") {
+      arguments[name] = 1;
+    } else if (std::ranges::find(numbers, name) != std::end(numbers) && ++i < texts.size()) {
+      const std::string_view text = texts[i];
+      auto [end, error] = std::from_chars(text.begin(), text.end(), arguments[name]);
+      if (error != std::errc{} || end != text.end()) return std::nullopt;
+    } else {
+      return std::nullopt;
+    }
+  }
+  return arguments;
+}
+
+int run(Arguments arguments) {
+  if (arguments.contains("--seed")) return live_one(arguments["--seed"]);
+  if (arguments.contains("--twice")) return live_twice(arguments["--twice"]);
+  arguments.try_emplace("--seeds", 20'000);
+  arguments.try_emplace("--jobs", 2);
+  return live_all(arguments["--from"], arguments["--seeds"],
+                  std::clamp(arguments["--jobs"], 1u, 64u), !arguments.contains("--brief"));
+}
+
 }  // namespace
 }  // namespace simulation
 
 int main(int argc, char** argv) {
-  CLI::App app("Random lives of the write path in simulated worlds");
-  std::uint32_t seeds = 20'000;
-  std::uint32_t from = 0;
-  std::uint32_t jobs = 2;
-  std::optional<std::uint32_t> seed;
-  std::optional<std::uint32_t> twice;
-  app.add_option("--seeds", seeds, "how many seeds to live");
-  app.add_option("--from", from, "the first of them");
-  app.add_option("--jobs", jobs, "processes")->check(CLI::Range(1, 64));
-  app.add_option("--seed", seed, "live this one and tell what happens; shrinks it if it fails");
-  app.add_option("--twice", twice, "live so many seeds twice and compare");
-  CLI11_PARSE(app, argc, argv);
   spdlog::set_level(spdlog::level::off);
-  if (seed) return simulation::live_one(*seed);
-  if (twice) return simulation::live_twice(*twice);
-  return simulation::live_all(from, seeds, jobs);
+  const auto arguments = simulation::read_arguments(std::span(argv, argv + argc).subspan(1));
+  if (arguments) return simulation::run(*arguments);
+  fmt::print(
+      stderr,
+      "usage: simulate [--seeds N] [--from N] [--jobs N] [--brief] | --seed N | --twice N\n");
+  return 2;
 }

@@ -6,7 +6,7 @@ using schemas::ErrorCode;
 using schemas::fail;
 
 Result<void> SimulatedWorld::open() {
-  constexpr std::uint64_t segment_size = 32 * 1024;
+  constexpr std::uint64_t segment_size = 8 * 1024;
   context_ = std::make_unique<boost::asio::io_context>(1);
   core_ = std::make_unique<manager::Core>(manager::Core::Options{
       .executor = context_->get_executor(),
