@@ -7,6 +7,7 @@
 
 #include "projections/layered_rows.h"
 #include "schemas/batch.h"
+#include "schemas/planted.h"
 
 namespace manager {
 namespace {
@@ -239,6 +240,11 @@ void CommandHandler::run(LogId log, Asked asked) {
                             asked.context.organization, asked.bytes, asked.context.sequence});
   // Answers that wait for nothing need no durable group to release them.
   if (partition.records.empty()) answer_line(partition, 0);
+  if (planted(schemas::Fault::answer_refusals_at_once) && !partition.line.empty() && !written) {
+    auto refusal = std::move(partition.line.back());
+    partition.line.pop_back();
+    answer(std::move(refusal));
+  }
 }
 
 std::optional<schemas::Error> CommandHandler::refuse_to_write(const Asked& asked, LogId log) const {
@@ -518,7 +524,7 @@ void CommandHandler::resume() {
 void CommandHandler::failed(const eventstore::AppendFailure& failure) {
   auto& partition = partitions_[failure.log];
   while (!partition.records.empty() && partition.records.back().offset >= failure.first) {
-    drop(partition.records.back());
+    if (!planted(schemas::Fault::keep_failed_overlay)) drop(partition.records.back());
     partition.records.pop_back();
   }
   bool gone = false;
