@@ -145,6 +145,9 @@ TEST_F(JournalBackup, every_position_restores_to_exactly_the_records_before_it) 
       ASSERT_TRUE(restored) << position << ": " << restored.error().detail;
       EXPECT_EQ(restored->position, record_end);
       EXPECT_EQ(disk_.contents("/restored/keyring"), (std::vector<std::uint8_t>{1, 2, 3}));
+      for (const auto& [path, bytes] : files_below("/restored/journal").files) {
+        EXPECT_EQ(bytes.size(), journal::decode_segment_header(bytes)->size_bytes) << path;
+      }
       ASSERT_EQ(texts_of_restored(), expected(position)) << position;
       remove_below("/restored");
     }
@@ -208,9 +211,9 @@ TEST_F(JournalBackup, beside_a_writer_that_never_pauses_ends_where_all_is_durabl
   });
   while (acknowledged == 0) std::this_thread::yield();
   for (int i = 0; i < 10; ++i) {
-    int patience = 500;
+    int patience = 20;
     const auto wait = [&] {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
       return --patience > 0;
     };
     const std::uint64_t before = acknowledged;
@@ -218,6 +221,7 @@ TEST_F(JournalBackup, beside_a_writer_that_never_pauses_ends_where_all_is_durabl
     const auto tail = journal::find_durable_end(folder, wait);
     const auto after = journal_->durable_position();
     EXPECT_TRUE(tail) << tail.error().detail;
+    EXPECT_GT(patience, 0) << "a writer is at work, and says what is durable";
     if (!tail) break;
     EXPECT_GE(tail->durable_end, before);
     EXPECT_LE(tail->durable_end, after);
@@ -463,22 +467,38 @@ TEST_F(RefusedBackup, of_another_log) {
 }
 
 TEST_F(RefusedBackup, of_another_history_of_the_same_log) {
+  for (const int start : {5, 90}) {  // in the first segment, and behind others
+    disk_.restore({});
+    disk_.set_contents("/data/keyring", {1});
+    open();
+    fill(0, start);
+    const auto fork = disk_.image();
+    fill(start, start + 8);
+    back_up();
+    kill();
+    const auto backup = files_below("/backup");
+    for (const int more : {2, 12, 200}) {  // shorter than the backup, longer, in more segments
+      auto image = fork;
+      for (const auto& [path, bytes] : backup.files) image.files[path] = bytes;
+      disk_.restore(image);
+      open();
+      fill(1000, 1000 + more);
+      kill();
+      expect_refusal(ErrorCode::invalid_parameter, "not the beginning of this log");
+    }
+  }
+}
+
+TEST_F(RefusedBackup, behind_a_sealed_segment_that_is_not_the_log_s) {
   open();
   fill(0, 90);
-  const auto fork = disk_.image();
-  fill(90, 100);
   back_up();
-  kill();
-  const auto backup = files_below("/backup");
-  for (const int more : {2, 200}) {  // then shorter, then longer than the backup
-    auto image = fork;
-    for (const auto& [path, bytes] : backup.files) image.files[path] = bytes;
-    disk_.restore(image);
-    open();
-    fill(1000, 1000 + more);
-    kill();
-    expect_refusal(ErrorCode::invalid_parameter, "not the beginning of this log");
-  }
+  const auto source = segments()[segments().size() - 2];
+  const auto copy = "/backup/segments" + source.substr(source.rfind('/'));
+  const auto last = places(source).back();
+  ASSERT_TRUE(last.frame.is(journal::OwnFrame::closing));
+  disk_.flip_bit(copy, 8 * (last.at + journal::frame_size + 20));
+  expect_refusal(ErrorCode::invalid_parameter, "not the beginning of this log");
 }
 
 TEST_F(RefusedBackup, into_a_directory_with_other_files) {
@@ -504,6 +524,21 @@ TEST_F(RefusedBackup, of_a_damaged_log) {
   expect_refusal(ErrorCode::read_only, "damaged");
 }
 
+TEST_F(RefusedBackup, of_a_log_with_a_hole) {
+  open();
+  fill(0, 5);
+  idle();
+  const auto hole = places(segment()).size();
+  fill(5, 12);
+  idle();
+  kill();
+  const auto place = places(segment()).at(hole);
+  auto bytes = disk_.contents(segment());
+  std::fill_n(bytes.begin() + static_cast<long>(place.at), place.frame.size_bytes(), 0);
+  disk_.set_contents(segment(), bytes);
+  expect_refusal(ErrorCode::read_only, std::to_string(place.frame.position));
+}
+
 TEST_F(JournalBackup, of_a_log_with_an_accepted_loss_restores_where_the_loss_is_known) {
   open();
   fill(0, 10);
@@ -520,8 +555,8 @@ TEST_F(JournalBackup, of_a_log_with_an_accepted_loss_restores_where_the_loss_is_
   options_.accept_losses.clear();
   ASSERT_FALSE(journal_->read_only());
   const auto all = both();
-  idle();
-  back_up();
+  int patience = 5;
+  ASSERT_TRUE(try_back_up(disk_, [&] { return --patience > 0; }));
   kill();
   EXPECT_TRUE(try_restore(UntilPosition{range.to + 8})) << "ends before the loss";
   remove_below("/restored");
