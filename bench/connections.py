@@ -23,7 +23,7 @@ def measure(options):
         ours = runs[count][tidemark.name]
         for peer in peers[:1]:
             theirs = runs[count][peer.name]
-            yield Figure(f"{count} connections", "/s", [load.rate for load in ours], [load.rate for load in theirs], peer.name, is_peer=True,
+            yield Figure(f"connections: {count}", "/s", [load.rate for load in ours], [load.rate for load in theirs], peer.name, is_peer=True,
                          note=f"p99 {ours[0].latency[0.99]:.1f} ms, the peer's {theirs[0].latency[0.99]:.1f} ms")
     for title, unit, value in (("durable appends", "a second", lambda load: load.rate), ("p99", "ms", lambda load: load.latency[0.99])):
         yield Plot(f"{title} by connections", "connections", unit, {

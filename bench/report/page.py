@@ -73,7 +73,8 @@ def page(results):
     parts = [f"<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Tidemark: how fast is it?</title><style>{STYLE}</style></head>"
              f"<body><h1>Tidemark: how fast is it?</h1><pre>{html.escape(results['setting'])}</pre>", first_table(results)]
     for question in results["questions"]:
-        parts.append(f"<h2>{html.escape(question['name'])}</h2><p>{code(question['about'])}</p>" + table(question["figures"]))
+        parts.append(f"<h2>{html.escape(question['name'])}</h2><p>{code(question['about'])}</p>"
+                     f"<p class=\"note\">The machine's load before was {question['load_before']:.1f}; {question['seconds']} s.</p>" + table(question["figures"]))
         parts += [f"<h3>{html.escape(data['title'])}</h3>" + plot(data) for data in question["plots"]]
         if question.get("failed"):
             parts.append(f"<p class=\"missed\">Could not be measured: {html.escape(question['failed'])}</p>")
