@@ -17,6 +17,7 @@
 /// backup before, or none.
 ///
 ///     manifest              a line of JSON, then the CRC32C of that line in hexadecimal digits
+///     manifest.lock         held while a backup is made
 ///     keyring-<digest>      the keyring; its name begins its SHA-256
 ///     segments/<base>       a sealed segment, perhaps the very file of the data directory
 ///     segments/<base>.tail  the beginning of the segment that was written to; always a copy

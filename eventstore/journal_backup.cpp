@@ -1,7 +1,9 @@
 #include "eventstore/journal_backup.h"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
+#include <string_view>
 
 #include <fmt/core.h>
 
@@ -34,7 +36,9 @@ Result<bool> same_bytes(File& one, File& other, std::uint64_t from, std::uint64_
   return true;
 }
 
-/// An unfinished backup leaves nothing else in its directory.
+constexpr std::string_view lock_name = "manifest.lock";
+
+/// Nothing else stands in a backup's directory, finished or not.
 bool left_by_a_backup(std::string_view name) {
   return name.starts_with("keyring-") || name.starts_with("manifest");
 }
@@ -48,6 +52,8 @@ class Backup {
 
  private:
   Result<void> look_at_source();
+  Result<void> check_place() const;
+  Result<void> lock_target();
   Result<void> look_at_target();
   Result<void> check_history(const BackupManifest& before);
   Result<void> put_segments();
@@ -64,6 +70,7 @@ class Backup {
 
   const BackupOptions& options_;
   SegmentFolder source_;
+  std::unique_ptr<FileLock> lock_;
   std::optional<BackupManifest> before_;
   BackupManifest manifest_{};
   std::vector<std::uint8_t> keyring_;
@@ -73,6 +80,8 @@ class Backup {
 };
 
 Result<BackupReport> Backup::run() {
+  if (auto checked = check_place(); !checked) return fail(std::move(checked).error());
+  if (auto locked = lock_target(); !locked) return fail(std::move(locked).error());
   if (auto looked = look_at_source(); !looked) return fail(std::move(looked).error());
   if (auto looked = look_at_target(); !looked) return fail(std::move(looked).error());
   if (auto put = put_segments(); !put) return fail(std::move(put).error());
@@ -116,14 +125,8 @@ Result<void> Backup::look_at_source() {
   return {};
 }
 
-Result<void> Backup::look_at_target() {
-  auto found = read_manifest(options_.files, options_.target);
-  if (found) {
-    before_ = std::move(*found);
-    report_.position_before = before_->position;
-    return check_history(*before_);
-  }
-  if (found.error().code != ErrorCode::not_found) return fail(std::move(found).error());
+/// Nothing is made in a directory that is not a backup's.
+Result<void> Backup::check_place() const {
   auto listed = options_.files.list(options_.target);
   if (!listed && listed.error().code == ErrorCode::not_found) return {};
   if (!listed) return fail(std::move(listed).error());
@@ -134,6 +137,27 @@ Result<void> Backup::look_at_target() {
                             options_.target, entry.name));
   }
   return {};
+}
+
+Result<void> Backup::lock_target() {
+  if (auto made = options_.files.make_directories(options_.target); !made) return made;
+  auto lock = options_.files.lock(options_.target + "/" + std::string(lock_name));
+  if (!lock && lock.error().code == ErrorCode::in_use) {
+    return fail(ErrorCode::in_use,
+                fmt::format("another backup into {} is at work", options_.target));
+  }
+  if (!lock) return fail(std::move(lock).error());
+  lock_ = std::move(*lock);
+  return {};
+}
+
+Result<void> Backup::look_at_target() {
+  auto found = read_manifest(options_.files, options_.target);
+  if (!found && found.error().code == ErrorCode::not_found) return {};
+  if (!found) return fail(std::move(found).error());
+  before_ = std::move(*found);
+  report_.position_before = before_->position;
+  return check_history(*before_);
 }
 
 /// The backup before must be the beginning of this log. The last closing table speaks for all
@@ -269,7 +293,8 @@ void Backup::remove_leftovers() {
   auto& files = options_.files;
   if (auto listed = files.list(options_.target)) {
     for (const auto& entry : *listed) {
-      const bool ours = entry.name == manifest_.keyring_name() || entry.name == "manifest";
+      const bool ours = entry.name == manifest_.keyring_name() || entry.name == "manifest" ||
+                        entry.name == lock_name;
       if (!ours && left_by_a_backup(entry.name)) files.remove(options_.target + "/" + entry.name);
     }
   }

@@ -16,7 +16,8 @@
 ///
 /// Promises: the data directory is only read. A second backup into the same directory adds what is
 /// new; a crash or an error leaves the one before. Leaves out what a restored log must not have:
-/// root key, nonces, lock, rows, index. One thread; one backup into a directory at a time.
+/// root key, nonces, lock, rows, index. One thread; a lock in the backup's directory keeps others
+/// out.
 namespace eventstore::journal {
 
 struct BackupOptions {
@@ -40,7 +41,8 @@ struct BackupReport {
 };
 
 /// invalid_parameter when `target` holds something else, another log's backup, or one of another
-/// history of this log; read_only when the log or the backup in `target` is damaged.
+/// history of this log; read_only when the log or the backup in `target` is damaged; in_use when
+/// another backup into `target` is at work.
 schemas::Result<BackupReport> back_up(const BackupOptions& options);
 
 }  // namespace eventstore::journal

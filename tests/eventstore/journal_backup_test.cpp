@@ -512,6 +512,15 @@ TEST_F(RefusedBackup, into_a_directory_with_other_files) {
   EXPECT_EQ(into_itself.error().code, ErrorCode::invalid_parameter);
 }
 
+TEST_F(RefusedBackup, while_another_is_at_work_there) {
+  open();
+  fill(0, 5);
+  back_up();
+  const auto lock = disk_.lock("/backup/manifest.lock");
+  ASSERT_TRUE(lock);
+  expect_refusal(ErrorCode::in_use, "another backup into /backup is at work");
+}
+
 TEST_F(RefusedBackup, of_a_damaged_log) {
   open();
   fill(0, 5);
