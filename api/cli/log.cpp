@@ -99,7 +99,7 @@ Step<void> verify(const Options& options) {
     fmt::print("{}", verification_text(found));
     if (limit && !options.backup) {
       fmt::print(
-          "the server is running: looked at what was durable when this began, up to "
+          "another process is writing: looked at what was durable when this began, up to "
           "position {}\n",
           *limit);
     }
