@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstdarg>
 #include <mutex>
 #include <shared_mutex>
 #include <system_error>
@@ -13,6 +14,7 @@
 #include <fmt/core.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/slice_transform.h>
@@ -172,6 +174,16 @@ rocksdb::BlockBasedTableOptions table_options(const RocksOptions& options) {
   return table;
 }
 
+/// RocksDB's own log goes nowhere: its errors come as statuses, and its file would lie on the disk
+/// that may be full, where a failed write trips an assertion of Debian's build and ends the
+/// program.
+class NoLog : public rocksdb::Logger {
+ public:
+  NoLog() : rocksdb::Logger(rocksdb::FATAL_LEVEL) {}
+  using rocksdb::Logger::Logv;
+  void Logv(const char* /*format*/, va_list /*arguments*/) override {}
+};
+
 rocksdb::Options database_options(const RocksOptions& options, std::shared_ptr<Health> health) {
   rocksdb::Options database;
   database.create_if_missing = true;
@@ -190,9 +202,7 @@ rocksdb::Options database_options(const RocksOptions& options, std::shared_ptr<H
   database.max_background_jobs = 2;                // one flush, one compaction
   database.bytes_per_sync = std::size_t{1} << 20;  // small syncs do not hold up the journal's
   database.max_open_files = 512;
-  database.keep_log_file_num = 2;
-  database.max_log_file_size = std::size_t{1} << 20;
-  database.info_log_level = rocksdb::WARN_LEVEL;
+  database.info_log = std::make_shared<NoLog>();
   database.stats_dump_period_sec = 0;
   database.stats_persist_period_sec = 0;
   database.listeners.push_back(std::make_shared<FailureListener>(std::move(health)));
