@@ -1,6 +1,7 @@
 # TIMEOUT 300
 # LABEL slow
 """What survives what: stops, restores, damaged bytes, a full disk, slow clients."""
+import contextlib
 import glob
 import http.client
 import os
@@ -14,6 +15,16 @@ import unittest
 
 from client import Client
 from harness import Server, ServerTest, run, tidemark
+
+
+def wait_healthy(test, server):
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            return Client(server.port).get("/healthz")
+        except (OSError, AssertionError):
+            time.sleep(0.05)
+    return test.fail(server.output())
 
 
 class Faults(unittest.TestCase):
@@ -149,15 +160,6 @@ class Faults(unittest.TestCase):
                         return path
         self.fail(f"{needle} is nowhere in the journal")
 
-    def wait_healthy(self):
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            try:
-                return Client(self.server.port).get("/healthz")
-            except (OSError, AssertionError):
-                time.sleep(0.05)
-        self.fail(self.server.output())
-
     def test_damage_turns_the_log_read_only_until_the_loss_is_accepted(self):
         self.create(10)
         marked = self.client.post("/v2/projects", {"name": "Needle in the journal"})
@@ -167,7 +169,7 @@ class Faults(unittest.TestCase):
         self.damage(b"Needle in the journal")
         self.assertEqual(tidemark("log", "verify", "--data", self.server.data, expect=None).returncode, 4)
         self.server.launch()
-        self.wait_healthy()
+        wait_healthy(self, self.server)
         self.assertEqual(self.client.get("/readyz", expect="any").status, 503)
         refused = self.client.post("/v2/projects", {"name": "X"}, expect=503)
         self.problem(refused, "read-only")
@@ -268,19 +270,49 @@ class FullDisk(unittest.TestCase):
         server.start()
         self.assertEqual(len(list(client.pages("/v2/products/notes/note", limit=5))), written + unknown + 1)
 
+    def test_a_kill_while_full_loses_nothing(self):
+        """Killed while writes answer 507, started while there is no space, killed again, started with space."""
+        server, client = self.on_a_disk_of("48m")
+        written = []
+        while True:
+            answer = client.post(f"/v2/products/notes/note/n{len(written)}/events", NOTE, expect="any")
+            if answer.status != 201:
+                break
+            written.append(f"n{len(written)}")
+        self.assertIn(answer.json["type"], ("/problems/disk-full", "/problems/outcome-unknown"), answer)
+        self.fill(server)
+        for _ in range(3):
+            server.kill()
+            server.launch()
+            time.sleep(0.5)
+            self.assertNotEqual(server.process.poll(), -signal.SIGABRT, "it ends with a message, not with an assertion")
+        server.kill()
+        subprocess.run(["mount", "-o", "remount,size=400m", server.data], check=True)
+        server.start()
+        self.wait_for_writes(client)
+        there = {row["entity"] for row in client.pages("/v2/products/notes/note", limit=5)}
+        self.assertLessEqual(set(written) | {"more"}, there)
+        self.assertLessEqual(there, set(written) | {"more", f"n{len(written)}"})
+        server.stop()
+        tidemark("log", "verify", "--data", server.data)
+
+    def fill(self, server):
+        """Leaves not a page; where the file is that took them."""
+        filler = os.path.join(server.data, "filler")
+        with open(filler, "wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(b"f" * 65536):
+                pass
+            while file.write(b"f" * 512):
+                pass
+        return filler
+
     def test_a_disk_that_is_full_for_the_rows_only(self):
         """The journal's prepared space takes records that the rows' files have no room for."""
         server, client = self.on_a_disk_of("700m")
         for count in range(12):  # so much that space is prepared ahead
             client.post(f"/v2/products/notes/note/n{count}/events", NOTE, expect=201)
         time.sleep(1)
-        filler = os.path.join(server.data, "filler")
-        with open(filler, "wb", buffering=0) as file:
-            try:
-                while file.write(b"f" * 65536) == 65536:
-                    pass
-            except OSError:
-                pass
+        filler = self.fill(server)
         outcomes = {}
         for count in range(12, 200):
             answer = client.post(f"/v2/products/notes/note/n{count}/events", NOTE, expect="any", headers={"Idempotency-Key": f"k{count}"})
