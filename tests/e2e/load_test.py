@@ -25,7 +25,9 @@ SHARED = 499
 CLIENTS = 64
 CONNECTIONS_MAX = 1000
 CROWD = 2000
-MEMORY_UNDER_LOAD = 256 << 20  # what the server may grow by under ten times its load: the in-flight bound
+# What the server may grow by under ten times its load: 256 MiB of commands in flight and their changes,
+# 128 MiB of the rows' buffers and cache, 128 MiB for connections' bodies and the index of rows' files.
+MEMORY_UNDER_LOAD = 512 << 20
 MEMORY_OF_A_CROWD = 40 << 20
 
 
