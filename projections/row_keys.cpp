@@ -101,7 +101,8 @@ std::string history_key(const KindScope& scope, const Entity& entity, Offset off
 }
 std::string unique_key(const KindScope& scope, std::string_view field, std::string_view value) {
   auto whose = scope;
-  if (planted(schemas::Fault::drop_organization_from_keys)) whose.organization = OrganizationId(schemas::Uuid{});
+  if (planted(schemas::Fault::drop_organization_from_keys))
+    whose.organization = OrganizationId(schemas::Uuid{});
   auto key = kind_prefix('U', whose);
   append_text(key, field);
   append_text(key, value);
