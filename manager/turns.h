@@ -23,10 +23,10 @@ namespace manager {
 /// 10(5), 2012; for servers B. Maurer, "Fail at Scale", ACM Queue 13(8), 2015), with a count added:
 /// many clients that wait for their answers, each with a heavy command, are no overload.
 ///
-///     calm ── waits over `delay` for `patience`, and one organization has over `many` waiting ──►
-///     sheds sheds: what waited over `delay` is refused where its organization has over `some`
-///     waiting sheds ── a wait under half of `delay`, or under half of `some` waiting in all ──►
-///     calm
+/// - It begins to shed when waits were over `delay` for all of `patience` and an organization has
+///   over `many` waiting. What waited over `delay` is refused then, where its organization has over
+///   `some` waiting.
+/// - It ends with a wait under half of `delay`, or under half of `some` waiting in all.
 ///
 /// `Item` has `since`, `organization` and `bulk`. For one thread.
 template <typename Item>
