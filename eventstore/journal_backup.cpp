@@ -38,9 +38,24 @@ Result<bool> same_bytes(File& one, File& other, std::uint64_t from, std::uint64_
 
 constexpr std::string_view lock_name = "manifest.lock";
 
-/// Nothing else stands in a backup's directory, finished or not.
+bool consists_of(std::string_view text, std::size_t size, std::string_view letters) {
+  return text.size() == size && text.find_first_not_of(letters) == std::string_view::npos;
+}
+
+/// Nothing else stands in a backup's directory, finished or not; what replace_whole left too.
 bool left_by_a_backup(std::string_view name) {
-  return name.starts_with("keyring-") || name.starts_with("manifest");
+  if (name == lock_name) return true;
+  if (name.ends_with(".new")) name.remove_suffix(4);
+  if (name == "manifest") return true;
+  constexpr std::string_view keyring = "keyring-";
+  return name.starts_with(keyring) &&
+         consists_of(name.substr(keyring.size()), 16, "0123456789abcdef");
+}
+
+/// A segment's copy under work, or the tail of an earlier backup.
+bool is_passing(std::string_view name) {
+  return (name.ends_with(".tail") || name.ends_with(".part")) &&
+         consists_of(name.substr(0, name.size() - 5), 20, "0123456789");
 }
 
 class Backup {
@@ -171,8 +186,9 @@ Result<void> Backup::check_history(const BackupManifest& before) {
   const auto differs = [&] {
     return fail(ErrorCode::invalid_parameter,
                 fmt::format("the backup in {} reaches position {} and is not the beginning of this "
-                            "log, which was restored from another one since, or the backup is "
-                            "damaged; name another directory",
+                            "log: the log was restored from another one since, or one of the two "
+                            "is damaged (`tidemark log verify` tells); keep this backup and name "
+                            "another directory",
                             options_.target, before.position));
   };
   if (before.position > manifest_.position || !source_.has(before.tail_base)) return differs();
@@ -302,8 +318,7 @@ void Backup::remove_leftovers() {
   if (auto listed = files.list(folder)) {
     const auto tail = segment_name(manifest_.tail_base) + ".tail";
     for (const auto& entry : *listed) {
-      const bool passed = entry.name.ends_with(".tail") || entry.name.ends_with(".part");
-      if (passed && entry.name != tail) files.remove(folder + "/" + entry.name);
+      if (is_passing(entry.name) && entry.name != tail) files.remove(folder + "/" + entry.name);
     }
   }
 }

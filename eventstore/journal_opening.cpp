@@ -160,6 +160,8 @@ Result<void> Opening::accept_earlier_losses(WalkState& walked) {
 }
 
 Result<void> Opening::repair_tail(const WalkState& walked, Settled& settled) {
+  // A segment that was being prepared is worth nothing, and on a full disk its space is needed.
+  std::ignore = folder_.files().remove(folder_.path() + "/next");
   if (auto repaired = repair_closed(walked.durable_end, settled.active_base); !repaired) {
     return repaired;
   }

@@ -200,11 +200,14 @@ Result<void> Restore::copy(File& from, File& to, std::uint64_t size_bytes) {
   return {};
 }
 
+constexpr std::string_view lock_name = "lock";  // that of a data directory
+
 Result<void> check_target(const RestoreOptions& options) {
   for (const auto& path : {options.target, options.target + "/journal/permanent"}) {
     auto listed = options.files.list(path);
     if (!listed && listed.error().code == ErrorCode::not_found) continue;
     if (!listed) return fail(std::move(listed).error());
+    std::erase_if(*listed, [](const auto& entry) { return entry.name == lock_name; });
     if (listed->empty()) continue;
     return fail(ErrorCode::invalid_parameter,
                 fmt::format("{} is not empty ({}); a log is restored into a new or empty directory",
@@ -224,6 +227,12 @@ Result<RestoreReport> restore(const RestoreOptions& options) {
                 fmt::format("the backup ends at position {}; {} is beyond it",
                             backup->manifest.position, until->position));
   }
+  // Nobody starts a server there meanwhile.
+  if (auto made = options.files.make_directories(options.target); !made) {
+    return fail(std::move(made).error());
+  }
+  const auto lock = options.files.lock(options.target + "/" + std::string(lock_name));
+  if (!lock) return fail(lock.error());
   if (auto empty = check_target(options); !empty) return fail(std::move(empty).error());
   RestoreReport report;
   if (auto found = EndFinder(options, *backup).run(report); !found) {

@@ -123,6 +123,10 @@ Result<bool> TailWalk::holds_durable_frames_behind() {
 Result<void> TailWalk::jump() {
   auto judged = Walk(folder_, seed_, {}).to_end(state_);
   if (!judged) return fail(std::move(judged).error());
+  // The writer may have gone on meanwhile, and what was judged was half a write.
+  const auto end = state_.end;
+  if (auto followed = follow(); !followed) return fail(std::move(followed).error());
+  if (state_.end > end) return {};
   const auto damage = std::ranges::find_if(
       judged->damages, [&](const Damage& some) { return some.range.contains(state_.end); });
   if (damage != judged->damages.end()) return damaged(*damage);

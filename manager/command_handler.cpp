@@ -63,7 +63,10 @@ std::size_t bytes_of(const Command& command) {
 }
 
 schemas::Error too_much() {
-  return {ErrorCode::overloaded, "too much waits to be written; nothing was written", {}, {}};
+  return {ErrorCode::overloaded,
+          "too much waits to be written; this request wrote nothing, try it again",
+          {},
+          {}};
 }
 
 /// A store that cannot be read is the disk's failure, not the command's: nothing is decided on it.

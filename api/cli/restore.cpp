@@ -61,8 +61,10 @@ Step<std::string> empty_target(const SettingFlags& flags) {
   auto path = std::move(configuration->settings.data);
   while (path.size() > 1 && path.ends_with('/')) path.pop_back();
   std::error_code failed;
-  const bool there = std::filesystem::exists(path, failed);
-  if (!there || std::filesystem::is_empty(path, failed)) return path;
+  std::filesystem::directory_iterator entries(path, failed);
+  // What a restore that was refused leaves.
+  const auto is_lock = [](const auto& entry) { return entry.path().filename() == "lock"; };
+  if (failed || std::all_of(begin(entries), end(entries), is_lock)) return path;
   return stop(
       Exit::usage,
       fmt::format("{} is not empty; name a new or empty directory in --data (a restore that "

@@ -127,7 +127,7 @@ Pushed StreamControl::push(std::string_view bytes) {
 awaitable<Sent> StreamControl::room() {
   if (gone_) co_return Sent::gone;
   const auto io = co_await connection_.write({asio::buffer(left_), {}, {}}, patience_);
-  left_ = {};
+  left_ = std::string();  // and its memory: `= {}` would keep it
   if (io == Io::ok) {
     co_await give_way();
     co_return Sent::ok;

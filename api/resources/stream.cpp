@@ -206,7 +206,7 @@ awaitable<void> run(Stream stream, std::unique_ptr<Follower> follower) {
   append_control(*follower, "position", "{}");
   auto next_position = Clock::now() + position_every;
   auto state = co_await send(stream, follower->text);
-  follower->text = {};
+  follower->text = std::string();
   while (state == State::goes_on) {
     state = standing(stream, *follower);
     if (state == State::goes_on) state = co_await send_events(stream, *follower);
@@ -214,7 +214,7 @@ awaitable<void> run(Stream stream, std::unique_ptr<Follower> follower) {
       next_position = Clock::now() + position_every;
       append_control(*follower, "position", "{}");
       state = co_await send(stream, follower->text);
-      follower->text = {};
+      follower->text = std::string();
     }
     if (state == State::goes_on) {
       state = after(co_await stream.wait(sleep_time(*follower, next_position)));
