@@ -21,47 +21,6 @@ using projections::WriteSet;
 using schemas::LogId;
 using schemas::Offset;
 
-template <typename... Lambdas>
-struct Overloaded : Lambdas... {
-  using Lambdas::operator()...;
-};
-
-/// Which product's manager takes the command.
-std::string_view product_of(const Command& command) {
-  return std::visit(
-      Overloaded{
-          [](const AppendEvents& append) -> std::string_view { return append.product; },
-          [](const CreateProject&) { return eventstore::projects_product; },
-          [](const ChangeProject&) { return eventstore::projects_product; },
-          [](const ArchiveProject&) { return eventstore::projects_product; },
-          [](const RestoreProject&) { return eventstore::projects_product; },
-          [](const DeleteProject&) { return eventstore::projects_product; },
-          [](const CreateOrganization&) { return eventstore::identity_product; },
-          [](const ChangeOrganization&) { return eventstore::identity_product; },
-          [](const SuspendOrganization&) { return eventstore::identity_product; },
-          [](const ResumeOrganization&) { return eventstore::identity_product; },
-          [](const CreateKey&) { return eventstore::identity_product; },
-          [](const RotateKey&) { return eventstore::identity_product; },
-          [](const RevokeKey&) { return eventstore::identity_product; },
-          [](const DeclareProduct&) { return eventstore::identity_product; },
-      },
-      command);
-}
-
-/// What a command holds in memory, roughly.
-std::size_t bytes_of(const Command& command) {
-  std::size_t bytes = sizeof(Command);
-  if (const auto* declare = std::get_if<DeclareProduct>(&command))
-    bytes += declare->manifest.size();
-  if (const auto* append = std::get_if<AppendEvents>(&command)) {
-    for (const auto& event : append->events) {
-      bytes += sizeof event + event.entity.size() + event.data.size();
-    }
-    bytes += append->conditions.size() * sizeof(AppendEvents::Condition);
-  }
-  return bytes;
-}
-
 schemas::Error too_much() {
   return {ErrorCode::overloaded,
           "too much waits to be written; this request wrote nothing, try it again",
@@ -105,13 +64,14 @@ boost::asio::awaitable<schemas::Result<Outcome>> Commands::execute(CommandContex
 }
 
 std::optional<schemas::Error> CommandHandler::overloaded(schemas::OrganizationId organization) {
-  if (!sheds_ || load_.commands(organization) <= Turns<Asked>::some) return std::nullopt;
+  if (!sheds_ || load_.undecided(organization) <= Turns<Asked>::some) return std::nullopt;
   return too_much();
 }
 
 void CommandHandler::submit(CommandContext context, Command command, Done done) {
   const auto bytes = bytes_of(command);
-  if (!load_.enter(context.organization, {.commands = 1, .bytes = bytes})) {
+  const std::size_t alone = context.sequence ? 0 : 1;
+  if (!load_.enter(context.organization, {.commands = 1, .bytes = bytes, .undecided = alone})) {
     // At once: a later line of the same sequence must not slip in before the answer is posted.
     if (context.sequence) context.sequence->stopped = true;
     boost::asio::post(parts_.core, [done = std::move(done)]() mutable { done(fail(too_much())); });
@@ -136,9 +96,18 @@ void CommandHandler::drain() {
     inbox.swap(inbox_);
   }
   for (auto& asked : inbox) turns_.add(std::move(asked));
-  turns_.run([this] { return parts_.clock.monotonic(); },
-             [this](Asked asked) { take(std::move(asked)); },
-             [this](Asked asked) { refuse(std::move(asked), too_much()); });
+  const auto decided = [this](const Asked& asked) {
+    if (!asked.bulk) load_.leave(asked.organization, {.undecided = 1});
+  };
+  const auto decide_now = [&](Asked asked) {
+    decided(asked);
+    take(std::move(asked));
+  };
+  const auto shed = [&](Asked asked) {
+    decided(asked);
+    refuse(std::move(asked), too_much());
+  };
+  turns_.run([this] { return parts_.clock.monotonic(); }, decide_now, shed);
   sheds_ = turns_.sheds();
   parts_.store.flush();
   {

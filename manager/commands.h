@@ -117,6 +117,11 @@ using Command =
                  CreateKey, RotateKey, RevokeKey, DeclareProduct, CreateProject, ChangeProject,
                  ArchiveProject, RestoreProject, DeleteProject, AppendEvents>;
 
+/// Which product's manager takes the command.
+std::string_view product_of(const Command& command);
+/// What it holds in memory, roughly.
+std::size_t bytes_of(const Command& command);
+
 /// Commands of one client that must run in order and stop at the first refusal (bulk lines). Any
 /// thread may stop it; what is not yet decided then is not tried.
 struct Sequence {

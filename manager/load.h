@@ -16,6 +16,7 @@ class Load {
   struct Amount {
     std::size_t commands = 0;
     std::size_t bytes = 0;
+    std::size_t undecided = 0;  // those of the commands that wait for their turn alone
   };
   struct Limits {
     Amount all;
@@ -33,11 +34,10 @@ class Load {
     add(by_organization_[organization], amount);
     return true;
   }
-  /// How many commands of it are in flight.
-  std::size_t commands(schemas::OrganizationId organization) {
+  std::size_t undecided(schemas::OrganizationId organization) {
     std::lock_guard lock(mutex_);
     auto own = by_organization_.find(organization);
-    return own == by_organization_.end() ? 0 : own->second.commands;
+    return own == by_organization_.end() ? 0 : own->second.undecided;
   }
   /// Counts what is there already, however much it is.
   void add(schemas::OrganizationId organization, Amount amount) {
@@ -61,11 +61,14 @@ class Load {
   static void add(Amount& to, const Amount& amount) {
     to.commands += amount.commands;
     to.bytes += amount.bytes;
+    to.undecided += amount.undecided;
   }
   static void remove(Amount& from, const Amount& amount) {
-    ENSURE(from.commands >= amount.commands && from.bytes >= amount.bytes);
+    ENSURE(from.commands >= amount.commands && from.bytes >= amount.bytes &&
+           from.undecided >= amount.undecided);
     from.commands -= amount.commands;
     from.bytes -= amount.bytes;
+    from.undecided -= amount.undecided;
   }
 
   const Limits limits_;

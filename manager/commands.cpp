@@ -1,0 +1,49 @@
+#include "manager/commands.h"
+
+#include "eventstore/topics.h"
+
+namespace manager {
+namespace {
+
+template <typename... Lambdas>
+struct Overloaded : Lambdas... {
+  using Lambdas::operator()...;
+};
+
+}  // namespace
+
+std::string_view product_of(const Command& command) {
+  return std::visit(
+      Overloaded{
+          [](const AppendEvents& append) -> std::string_view { return append.product; },
+          [](const CreateProject&) { return eventstore::projects_product; },
+          [](const ChangeProject&) { return eventstore::projects_product; },
+          [](const ArchiveProject&) { return eventstore::projects_product; },
+          [](const RestoreProject&) { return eventstore::projects_product; },
+          [](const DeleteProject&) { return eventstore::projects_product; },
+          [](const CreateOrganization&) { return eventstore::identity_product; },
+          [](const ChangeOrganization&) { return eventstore::identity_product; },
+          [](const SuspendOrganization&) { return eventstore::identity_product; },
+          [](const ResumeOrganization&) { return eventstore::identity_product; },
+          [](const CreateKey&) { return eventstore::identity_product; },
+          [](const RotateKey&) { return eventstore::identity_product; },
+          [](const RevokeKey&) { return eventstore::identity_product; },
+          [](const DeclareProduct&) { return eventstore::identity_product; },
+      },
+      command);
+}
+
+std::size_t bytes_of(const Command& command) {
+  std::size_t bytes = sizeof(Command);
+  if (const auto* declare = std::get_if<DeclareProduct>(&command))
+    bytes += declare->manifest.size();
+  if (const auto* append = std::get_if<AppendEvents>(&command)) {
+    for (const auto& event : append->events) {
+      bytes += sizeof event + event.entity.size() + event.data.size();
+    }
+    bytes += append->conditions.size() * sizeof(AppendEvents::Condition);
+  }
+  return bytes;
+}
+
+}  // namespace manager
