@@ -28,6 +28,10 @@ schemas::Error too_much() {
           {}};
 }
 
+Load::Kind kind_of(const CommandContext& context) {
+  return context.sequence ? Load::Kind::bulk : Load::Kind::single;
+}
+
 /// A store that cannot be read is the disk's failure, not the command's: nothing is decided on it.
 template <typename Work>
 auto guarded(const Work& work) -> decltype(work()) {
@@ -70,8 +74,10 @@ std::optional<schemas::Error> CommandHandler::overloaded(schemas::OrganizationId
 
 void CommandHandler::submit(CommandContext context, Command command, Done done) {
   const auto bytes = bytes_of(command);
-  const std::size_t alone = context.sequence ? 0 : 1;
-  if (!load_.enter(context.organization, {.commands = 1, .bytes = bytes, .undecided = alone})) {
+  const auto kind = kind_of(context);
+  const std::size_t alone = kind == Load::Kind::single ? 1 : 0;
+  if (!load_.enter(context.organization, kind,
+                   {.commands = 1, .bytes = bytes, .undecided = alone})) {
     // At once: a later line of the same sequence must not slip in before the answer is posted.
     if (context.sequence) context.sequence->stopped = true;
     boost::asio::post(parts_.core, [done = std::move(done)]() mutable { done(fail(too_much())); });
@@ -97,7 +103,7 @@ void CommandHandler::drain() {
   }
   for (auto& asked : inbox) turns_.add(std::move(asked));
   const auto decided = [this](const Asked& asked) {
-    if (!asked.bulk) load_.leave(asked.organization, {.undecided = 1});
+    if (!asked.bulk) load_.leave(asked.organization, Load::Kind::single, {.undecided = 1});
   };
   const auto decide_now = [&](Asked asked) {
     decided(asked);
@@ -209,7 +215,8 @@ void CommandHandler::run(LogId log, Asked asked) {
                                    : guarded([&] { return handle(log, asked, written); });
   if (!result && asked.context.sequence) asked.context.sequence->stopped = true;
   partition.line.push_back({written, std::move(result), std::move(asked.done),
-                            asked.context.organization, asked.bytes, asked.context.sequence});
+                            asked.context.organization, asked.bytes, kind_of(asked.context),
+                            asked.context.sequence});
   // Answers that wait for nothing need no durable group to release them.
   if (partition.records.empty()) answer_line(partition, 0);
   if (planted(schemas::Fault::answer_refusals_at_once) && !partition.line.empty() && !written) {
@@ -360,7 +367,8 @@ Result<Outcome> CommandHandler::append(LogId log, const Asked& asked, const Deci
                   .ticket = next_ticket_,
                   .changes = {},
                   .organization = context.organization,
-                  .bytes = built.bytes.size()};
+                  .bytes = built.bytes.size(),
+                  .load = kind_of(context)};
   auto folded =
       projections::fold(rows, {log, record.offset, schemas::BatchView::trusted(built.bytes)},
                         record.changes, fold_limits);
@@ -374,7 +382,8 @@ Result<Outcome> CommandHandler::append(LogId log, const Asked& asked, const Deci
     return fail(ErrorCode::internal, "the command could not be applied; nothing was written");
   }
   record.bytes += *folded;
-  if (!load_.enter(record.organization, {.bytes = record.bytes})) return fail(too_much());
+  if (!load_.enter(record.organization, record.load, {.bytes = record.bytes}))
+    return fail(too_much());
   ++next_ticket_;
   const auto& tip = parts_.store.submit(log, RecordKind::events, Payload(built.owner, built.bytes));
   Outcome outcome{.position = tip.position(log),
@@ -544,14 +553,14 @@ void CommandHandler::answer_line(Partition& partition, Offset durable_end) {
 }
 
 void CommandHandler::answer(Answer answer) {
-  load_.leave(answer.organization, {.commands = 1, .bytes = answer.bytes});
+  load_.leave(answer.organization, answer.load, {.commands = 1, .bytes = answer.bytes});
   answer.done(std::move(answer.result));
 }
 
 /// The record is in the rows now, or never will be.
 void CommandHandler::drop(const InFlight& record) {
   overlay_.remove(record.ticket, record.changes);
-  load_.leave(record.organization, {.bytes = record.bytes});
+  load_.leave(record.organization, record.load, {.bytes = record.bytes});
 }
 
 /// Answers a command that never came to its turn.
@@ -561,7 +570,8 @@ void CommandHandler::refuse(Asked asked, schemas::Error error) {
           std::unexpected(std::move(error)),
           std::move(asked.done),
           asked.context.organization,
-          asked.bytes});
+          asked.bytes,
+          kind_of(asked.context)});
 }
 
 }  // namespace manager

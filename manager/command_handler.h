@@ -113,6 +113,7 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
     projections::WriteSet changes;
     schemas::OrganizationId organization;
     std::size_t bytes;  // of what it changes
+    Load::Kind load = Load::Kind::single;
   };
   /// An answer in its partition's line; without an offset it only waits for those before it.
   struct Answer {
@@ -121,6 +122,7 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
     Done done;
     schemas::OrganizationId organization;
     std::size_t bytes = 0;  // of the command
+    Load::Kind load = Load::Kind::single;
     std::shared_ptr<Sequence> sequence = {};
     bool needs_rows = true;  // a control record counts once it is durable
   };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <mutex>
 #include <unordered_map>
 
@@ -10,9 +11,12 @@
 namespace manager {
 
 /// What waits for the disk, in commands and bytes: of everybody, and of each organization, so that
-/// none of them takes all of it. Any thread; the lock is held for a few instructions only.
+/// none of them takes all of it. Lines of bulk requests take three quarters of either at most, so
+/// that single commands find room beside any number of them. Any thread; the lock is held for a few
+/// instructions only.
 class Load {
  public:
+  enum class Kind : std::uint8_t { single, bulk };
   struct Amount {
     std::size_t commands = 0;
     std::size_t bytes = 0;
@@ -25,43 +29,60 @@ class Load {
   explicit Load(Limits limits) : limits_(limits) {}
 
   /// Counts what is asked for, if it is not too much.
-  bool enter(schemas::OrganizationId organization, Amount amount) {
+  bool enter(schemas::OrganizationId organization, Kind kind, Amount amount) {
     std::lock_guard lock(mutex_);
     auto own = by_organization_.find(organization);
-    const auto there = own == by_organization_.end() ? Amount{} : own->second;
-    if (!fits(all_, amount, limits_.all) || !fits(there, amount, limits_.of_one)) return false;
-    add(all_, amount);
-    add(by_organization_[organization], amount);
+    const auto there = own == by_organization_.end() ? Held{} : own->second;
+    if (!fits(all_, kind, amount, limits_.all)) return false;
+    if (!fits(there, kind, amount, limits_.of_one)) return false;
+    add(all_, kind, amount);
+    add(by_organization_[organization], kind, amount);
     return true;
   }
   std::size_t undecided(schemas::OrganizationId organization) {
     std::lock_guard lock(mutex_);
     auto own = by_organization_.find(organization);
-    return own == by_organization_.end() ? 0 : own->second.undecided;
+    return own == by_organization_.end() ? 0 : own->second.all.undecided;
   }
   /// Counts what is there already, however much it is.
   void add(schemas::OrganizationId organization, Amount amount) {
     std::lock_guard lock(mutex_);
-    add(all_, amount);
-    add(by_organization_[organization], amount);
+    add(all_, Kind::single, amount);
+    add(by_organization_[organization], Kind::single, amount);
   }
-  void leave(schemas::OrganizationId organization, Amount amount) {
+  void leave(schemas::OrganizationId organization, Kind kind, Amount amount) {
     std::lock_guard lock(mutex_);
     auto own = by_organization_.find(organization);
-    remove(all_, amount);
-    remove(own->second, amount);
-    if (own->second.commands == 0 && own->second.bytes == 0) by_organization_.erase(own);
+    remove(all_, kind, amount);
+    remove(own->second, kind, amount);
+    const auto& left = own->second.all;
+    if (left.commands == 0 && left.bytes == 0) by_organization_.erase(own);
   }
 
  private:
-  static bool fits(const Amount& there, const Amount& more, const Amount& limit) {
-    return there.commands + more.commands <= limit.commands &&
-           there.bytes + more.bytes <= limit.bytes;
+  struct Held {
+    Amount all;
+    Amount bulk;  // of them
+  };
+  static bool fits(const Held& held, Kind kind, const Amount& more, const Amount& limit) {
+    const auto within = [&more](const Amount& there, std::size_t commands, std::size_t bytes) {
+      return there.commands + more.commands <= commands && there.bytes + more.bytes <= bytes;
+    };
+    if (!within(held.all, limit.commands, limit.bytes)) return false;
+    return kind == Kind::single || within(held.bulk, limit.commands / 4 * 3, limit.bytes / 4 * 3);
+  }
+  static void add(Held& to, Kind kind, const Amount& amount) {
+    add(to.all, amount);
+    if (kind == Kind::bulk) add(to.bulk, amount);
   }
   static void add(Amount& to, const Amount& amount) {
     to.commands += amount.commands;
     to.bytes += amount.bytes;
     to.undecided += amount.undecided;
+  }
+  static void remove(Held& from, Kind kind, const Amount& amount) {
+    remove(from.all, amount);
+    if (kind == Kind::bulk) remove(from.bulk, amount);
   }
   static void remove(Amount& from, const Amount& amount) {
     ENSURE(from.commands >= amount.commands && from.bytes >= amount.bytes &&
@@ -73,8 +94,8 @@ class Load {
 
   const Limits limits_;
   std::mutex mutex_;
-  Amount all_;
-  std::unordered_map<schemas::OrganizationId, Amount> by_organization_;
+  Held all_;
+  std::unordered_map<schemas::OrganizationId, Held> by_organization_;
 };
 
 }  // namespace manager

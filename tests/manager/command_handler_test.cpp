@@ -130,6 +130,37 @@ TEST_F(Handler, ASequenceThatMeetsTheBoundGoesNoFurther) {
   EXPECT_TRUE(world.run(of(acme), CreateProject{"other", {}})) << "there is room again";
 }
 
+TEST_F(Handler, BulkRequestsOfManyOrganizationsLeaveRoomForSingleCommands) {
+  for (std::uint8_t i = 1; i <= 4; ++i) {
+    ASSERT_TRUE(world.run(of(OrganizationId(schemas::Uuid{{i}})), CreateProject{"first", {}}));
+  }
+  const auto& limits = CommandHandler::load_limits;
+  auto& commands = world.core().commands();
+  std::map<std::uint8_t, std::size_t> taken;
+  std::size_t refused = 0;
+  const auto bulk = [&](std::uint8_t organization, std::size_t count) {
+    auto line = of(OrganizationId(schemas::Uuid{{organization}}));
+    for (std::size_t i = 0; i < count; ++i) {
+      line.sequence = std::make_shared<Sequence>();
+      commands.submit(line, ArchiveProject{}, [&, organization](const auto& result) {
+        const bool full = !result && result.error().code == ErrorCode::overloaded;
+        ++(full ? refused : taken[organization]);
+      });
+    }
+  };
+  for (std::uint8_t i = 1; i <= 3; ++i) bulk(i, limits.of_one.commands);
+  std::vector<bool> single;
+  for (std::uint8_t i = 1; i <= 4; ++i) {
+    commands.submit(of(OrganizationId(schemas::Uuid{{i}})), CreateProject{"beside", {}},
+                    [&](const auto& result) { single.push_back(result.has_value()); });
+  }
+  world.settle();
+  EXPECT_EQ(taken[1], limits.of_one.commands / 4 * 3);
+  EXPECT_EQ(taken[1] + taken[2] + taken[3], limits.all.commands / 4 * 3);
+  EXPECT_EQ(refused, 3 * limits.of_one.commands - limits.all.commands / 4 * 3);
+  EXPECT_EQ(single, std::vector<bool>(4, true));
+}
+
 // ---- bytes in flight ----
 
 constexpr std::string_view merging_manifest =
