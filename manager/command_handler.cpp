@@ -68,7 +68,7 @@ boost::asio::awaitable<schemas::Result<Outcome>> Commands::execute(CommandContex
 }
 
 std::optional<schemas::Error> CommandHandler::overloaded(schemas::OrganizationId organization) {
-  if (!sheds_ || load_.undecided(organization) <= Turns<Asked>::some) return std::nullopt;
+  if (!load_.sheds(organization, Turns<Asked>::some)) return std::nullopt;
   return too_much();
 }
 
@@ -103,7 +103,9 @@ void CommandHandler::drain() {
   }
   for (auto& asked : inbox) turns_.add(std::move(asked));
   const auto decided = [this](const Asked& asked) {
-    if (!asked.bulk) load_.leave(asked.organization, Load::Kind::single, {.undecided = 1});
+    if (asked.bulk) return;
+    const bool sheds = turns_.sheds(asked.organization);
+    load_.decided(asked.organization, sheds ? Load::Sheds::yes : Load::Sheds::no);
   };
   const auto decide_now = [&](Asked asked) {
     decided(asked);
@@ -114,7 +116,6 @@ void CommandHandler::drain() {
     refuse(std::move(asked), too_much());
   };
   turns_.run([this] { return parts_.clock.monotonic(); }, decide_now, shed);
-  sheds_ = turns_.sheds();
   parts_.store.flush();
   {
     std::lock_guard lock(inbox_mutex_);

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -165,7 +164,6 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
   std::vector<Asked> inbox_;
   bool drains_ = false;  // drain() is posted or runs
   Turns<Asked> turns_;
-  std::atomic<bool> sheds_ = false;  // turns_ refuses who has many waiting
   Load load_{load_limits};
 
   Overlay overlay_;

@@ -17,6 +17,7 @@ namespace manager {
 class Load {
  public:
   enum class Kind : std::uint8_t { single, bulk };
+  enum class Sheds : std::uint8_t { no, yes };
   struct Amount {
     std::size_t commands = 0;
     std::size_t bytes = 0;
@@ -39,10 +40,21 @@ class Load {
     add(by_organization_[organization], kind, amount);
     return true;
   }
-  std::size_t undecided(schemas::OrganizationId organization) {
+  /// One that waited for its turn alone has had it; `sheds` says whether those that come now would
+  /// be refused then.
+  void decided(schemas::OrganizationId organization, Sheds sheds) {
     std::lock_guard lock(mutex_);
     auto own = by_organization_.find(organization);
-    return own == by_organization_.end() ? 0 : own->second.all.undecided;
+    remove(all_, Kind::single, {.undecided = 1});
+    remove(own->second, Kind::single, {.undecided = 1});
+    own->second.sheds = sheds;
+  }
+  /// Whether it is shedding with more than these waiting for their turn.
+  bool sheds(schemas::OrganizationId organization, std::size_t undecided) {
+    std::lock_guard lock(mutex_);
+    auto own = by_organization_.find(organization);
+    return own != by_organization_.end() && own->second.sheds == Sheds::yes &&
+           own->second.all.undecided > undecided;
   }
   /// Counts what is there already, however much it is.
   void add(schemas::OrganizationId organization, Amount amount) {
@@ -62,7 +74,8 @@ class Load {
  private:
   struct Held {
     Amount all;
-    Amount bulk;  // of them
+    Amount bulk;              // of them
+    Sheds sheds = Sheds::no;  // of an organization, see turns.h
   };
   static bool fits(const Held& held, Kind kind, const Amount& more, const Amount& limit) {
     const auto within = [&more](const Amount& there, std::size_t commands, std::size_t bytes) {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <deque>
+#include <list>
 #include <optional>
 #include <unordered_map>
 #include <utility>
@@ -12,21 +13,25 @@
 
 namespace manager {
 
-/// What waits for its turn on the core thread, oldest first, in two lines:
+/// What waits for its turn on the core thread, in two lines:
 ///
 ///     lines of bulk requests ──►  a slice of time each, in turn   ──► decide
 ///     all else               ──►  refused when they wait too long ──► decide
 ///
-/// So a bulk request, whose own window bounds what it has waiting, holds up nobody for longer than
-/// a slice, and more commands than can be decided are refused early instead of all being answered
-/// late. This is controlled delay (K. Nichols and V. Jacobson, "Controlling Queue Delay", ACM Queue
-/// 10(5), 2012; for servers B. Maurer, "Fail at Scale", ACM Queue 13(8), 2015), with a count added:
-/// many clients that wait for their answers, each with a heavy command, are no overload.
+/// In each line organizations are served in turn, a command each, and of one organization the
+/// oldest first: a flood of one delays the others by as many commands as there are floods. Nor does
+/// a bulk request, whose own window bounds what it has waiting, hold up anybody for longer than a
+/// slice.
 ///
-/// - It begins to shed when waits were over `delay` for all of `patience` and an organization has
-///   over `many` waiting. What waited over `delay` is refused then, where its organization has over
-///   `some` waiting.
-/// - It ends with a wait under half of `delay`, or under half of `some` waiting in all.
+/// More commands of an organization than can be decided are refused early instead of all being
+/// answered late. This is controlled delay (K. Nichols and V. Jacobson, "Controlling Queue Delay",
+/// ACM Queue 10(5), 2012; a queue for each flow: RFC 8290; for servers B. Maurer, "Fail at Scale",
+/// ACM Queue 13(8), 2015), with a count added: many clients that wait for their answers, each with
+/// a heavy command, are no overload.
+///
+/// - An organization sheds when its waits were over `delay` for all of `patience` and it has over
+///   `many` waiting. What waited over `delay` is refused then, while it has over `some` waiting.
+/// - That ends with a wait under half of `delay`, or under half of `some` waiting.
 ///
 /// `Item` has `since`, `organization` and `bulk`. For one thread.
 template <typename Item>
@@ -40,59 +45,78 @@ class Turns {
   static constexpr Duration patience = std::chrono::milliseconds(100);
   static constexpr Duration slice = std::chrono::milliseconds(4);
 
-  void add(Item item) {
-    if (!item.bulk) ++waiting_[item.organization];
-    (item.bulk ? bulk_ : single_).push_back(std::move(item));
-  }
+  void add(Item item) { (item.bulk ? bulk_ : single_).add(std::move(item)); }
   bool empty() const { return single_.empty() && bulk_.empty(); }
-  /// Whether it refuses those with over `some` waiting.
-  bool sheds() const { return sheds_; }
+  /// Whether it refuses those of this organization beyond `some`.
+  bool sheds(schemas::OrganizationId organization) const {
+    const auto found = single_.queues.find(organization);
+    return found != single_.queues.end() && found->second.sheds;
+  }
 
-  /// Gives `take` or `refuse` what is first in line, for a slice of each line. `now` is asked again
+  /// Gives `take` or `refuse` what is next in line, for a slice of each line. `now` is asked again
   /// and again.
   template <typename Now, typename Take, typename Refuse>
   void run(const Now& now, const Take& take, const Refuse& refuse) {
     const auto begun = now();
     for (auto moment = begun; !single_.empty() && moment - begun < slice; moment = now()) {
-      const bool late = waits_too_long(single_.front(), moment);
-      auto item = pop(single_);
-      leave(item.organization);
+      const bool late = waits_too_long(single_.next(), moment);
+      auto item = single_.pop();
       late ? refuse(std::move(item)) : take(std::move(item));
     }
-    if (single_.empty()) calm_down();
     const auto bulk_begun = now();
-    while (!bulk_.empty() && now() - bulk_begun < slice) take(pop(bulk_));
+    while (!bulk_.empty() && now() - bulk_begun < slice) take(bulk_.pop());
   }
 
  private:
-  bool waits_too_long(const Item& item, Time now) {
-    const auto waited = now - item.since;
-    const auto waiting = waiting_.at(item.organization);
-    if (waited <= delay / 2 || single_.size() < some / 2) calm_down();
+  /// Of one organization.
+  struct Queue {
+    std::list<Item> items;           // oldest first
+    std::optional<Time> late_since;  // none has waited shortly since then
+    bool sheds = false;
+  };
+  struct Line {
+    std::unordered_map<schemas::OrganizationId, Queue> queues;  // none is empty
+    std::deque<schemas::OrganizationId> order;                  // each of them once
+
+    bool empty() const { return order.empty(); }
+    Queue& next() { return queues.at(order.front()); }
+    void add(Item item) {
+      const auto organization = item.organization;
+      auto& items = queues[organization].items;
+      if (items.empty()) order.push_back(organization);
+      items.push_back(std::move(item));
+    }
+    Item pop() {
+      const auto organization = order.front();
+      order.pop_front();
+      const auto found = queues.find(organization);
+      auto& items = found->second.items;
+      auto item = std::move(items.front());
+      items.pop_front();
+      if (items.empty()) {
+        queues.erase(found);
+      } else {
+        order.push_back(organization);
+      }
+      return item;
+    }
+  };
+
+  static bool waits_too_long(Queue& queue, Time now) {
+    const auto waited = now - queue.items.front().since;
+    const auto waiting = queue.items.size();
+    if (waited <= delay / 2 || waiting < some / 2) {
+      queue.late_since.reset();
+      queue.sheds = false;
+    }
     if (waited <= delay) return false;
-    if (!late_since_) late_since_ = now;
-    sheds_ = sheds_ || (waiting > many && now - *late_since_ >= patience);
-    return sheds_ && waiting > some;
-  }
-  void calm_down() {
-    late_since_.reset();
-    sheds_ = false;
-  }
-  void leave(schemas::OrganizationId organization) {
-    auto found = waiting_.find(organization);
-    if (--found->second == 0) waiting_.erase(found);
-  }
-  static Item pop(std::deque<Item>& line) {
-    auto item = std::move(line.front());
-    line.pop_front();
-    return item;
+    if (!queue.late_since) queue.late_since = now;
+    queue.sheds = queue.sheds || (waiting > many && now - *queue.late_since >= patience);
+    return queue.sheds && waiting > some;
   }
 
-  std::deque<Item> single_;
-  std::deque<Item> bulk_;
-  std::unordered_map<schemas::OrganizationId, std::size_t> waiting_;  // of single_
-  std::optional<Time> late_since_;  // nobody has waited shortly since then
-  bool sheds_ = false;
+  Line single_;
+  Line bulk_;
 };
 
 }  // namespace manager

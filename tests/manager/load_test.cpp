@@ -58,5 +58,17 @@ TEST_F(LoadTest, WhatLeavesMakesRoomForItsKind) {
   EXPECT_EQ(entered(1, bulk, command), 1);
 }
 
+TEST_F(LoadTest, OneOrganizationShedsWhileItHasManyUndecided) {
+  const Load::Amount undecided{.commands = 1, .undecided = 1};
+  for (std::uint8_t of = 1; of <= 2; ++of) EXPECT_EQ(entered(of, single, undecided), 8);
+  load_.decided(organization(1), Load::Sheds::yes);
+  EXPECT_TRUE(load_.sheds(organization(1), 6));
+  EXPECT_FALSE(load_.sheds(organization(2), 6));
+  load_.decided(organization(1), Load::Sheds::yes);
+  EXPECT_FALSE(load_.sheds(organization(1), 6));
+  load_.decided(organization(1), Load::Sheds::no);
+  EXPECT_FALSE(load_.sheds(organization(1), 0));
+}
+
 }  // namespace
 }  // namespace manager

@@ -1,7 +1,9 @@
-// Goal: who waits for the core thread gets a turn, and too long a line is refused, but no hiccup
-// and no bulk request is. Method: a clock by hand; every command taken costs a fixed time, every
-// refusal none.
+// Goal: who waits for the core thread gets a turn, whatever others have waiting, and too long a
+// line is refused, but no hiccup and no bulk request is. Method: a clock by hand; every command
+// taken costs a fixed time, every refusal none.
 #include "manager/turns.h"
+
+#include <map>
 
 #include <gtest/gtest.h>
 
@@ -14,6 +16,7 @@ struct Item {
   eventstore::MonotonicTime since;
   schemas::OrganizationId organization;
   bool bulk = false;
+  std::size_t number = 0;
 };
 using Line = Turns<Item>;
 
@@ -26,7 +29,7 @@ constexpr schemas::OrganizationId organization(std::uint8_t number) {
 class TurnsTest : public testing::Test {
  protected:
   void add(std::size_t count, std::uint8_t of = 1, bool bulk = false) {
-    for (std::size_t i = 0; i < count; ++i) line_.add({now_, organization(of), bulk});
+    for (std::size_t i = 0; i < count; ++i) line_.add({now_, organization(of), bulk, number_++});
   }
   /// One turn of the core thread.
   void turn() {
@@ -34,7 +37,11 @@ class TurnsTest : public testing::Test {
     const auto take = [this](const Item& item) {
       now_ += cost_;
       ++(item.bulk ? bulk_ : taken_);
-      if (!item.bulk) longest_ = std::max(longest_, now_ - item.since);
+      auto& longest = longest_[item.organization];
+      if (!item.bulk) longest = std::max(longest, now_ - item.since);
+      auto& order = order_[{item.organization, item.bulk}];
+      EXPECT_LE(order, item.number) << "one organization's commands in another order";
+      order = item.number;
     };
     line_.run(now, take, [this](const Item& item) { ++refused_[item.organization]; });
   }
@@ -45,7 +52,9 @@ class TurnsTest : public testing::Test {
   Line line_;
   eventstore::MonotonicTime now_{std::chrono::hours(1)};
   milliseconds cost_{2};
-  eventstore::MonotonicTime::duration longest_{0};
+  std::unordered_map<schemas::OrganizationId, eventstore::MonotonicTime::duration> longest_;
+  std::map<std::pair<schemas::OrganizationId, bool>, std::size_t> order_;
+  std::size_t number_ = 0;
   std::size_t taken_ = 0, bulk_ = 0;
   std::unordered_map<schemas::OrganizationId, std::size_t> refused_;
 };
@@ -56,9 +65,25 @@ TEST_F(TurnsTest, ABulkRequestHoldsUpNobodyForLongerThanASlice) {
   add(1, 2);
   turn();
   EXPECT_EQ(taken_, 1);
-  EXPECT_LE(longest_, Line::slice + cost_);
+  EXPECT_LE(longest_[organization(2)], Line::slice + cost_);
   run_dry();
   EXPECT_EQ(bulk_, 1'000) << "its own line is never refused";
+}
+
+TEST_F(TurnsTest, AFloodOfOneDelaysAnotherByACommandNotByItsQueue) {
+  add(1'000, 1);
+  add(10, 2);
+  run_dry();
+  EXPECT_LE(longest_[organization(2)], cost_ * 20);
+  EXPECT_EQ(refused_[organization(2)], 0);
+}
+
+TEST_F(TurnsTest, BulkRequestsAreServedInTurnToo) {
+  add(1'000, 1, true);
+  add(2, 2, true);
+  for (int i = 0; i < 2; ++i) turn();
+  EXPECT_EQ((order_[{organization(2), true}]), 1'001) << "the last line of the second";
+  EXPECT_LT((order_[{organization(1), true}]), 5);
 }
 
 TEST_F(TurnsTest, ManyClientsThatWaitForEachOtherAreNoOverload) {
@@ -82,12 +107,27 @@ TEST_F(TurnsTest, TenTimesTheLoadIsShedAndWhatIsTakenDoesNotWaitLong) {
   for (int step = 0; step < 500; ++step) {
     add(20);  // every 4 ms, in which 2 are taken
     turn();
-    if (step == 150) longest_ = {};
+    if (step == 150) longest_.clear();
   }
-  EXPECT_TRUE(line_.sheds());
+  EXPECT_TRUE(line_.sheds(organization(1)));
   EXPECT_GT(refused_[organization(1)], 8'000);
   EXPECT_GT(taken_, 900) << "the core is never idle";
-  EXPECT_LT(longest_, cost_ * Line::some * 2);
+  EXPECT_LT(longest_[organization(1)], cost_ * Line::some * 2);
+}
+
+TEST_F(TurnsTest, OneThatSendsMoreThanSomeIsNotRefusedForTheFloodOfAnother) {
+  for (int step = 0; step < 200; ++step) {
+    add(20);
+    turn();
+  }
+  ASSERT_TRUE(line_.sheds(organization(1)));
+  add(2 * Line::some, 2);
+  for (int step = 0; step < 200; ++step) {
+    add(20);
+    turn();
+  }
+  EXPECT_EQ(refused_[organization(2)], 0);
+  EXPECT_FALSE(line_.sheds(organization(2)));
 }
 
 TEST_F(TurnsTest, AnotherOrganizationIsNotRefusedAndTheEndOfTheLoadIsTheEndOfRefusing) {
@@ -96,11 +136,11 @@ TEST_F(TurnsTest, AnotherOrganizationIsNotRefusedAndTheEndOfTheLoadIsTheEndOfRef
     add(step % 4 == 0 ? 1 : 0, 2);
     turn();
   }
-  EXPECT_TRUE(line_.sheds());
+  EXPECT_TRUE(line_.sheds(organization(1)));
   EXPECT_GT(refused_[organization(1)], 0);
   EXPECT_EQ(refused_[organization(2)], 0);
   run_dry();
-  EXPECT_FALSE(line_.sheds());
+  EXPECT_FALSE(line_.sheds(organization(1)));
   refused_.clear();
   add(Line::many);
   run_dry();
