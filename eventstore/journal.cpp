@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "eventstore/journal_cursor.h"
+#include "eventstore/journal_record_reader.h"
 #include "eventstore/journal_writer.h"
 
 namespace eventstore {
@@ -187,8 +188,8 @@ Result<std::unique_ptr<Cursor>> Journal::read(std::vector<ReadFrom> from) {
   return journal::JournalCursor::open(parts_->read_side(), from);
 }
 
-Result<StoredRecord> Journal::read_one(LogId log, Offset offset) {
-  return journal::read_record(parts_->read_side(), log, offset);
+std::unique_ptr<RecordReader> Journal::reader(LogId log) {
+  return std::make_unique<journal::JournalRecordReader>(parts_->read_side(), log);
 }
 
 Offset Journal::durable_end(LogId log) const {

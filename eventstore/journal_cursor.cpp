@@ -2,12 +2,9 @@
 
 #include <algorithm>
 
-#include <fmt/core.h>
-
 namespace eventstore::journal {
 
 using schemas::Error;
-using schemas::ErrorCode;
 using schemas::fail;
 using schemas::Result;
 
@@ -15,35 +12,6 @@ namespace {
 
 std::size_t number(TopicId topic) {
   return static_cast<std::uint16_t>(topic);
-}
-
-/// Hops from an entry of the record's partition over heads; empty when the record is missing.
-Result<std::optional<Frame>> find_frame(const ReadSide& side, const IndexEntry& entry,
-                                        Offset offset, std::uint64_t limit) {
-  JournalReader hop(side.folder, side.seed, FrameReader::Source::cache, FrameReader::Payloads::skip,
-                    FrameReader::small_chunk_size);
-  if (auto there = hop.seek(entry.position, limit); !there) return fail(std::move(there).error());
-  while (true) {
-    auto step = hop.next();
-    if (!step) return fail(std::move(step).error());
-    if (std::holds_alternative<AtLimit>(*step)) return std::nullopt;
-    const auto* good = std::get_if<GoodFrame>(&*step);
-    const auto position = good != nullptr ? good->frame.position : hop.position();
-    if (const auto behind = side.behind_unread(position)) {
-      if (auto there = hop.seek(*behind, limit); !there) return fail(std::move(there).error());
-      continue;
-    }
-    if (good != nullptr) {
-      const auto& frame = good->frame;
-      if (frame.log != entry.log || frame.offset < offset) continue;
-      return frame.offset == offset ? std::optional(frame) : std::nullopt;
-    }
-    const auto damage = report_damage(side, std::get<BadPlace>(*step));
-    if (!damage) return fail(damage.error());
-    if (auto there = hop.seek(damage->range.to, limit); !there) {
-      return fail(std::move(there).error());
-    }
-  }
 }
 
 }  // namespace
@@ -205,40 +173,6 @@ std::unexpected<Error> JournalCursor::stop(Wanted& wanted, Error error) {
   by_place_[number(wanted.log.topic)][wanted.log.partition] = nullptr;
   std::erase_if(all_, [&](const auto& one) { return one.get() == &wanted; });
   return std::unexpected(std::move(error));
-}
-
-Result<StoredRecord> read_record(const ReadSide& side, LogId log, Offset offset) {
-  const auto not_found = [&] {
-    return fail(ErrorCode::not_found,
-                fmt::format("topic {}, partition {} has no record at offset {}", number(log.topic),
-                            log.partition, offset));
-  };
-  const auto* partition = side.partitions.find(log);
-  if (partition == nullptr || offset >= partition->durable_end()) return not_found();
-  // After that question: what a partition's end covers is readable.
-  const auto limit = side.durable_end.load(std::memory_order_acquire);
-  auto entry = side.index.locate(log, offset);
-  if (!entry) return fail(std::move(entry).error());
-  if (!*entry) return not_found();
-  auto frame = find_frame(side, **entry, offset, limit);
-  if (!frame) return fail(std::move(frame).error());
-  if (!*frame) {
-    if (auto damaged = side.health.reason()) return fail(std::move(*damaged));
-    return not_found();
-  }
-  JournalReader reader(side.folder, side.seed, FrameReader::Source::cache,
-                       FrameReader::Payloads::check, FrameReader::small_chunk_size);
-  if (auto there = reader.seek((*frame)->position, limit); !there) {
-    return fail(std::move(there).error());
-  }
-  auto step = reader.next();
-  if (!step) return fail(std::move(step).error());
-  if (const auto* bad = std::get_if<BadPlace>(&*step)) {
-    const auto damage = report_damage(side, *bad);
-    return fail(damage ? damage_error(side.folder.path(), *damage) : damage.error());
-  }
-  return StoredRecord{log, offset, (*frame)->head,
-                      Payload::copy(std::get<GoodFrame>(*step).payload)};
 }
 
 Result<Damage> report_damage(const ReadSide& side, const BadPlace& bad) {

@@ -70,9 +70,6 @@ class JournalCursor final : public Cursor {
   std::optional<LogId> stopped_;
 };
 
-/// The record at exactly this offset.
-schemas::Result<StoredRecord> read_record(const ReadSide& side, LogId log, Offset offset);
-
 /// What cannot be read at a bad place before the durable end. Tells the journal's health.
 schemas::Result<Damage> report_damage(const ReadSide& side, const BadPlace& bad);
 

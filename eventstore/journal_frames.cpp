@@ -51,20 +51,24 @@ Result<FrameStep> FrameReader::next() {
   if (!bytes) return fail(std::move(bytes).error());
   const auto frame = frame_at(*bytes, position_);
   if (!frame) return BadPlace{position_, std::nullopt};
-  if (payloads_ == Payloads::skip) {
-    position_ += frame->size_bytes();
-    return GoodFrame{*frame, {}};
+  Bytes payload;
+  if (payloads_ == Payloads::check) {
+    const auto good = payload_of(*frame);
+    if (!good) return fail(good.error());
+    if (!*good) return BadPlace{position_, frame};
+    payload = **good;
   }
-  const std::size_t whole = frame_size + frame->head.length;
-  if (bytes->size() < whole) {
-    bytes = view(position_, whole);
-    if (!bytes) return fail(std::move(bytes).error());
-  }
-  if (bytes->size() < whole) return BadPlace{position_, frame};
-  const auto payload = bytes->subspan(frame_size, frame->head.length);
-  if (!frame->head.payload_matches(payload)) return BadPlace{position_, frame};
   position_ += frame->size_bytes();
   return GoodFrame{*frame, payload};
+}
+
+Result<std::optional<Bytes>> FrameReader::payload_of(const Frame& frame) {
+  const std::size_t whole = frame_size + frame.head.length;
+  const auto bytes = view(frame.position, whole);
+  if (!bytes) return fail(bytes.error());
+  if (bytes->size() < whole) return std::nullopt;
+  const auto payload = bytes->subspan(frame_size, frame.head.length);
+  return frame.head.payload_matches(payload) ? std::optional(payload) : std::nullopt;
 }
 
 Result<std::optional<Frame>> FrameReader::find_head(std::uint64_t from) {

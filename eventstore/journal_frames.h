@@ -52,6 +52,10 @@ class FrameReader {
   /// The frame at `position()`, and moves on behind it. Does not move over a bad place.
   schemas::Result<FrameStep> next();
 
+  /// The payload of a frame of this segment that `next` gave, until the next call; empty when it
+  /// does not hold.
+  schemas::Result<std::optional<Bytes>> payload_of(const Frame& frame);
+
   /// The first place at or behind `from` where a valid head with that very position stands, before
   /// the limit. Every frame begins at a multiple of 8.
   schemas::Result<std::optional<Frame>> find_head(std::uint64_t from);
@@ -91,6 +95,9 @@ class JournalReader {
   const Segment& segment() const { return frames_.segment(); }
 
   schemas::Result<FrameStep> next();
+  schemas::Result<std::optional<Bytes>> payload_of(const Frame& frame) {
+    return frames_.payload_of(frame);
+  }
   /// As FrameReader::find_head, to the limit or the end of the last file. Then stands there.
   schemas::Result<std::optional<Frame>> find_head(std::uint64_t from);
 

@@ -79,6 +79,16 @@ class Cursor {
   virtual std::optional<LogId> stopped() const { return std::nullopt; }
 };
 
+/// Reads single records of one partition, fastest where their offsets rise. Not thread-safe;
+/// several may read at once; none outlives its log. Blocks on the disk.
+class RecordReader {
+ public:
+  virtual ~RecordReader() = default;
+  /// The record at exactly this offset; not_found beyond the end. The payload lives until the next
+  /// call.
+  virtual schemas::Result<StoredRecord> read(Offset offset) = 0;
+};
+
 struct ReadFrom {
   LogId log;
   Offset offset;
@@ -101,8 +111,10 @@ class Log {
   /// between partitions in whatever order is cheapest (the journal: one pass). Any thread.
   virtual schemas::Result<std::unique_ptr<Cursor>> read(std::vector<ReadFrom> from) = 0;
 
-  /// The record at exactly this offset; not_found beyond the end. Any thread.
-  virtual schemas::Result<StoredRecord> read_one(LogId log, Offset offset) = 0;
+  /// Single records of a partition, which may have none yet. Any thread.
+  virtual std::unique_ptr<RecordReader> reader(LogId log) = 0;
+  /// One such record, with a payload of its own. Any thread.
+  schemas::Result<StoredRecord> read_one(LogId log, Offset offset);
 
   /// First offset that is not yet durable. Any thread, wait-free.
   virtual Offset durable_end(LogId log) const = 0;

@@ -91,6 +91,22 @@ class MemoryCursor final : public Cursor {
   std::size_t index_ = 0;
 };
 
+class MemoryRecordReader final : public RecordReader {
+ public:
+  MemoryRecordReader(std::shared_ptr<const MemoryStorage> storage, LogId log)
+      : storage_(std::move(storage)), log_(log) {}
+
+  Result<StoredRecord> read(Offset offset) override {
+    const auto index = storage_->find(log_, offset);
+    if (!index) return schemas::fail(ErrorCode::not_found, "no record stands there");
+    return *storage_->at(*index);
+  }
+
+ private:
+  std::shared_ptr<const MemoryStorage> storage_;
+  LogId log_;
+};
+
 }  // namespace
 
 MemoryLog::MemoryLog(LogObserver& observer, Drive drive, std::shared_ptr<MemoryStorage> storage)
@@ -230,10 +246,8 @@ Result<std::unique_ptr<Cursor>> MemoryLog::read(std::vector<ReadFrom> from) {
   return std::make_unique<MemoryCursor>(storage_, from);
 }
 
-Result<StoredRecord> MemoryLog::read_one(LogId log, Offset offset) {
-  const auto index = storage_->find(log, offset);
-  if (!index) return schemas::fail(ErrorCode::not_found, "no record stands there");
-  return *storage_->at(*index);
+std::unique_ptr<RecordReader> MemoryLog::reader(LogId log) {
+  return std::make_unique<MemoryRecordReader>(storage_, log);
 }
 
 Offset MemoryLog::durable_end(LogId log) const {

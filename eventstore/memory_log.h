@@ -69,7 +69,7 @@ class MemoryLog final : public Log {
   schemas::Result<void> open_topic(const Topic& topic) override;
   void append(std::vector<Append> records) override;
   schemas::Result<std::unique_ptr<Cursor>> read(std::vector<ReadFrom> from) override;
-  schemas::Result<StoredRecord> read_one(LogId log, Offset offset) override;
+  std::unique_ptr<RecordReader> reader(LogId log) override;
   Offset durable_end(LogId log) const override;
   PartitionState state(LogId log) const override;
   std::vector<LogId> partitions() const override;

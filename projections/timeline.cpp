@@ -15,113 +15,112 @@ Time recorded_of(std::string_view row) {
   return recorded;
 }
 
-TimelineEvent event_of(const eventstore::StoredRecord& record, std::uint32_t index,
-                       std::uint32_t count) {
-  const auto& head = record.head;
-  return {.log = record.log,
-          .offset = record.offset,
-          .index = index,
-          .count = count,
-          .payload = record.payload,
-          .position = {record.log, static_cast<std::int64_t>(record.offset),
-                       index + 1 == count ? whole_record : index, head.epoch, head.sequence,
-                       head.chain}};
-}
-
 }  // namespace
 
-std::vector<Timeline::RecordPlace> Timeline::records_after(const Places& places, std::size_t limit,
-                                                           std::optional<Time> until) const {
-  std::vector<RecordPlace> records;
-  for (const auto& [topic, place] : places) {
-    auto from = static_cast<Offset>(place.index == whole_record ? place.offset + 1 : place.offset);
-    std::size_t found = 0;
-    rows_.scan(record_key(organization_, space_, topic, from),
-               prefix_end(record_key(organization_, space_, topic, ~Offset{0})),
-               [&](std::string_view key, std::string_view row) {
-                 auto recorded = recorded_of(row);
-                 if (until && recorded >= *until) return false;
-                 records.push_back({recorded, topic, read_u64(key.substr(key.size() - 8))});
-                 return ++found < limit;
-               });
-  }
-  std::ranges::sort(records);
-  return records;
+TimelineEvent Timeline::Record::event(std::uint32_t index) const {
+  TimelineEvent event{log, place.offset, index, count, position, batch};
+  if (index + 1 < count) event.position.index = index;
+  return event;
 }
 
-std::vector<Timeline::RecordPlace> Timeline::records_before(const Places& places, std::size_t limit,
-                                                            std::optional<Time> from) const {
-  std::vector<RecordPlace> records;
-  for (const auto& [topic, place] : places) {
-    if (place.offset < 0) continue;
-    std::size_t found = 0;
-    rows_.scan_back(record_key(organization_, space_, topic, 0),
-                    record_key(organization_, space_, topic, static_cast<Offset>(place.offset) + 1),
-                    [&](std::string_view key, std::string_view row) {
-                      auto recorded = recorded_of(row);
-                      if (from && recorded < *from) return false;
-                      records.push_back({recorded, topic, read_u64(key.substr(key.size() - 8))});
-                      return ++found < limit;
-                    });
-  }
-  std::ranges::sort(records, std::greater<>{});
-  return records;
-}
-
-schemas::Result<eventstore::StoredRecord> Timeline::read(TopicId topic, Offset offset) const {
-  auto record = log_.read_one({topic, partition_}, offset);
-  if (!record) return record;
+schemas::Result<Timeline::Record> Timeline::read(TopicId topic, Offset offset) {
+  const LogId log{topic, partition_};
+  auto& reader = readers_[topic];
+  if (!reader) reader = log_.reader(log);
+  const auto record = reader->read(offset);
+  if (!record) return std::unexpected(record.error());
   // The index named it, so it is this organization's; a record of another would be a leak.
-  auto batch = schemas::BatchView::verify(record->payload.bytes());
+  const auto batch = schemas::BatchView::verify(record->payload.bytes());
   ENSURE(batch && batch->organization() == organization_ && batch->space() == space_);
-  return record;
+  const auto& head = record->head;
+  return Record{.place = {batch->recorded(), topic, offset},
+                .log = log,
+                .position = schemas::marked({log, static_cast<std::int64_t>(offset), whole_record,
+                                             head.epoch, head.sequence, head.chain}),
+                .batch = *batch,
+                .count = batch->event_count()};
 }
 
-schemas::Result<std::vector<TimelineEvent>> Timeline::next(Places& places, std::size_t limit,
-                                                           std::optional<Time> until) const {
-  std::vector<TimelineEvent> events;
-  for (const auto& place : records_after(places, limit, until)) {
-    if (events.size() == limit) break;
-    auto record = read(place.topic, place.offset);
-    if (!record) return std::unexpected(std::move(record).error());
-    auto count = schemas::BatchView::trusted(record->payload.bytes()).event_count();
-    auto& at = places[place.topic];
-    std::uint32_t index = at.offset == static_cast<std::int64_t>(place.offset) ? at.index + 1 : 0;
-    for (; index < count && events.size() < limit; ++index) {
-      events.push_back(event_of(*record, index, count));
-      at = {static_cast<std::int64_t>(place.offset), events.back().position.index};
-    }
+schemas::Result<TimelineEvent> Timeline::at(TopicId topic, Offset offset, std::uint32_t index) {
+  const auto record = read(topic, offset);
+  if (!record) return std::unexpected(record.error());
+  return record->event(index);
+}
+
+TimelineWalk::TimelineWalk(Timeline& timeline, Direction direction, const Places& from,
+                           std::optional<Time> bound)
+    : timeline_(timeline), direction_(direction), bound_(bound) {
+  for (const auto& [topic, place] : from) {
+    const bool nothing_before = !ascending() && place.offset < 0;
+    if (!nothing_before) lanes_.push_back({.topic = topic, .from = place, .found = {}});
   }
-  return events;
 }
 
-schemas::Result<std::vector<TimelineEvent>> Timeline::previous(Places& places, std::size_t limit,
-                                                               std::optional<Time> from) const {
-  std::vector<TimelineEvent> events;
-  for (const auto& place : records_before(places, limit, from)) {
-    if (events.size() == limit) break;
-    auto record = read(place.topic, place.offset);
-    if (!record) return std::unexpected(std::move(record).error());
-    auto count = schemas::BatchView::trusted(record->payload.bytes()).event_count();
-    auto& at = places[place.topic];
-    auto behind = at.offset == static_cast<std::int64_t>(place.offset) && at.index != whole_record
-                      ? at.index + 1
-                      : count;
-    while (behind > 0 && events.size() < limit) {
-      events.push_back(event_of(*record, --behind, count));
-    }
-    at = behind > 0 ? Place{static_cast<std::int64_t>(place.offset), behind - 1}
-                    : Place{static_cast<std::int64_t>(place.offset) - 1, whole_record};
+schemas::Result<std::optional<TimelineEvent>> TimelineWalk::next() {
+  while (first_ == end_) {
+    auto* lane = nearest();
+    if (lane == nullptr) return std::nullopt;
+    if (auto entered = enter(*lane); !entered) return std::unexpected(std::move(entered).error());
   }
-  return events;
+  return record_->event(ascending() ? first_++ : --end_);
 }
 
-schemas::Result<TimelineEvent> Timeline::at(TopicId topic, Offset offset,
-                                            std::uint32_t index) const {
-  auto record = read(topic, offset);
-  if (!record) return std::unexpected(std::move(record).error());
-  auto count = schemas::BatchView::trusted(record->payload.bytes()).event_count();
-  return event_of(*record, index, count);
+/// The lane whose next record comes first; none at the end.
+TimelineWalk::Lane* TimelineWalk::nearest() {
+  Lane* nearest = nullptr;
+  for (auto& lane : lanes_) {
+    const auto* candidate = head(lane);
+    if (candidate == nullptr) continue;
+    const auto* best = nearest == nullptr ? nullptr : head(*nearest);
+    if (best == nullptr || (ascending() ? *candidate < *best : *best < *candidate)) nearest = &lane;
+  }
+  return nearest;
+}
+
+const TimelineWalk::RecordPlace* TimelineWalk::head(Lane& lane) {
+  if (lane.passed == lane.found.size() && !lane.ended) find(lane);
+  return lane.passed < lane.found.size() ? &lane.found[lane.passed] : nullptr;
+}
+
+void TimelineWalk::find(Lane& lane) {
+  lane.found.clear();
+  lane.passed = 0;
+  const auto key = [&](Offset offset) {
+    return record_key(timeline_.organization_, timeline_.space_, lane.topic, offset);
+  };
+  const auto visit = [&](std::string_view at, std::string_view row) {
+    const auto recorded = recorded_of(row);
+    if (bound_ && (ascending() ? recorded >= *bound_ : recorded < *bound_)) return false;
+    lane.found.push_back({recorded, lane.topic, read_u64(at.substr(at.size() - 8))});
+    return lane.found.size() < lane.to_find;
+  };
+  if (ascending()) {
+    const bool is_behind = lane.from.index == whole_record;
+    const auto from = static_cast<Offset>(lane.from.offset + (is_behind ? 1 : 0));
+    timeline_.rows_.scan(key(from), prefix_end(key(~Offset{0})), visit);
+  } else {
+    const auto last = static_cast<Offset>(lane.from.offset);
+    timeline_.rows_.scan_back(key(0), key(last + 1), visit);
+  }
+  lane.ended = lane.found.size() < lane.to_find;
+  lane.to_find = std::min(2 * lane.to_find, found_max);
+}
+
+/// Goes on with the lane's next record: all of it, or what is behind (before) the place in it where
+/// the lane begins.
+schemas::Result<void> TimelineWalk::enter(Lane& lane) {
+  const auto record = timeline_.read(lane.topic, lane.found[lane.passed++].offset);
+  if (!record) return std::unexpected(record.error());
+  record_ = *record;
+  first_ = 0;
+  end_ = record->count;
+  const auto offset = static_cast<std::int64_t>(record->place.offset);
+  if (offset == lane.from.offset && lane.from.index != whole_record) {
+    const auto behind = std::min(lane.from.index + 1, end_);
+    (ascending() ? first_ : end_) = behind;
+  }
+  lane.from = ascending() ? Place{offset, whole_record} : Place{offset - 1, whole_record};
+  return {};
 }
 
 }  // namespace projections

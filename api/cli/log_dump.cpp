@@ -60,20 +60,6 @@ std::optional<schemas::BatchView> batch_of(const ScannedRecord& record) {
   return schemas::BatchView::verify(record.payload);
 }
 
-std::string event_json(const ScannedRecord& record, std::uint32_t index, std::uint32_t count) {
-  std::string out;
-  const eventstore::Payload payload(nullptr, record.payload);
-  resources::append_event(out,
-                          {.log = record.frame.log,
-                           .offset = record.frame.offset,
-                           .index = index,
-                           .count = count,
-                           .payload = payload,
-                           .position = {}},
-                          record.topic, "");
-  return out;
-}
-
 }  // namespace
 
 std::string record_text(const ScannedRecord& record) {
@@ -113,7 +99,9 @@ std::string record_json(const ScannedRecord& record) {
   if (const auto batch = batch_of(record)) {
     writer.member("command", to_text(batch->command())).name("events").begin_array();
     for (std::uint32_t index = 0; index < batch->event_count(); ++index) {
-      writer.raw(event_json(record, index, batch->event_count()));
+      std::string event;
+      resources::append_event(event, *batch, index, topic, "");
+      writer.raw(event);
     }
     writer.end_array();
   } else if (const auto control = schemas::read_control(payload)) {

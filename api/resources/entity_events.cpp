@@ -62,18 +62,17 @@ EventPage read_page(const EntityEvents& of, const ListRequest& request, const Re
 Result<std::string> render(const Ask& ask, const EntityEvents& of, const ListRequest& request,
                            const Reading& reading, EventPage page) {
   const auto log = ask.services.topics.log_of(of.place.topic, of.place.organization);
-  const projections::Timeline timeline(reading.rows(), ask.services.log, of.place.organization,
-                                       of.place.space, log.partition);
+  projections::Timeline timeline(reading.rows(), ask.services.log, of.place.organization,
+                                 of.place.space, log.partition);
   const auto owner = ask.mark_owner();
   std::string json = R"({"data":[)";
   for (std::size_t i = 0; i < page.places.size(); ++i) {
     const auto& place = page.places[i];
     auto event = timeline.at(of.place.topic, place.offset, place.index);
     if (!event) return std::unexpected(std::move(event).error());
-    const auto position = schemas::marked(event->position);
     if (json.back() != '[') json.push_back(',');
-    append_event(json, *event, of.product,
-                 ask.services.marks.encode(owner.organization, owner.space, {&position, 1}));
+    append_event(json, event->batch, event->index, of.product,
+                 ask.services.marks.encode(owner.organization, owner.space, {&event->position, 1}));
     if (json.size() < page_bytes_max || i + 1 == page.places.size()) continue;
     page.places.resize(i + 1);
     page.more = true;

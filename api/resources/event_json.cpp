@@ -80,10 +80,9 @@ void write_data(Writer& writer, const schemas::EventData& data) {
 
 }  // namespace
 
-void append_event(std::string& out, const projections::TimelineEvent& located,
+void append_event(std::string& out, const schemas::BatchView& batch, std::uint32_t index,
                   std::string_view product, std::string_view mark) {
-  const auto batch = located.batch();
-  const auto event = batch.event(located.index);
+  const auto event = batch.event(index);
   Writer writer(out);
   writer.begin_object()
       .member("specversion", "1.0")

@@ -3,14 +3,14 @@
 #include <string>
 #include <string_view>
 
-#include "projections/timeline.h"
+#include "schemas/batch.h"
 
 namespace api::resources {
 
 /// Appends an event as the CloudEvents 1.0 JSON that every route shows: lists, streams, an entity's
 /// own events. `product` is the event's, `mark` is the place behind it, empty when
 /// nobody can give one.
-void append_event(std::string& out, const projections::TimelineEvent& event,
+void append_event(std::string& out, const schemas::BatchView& batch, std::uint32_t index,
                   std::string_view product, std::string_view mark);
 
 }  // namespace api::resources

@@ -100,7 +100,7 @@ Result<EventPage> read_page(const Ask& ask, const EventsRequest& request) {
   std::size_t count = 0;
   auto take = [&](const TimelineEvent& event, std::string_view product, const std::string& mark) {
     if (count++ > 0) json.push_back(',');
-    append_event(json, event, product, mark);
+    append_event(json, event.batch, event.index, product, mark);
     return count < request.limit && json.size() < page_bytes_max;
   };
   const auto from = key_of(feed, request.from);

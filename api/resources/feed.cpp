@@ -9,33 +9,11 @@
 namespace api::resources {
 namespace {
 
+using projections::Direction;
 using schemas::LogId;
 using schemas::Offset;
 using schemas::Position;
 using schemas::Time;
-
-/// Events read at a time: few to begin with, more while they are small, so that records of some
-/// megabytes do not add up.
-class BatchSize {
- public:
-  std::size_t value() const { return value_; }
-  void learn(const std::vector<TimelineEvent>& events) {
-    std::size_t bytes = 0;
-    const std::uint8_t* last = nullptr;
-    for (const auto& event : events) {
-      const auto payload = event.payload.bytes();
-      if (payload.data() != last) bytes += payload.size();
-      last = payload.data();
-    }
-    value_ = bytes < bytes_max ? std::min(2 * value_, most) : std::max(value_ / 2, least);
-  }
-
- private:
-  static constexpr std::size_t least = 4;
-  static constexpr std::size_t most = 256;
-  static constexpr std::size_t bytes_max = std::size_t{1} << 20;
-  std::size_t value_ = 16;
-};
 
 /// What one call looks at at most, so that a filter that drops nearly all cannot hold a thread.
 constexpr std::size_t looked_at_max = 5'000;
@@ -93,7 +71,7 @@ void Passed::set(const MarkedPosition& position) {
 }
 
 TimelineKey key_of(const TimelineEvent& event) {
-  return {event.batch().recorded(), event.log.topic, event.offset, event.index};
+  return {event.batch.recorded(), event.log.topic, event.offset, event.index};
 }
 
 std::vector<MarkedPosition> mark_positions(const EventFilter& filter, const Passed& passed) {
@@ -124,8 +102,11 @@ Feed::Feed(const Services& services, const projections::RowReader& rows, MarkOwn
       scope_(scope),
       filter_(filter),
       partition_(schemas::partition_of(scope.organization, services.topics.partition_count())),
-      topics_(followed(services, filter)),
-      timeline_(rows, services.log, scope.organization, scope.space, partition_) {}
+      topics_(followed(services, filter)) {}
+
+projections::Timeline Feed::timeline() const {
+  return {rows_, services_.log, scope_.organization, scope_.space, partition_};
+}
 
 std::string_view Feed::name_of(TopicId topic) const {
   return std::ranges::find(topics_, topic, &eventstore::Topic::id)->name;
@@ -234,7 +215,8 @@ std::optional<TimelineKey> Feed::newest(const Passed& passed, WholeRecord whole)
   if (!newest || newest->index != Position::whole_record) return newest;
   newest->index = 0;
   if (whole == WholeRecord::last_event) {
-    auto first = timeline_.at(newest->topic, newest->offset, 0);
+    auto timeline = this->timeline();
+    auto first = timeline.at(newest->topic, newest->offset, 0);
     if (!first) throw projections::StoreFailure(first.error().detail);
     newest->index = first->count - 1;
   }
@@ -270,19 +252,15 @@ Result<Feed::End> Feed::forward(Passed& passed, const std::optional<TimelineKey>
                                 const Take& take) const {
   std::optional<Time> until_time;
   if (until) until_time = until->recorded + tick;
-  BatchSize batch;
-  for (std::size_t looked_at = 0; looked_at < looked_at_max; looked_at += batch.value()) {
-    auto places = places_of(passed);
-    auto events = timeline_.next(places, batch.value(), until_time);
-    if (!events) return std::unexpected(std::move(events).error());
-    for (const auto& event : *events) {
-      if (until && key_of(event) >= *until) return End::reached;
-      passed.set(schemas::marked(event.position));
-      if (!filter_.matches(event.event())) continue;
-      if (!take(event, name_of(event.log.topic), mark_of(passed))) return End::enough;
-    }
-    if (events->size() < batch.value()) return End::reached;
-    batch.learn(*events);
+  auto timeline = this->timeline();
+  projections::TimelineWalk walk(timeline, Direction::ascending, places_of(passed), until_time);
+  for (std::size_t looked_at = 0; looked_at < looked_at_max; ++looked_at) {
+    const auto event = walk.next();
+    if (!event) return std::unexpected(event.error());
+    if (!*event || (until && key_of(**event) >= *until)) return End::reached;
+    passed.set((*event)->position);
+    if (!filter_.matches((*event)->event())) continue;
+    if (!take(**event, name_of((*event)->log.topic), mark_of(passed))) return End::enough;
   }
   return End::enough;
 }
@@ -291,20 +269,16 @@ Result<Feed::End> Feed::backward(Passed& passed, const std::optional<TimelineKey
                                  const std::optional<TimelineKey>& from, const Take& take) const {
   std::optional<Time> from_time;
   if (from) from_time = from->recorded;
-  auto places = places_before(before);
-  BatchSize batch;
-  for (std::size_t looked_at = 0; looked_at < looked_at_max; looked_at += batch.value()) {
-    auto events = timeline_.previous(places, batch.value(), from_time);
-    if (!events) return std::unexpected(std::move(events).error());
-    for (const auto& event : *events) {
-      if (from && key_of(event) < *from) return End::reached;
-      passed = passed_before(key_of(event));
-      passed.set(schemas::marked(event.position));
-      if (!filter_.matches(event.event())) continue;
-      if (!take(event, name_of(event.log.topic), mark_of(passed))) return End::enough;
-    }
-    if (events->size() < batch.value()) return End::reached;
-    batch.learn(*events);
+  auto timeline = this->timeline();
+  projections::TimelineWalk walk(timeline, Direction::descending, places_before(before), from_time);
+  for (std::size_t looked_at = 0; looked_at < looked_at_max; ++looked_at) {
+    const auto event = walk.next();
+    if (!event) return std::unexpected(event.error());
+    if (!*event || (from && key_of(**event) < *from)) return End::reached;
+    passed = passed_before(key_of(**event));
+    passed.set((*event)->position);
+    if (!filter_.matches((*event)->event())) continue;
+    if (!take(**event, name_of((*event)->log.topic), mark_of(passed))) return End::enough;
   }
   return End::enough;
 }

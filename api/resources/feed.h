@@ -103,6 +103,7 @@ class Feed {
   projections::Places places_of(const Passed& passed) const;
   projections::Places places_before(const std::optional<TimelineKey>& key) const;
   std::string_view name_of(TopicId topic) const;
+  projections::Timeline timeline() const;
 
   const Services& services_;
   const projections::RowReader& rows_;
@@ -110,7 +111,6 @@ class Feed {
   const EventFilter& filter_;
   std::uint16_t partition_;
   std::vector<eventstore::Topic> topics_;
-  projections::Timeline timeline_;
 };
 
 /// Topics that the filter follows.

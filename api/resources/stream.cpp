@@ -65,7 +65,7 @@ void append_control(Follower& follower, std::string_view name, std::string_view 
 void append_domain_event(std::string& out, const TimelineEvent& event, std::string_view product,
                          const std::string& mark) {
   out.append("id: ").append(mark).append("\ndata: ");
-  append_event(out, event, product, mark);
+  append_event(out, event.batch, event.index, product, mark);
   out.append("\n\n");
 }
 
@@ -92,7 +92,7 @@ Result<ChunkPtr> read_chunk(const Follower& follower) {
   const Feed feed(follower.services, *snapshot, follower.scope(), filter);
   auto take = [&](const TimelineEvent& event, std::string_view product, const std::string& mark) {
     append_domain_event(chunk->text, event, product, mark);
-    chunk->stops.push_back({chunk->text.size(), schemas::marked(event.position)});
+    chunk->stops.push_back({chunk->text.size(), event.position});
     return chunk->text.size() < chunk_bytes_max;
   };
   auto end = feed.forward(chunk->after, {}, take);

@@ -201,6 +201,26 @@ TEST_P(LogContract, reads_one) {
   EXPECT_EQ(log_->read_one({red, 1}, 0).error().code, ErrorCode::not_found);
 }
 
+TEST_P(LogContract, a_reader_reads_in_any_order_while_the_log_grows) {
+  std::mt19937 random(7);
+  auto reader = log_->reader(id_);
+  EXPECT_EQ(reader->read(0).error().code, ErrorCode::not_found);
+  Texts all;
+  for (int round = 0; round < 60; ++round) {
+    // Some larger than what is read at once.
+    all.push_back(std::to_string(round) +
+                  std::string(random() % 4 == 0 ? random() % 70'000 : 0, '.'));
+    write(writer_.noop(all.back()));
+    for (Offset offset = random() % all.size(); offset < all.size(); offset += 1 + random() % 9) {
+      auto record = reader->read(offset);
+      ASSERT_TRUE(record) << record.error().detail;
+      ASSERT_EQ(record->offset, offset);
+      ASSERT_EQ(text_of_payload(*record), all[offset]);
+    }
+    EXPECT_EQ(reader->read(all.size()).error().code, ErrorCode::not_found);
+  }
+}
+
 TEST_P(LogContract, a_cursor_goes_on_after_the_end) {
   auto cursor = log_->read({{id_, 0}});
   ASSERT_TRUE(cursor);

@@ -127,9 +127,8 @@ class ChangedLog final : public eventstore::Log {
     if (cursors_fail) return std::make_unique<FailingCursor>();
     return log_.read(std::move(from));
   }
-  schemas::Result<eventstore::StoredRecord> read_one(LogId log, Offset offset) override {
-    if (unreadable.contains(offset)) return schemas::fail(bit_rot());
-    return log_.read_one(log, offset);
+  std::unique_ptr<eventstore::RecordReader> reader(LogId log) override {
+    return std::make_unique<ChangedReader>(*this, log);
   }
   Offset durable_end(LogId log) const override { return log_.durable_end(log); }
   eventstore::PartitionState state(LogId log) const override {
@@ -145,6 +144,16 @@ class ChangedLog final : public eventstore::Log {
     schemas::Result<std::optional<eventstore::StoredRecord>> next() override {
       return schemas::fail(bit_rot());
     }
+  };
+  struct ChangedReader final : eventstore::RecordReader {
+    ChangedReader(const ChangedLog& changed, LogId log)
+        : changed(changed), inner(changed.log_.reader(log)) {}
+    schemas::Result<eventstore::StoredRecord> read(Offset offset) override {
+      if (changed.unreadable.contains(offset)) return schemas::fail(bit_rot());
+      return inner->read(offset);
+    }
+    const ChangedLog& changed;
+    std::unique_ptr<eventstore::RecordReader> inner;
   };
   eventstore::Log& log_;
 };

@@ -4,6 +4,7 @@
 
 #include "projections/timeline.h"
 
+#include <algorithm>
 #include <random>
 
 #include <gtest/gtest.h>
@@ -87,20 +88,42 @@ class RandomTimeline : public testing::TestWithParam<std::uint32_t> {
     return place->second.index != whole_record && event.index > place->second.index;
   }
   void check(const TimelineEvent& event, const Told& expected) {
-    ASSERT_EQ(event.batch().recorded(), expected.recorded);
+    ASSERT_EQ(event.batch.recorded(), expected.recorded);
     ASSERT_EQ(event.log.topic, expected.topic);
     ASSERT_EQ(event.offset, expected.offset);
     ASSERT_EQ(event.index, expected.index);
     ASSERT_EQ(event.count, expected.count);
     ASSERT_EQ(event.event().entity().name, expected.entity);
     const auto record = *history.storage().at(*history.storage().find(event.log, event.offset));
-    ASSERT_EQ(event.position.log, event.log);
-    ASSERT_EQ(event.position.offset, static_cast<std::int64_t>(event.offset));
-    ASSERT_EQ(event.position.index,
-              expected.index + 1 == expected.count ? whole_record : expected.index);
-    ASSERT_EQ(event.position.epoch, record.head.epoch);
-    ASSERT_EQ(event.position.sequence, record.head.sequence);
-    ASSERT_EQ(event.position.chain, record.head.chain);
+    const auto& head = record.head;
+    ASSERT_EQ(event.position,
+              schemas::marked({event.log, static_cast<std::int64_t>(event.offset),
+                               expected.index + 1 == expected.count ? whole_record : expected.index,
+                               head.epoch, head.sequence, head.chain}));
+  }
+  /// Walks from `places` to the end in pieces of any size, each from where the last one ended.
+  void walk(const RowReader& rows, Direction direction, Places places, std::optional<Time> bound,
+            const std::vector<Told>& expected) {
+    Timeline timeline(rows, folded.log(), acme, Space::live, 3);
+    std::size_t at = 0;
+    for (bool ended = false; !ended;) {
+      TimelineWalk walk(timeline, direction, places, bound);
+      for (auto piece = 1 + draw(40); piece > 0 && !ended; --piece) {
+        const auto event = walk.next();
+        ASSERT_TRUE(event);
+        ended = !*event;
+        if (ended) break;
+        ASSERT_LT(at, expected.size());
+        check(**event, expected[at++]);
+        places[(*event)->log.topic] = behind(**event, direction);
+      }
+    }
+    ASSERT_EQ(at, expected.size());
+  }
+  static Place behind(const TimelineEvent& event, Direction direction) {
+    if (direction == Direction::ascending) return {event.position.offset, event.position.index};
+    if (event.index > 0) return {event.position.offset, event.index - 1};
+    return {event.position.offset - 1, whole_record};
   }
 
   std::mt19937 random;
@@ -109,11 +132,10 @@ class RandomTimeline : public testing::TestWithParam<std::uint32_t> {
   std::vector<Told> all;
 };
 
-TEST_P(RandomTimeline, NextGoesOnInOrderFromAnywhereInPiecesOfAnySize) {
+TEST_P(RandomTimeline, GoesOnInOrderFromAnywhereInPiecesOfAnySize) {
   const ScopedRows rows(folded.rows(), acme, Space::live);
-  const Timeline timeline(rows, folded.log(), acme, Space::live, 3);
   for (int round = 0; round < 40; ++round) {
-    auto places = round == 0 ? beginning() : somewhere();
+    const auto places = round == 0 ? beginning() : somewhere();
     std::optional<Time> until;
     if (draw(3) == 0) until = Time{std::chrono::milliseconds{1000 + draw(50)}};
     std::vector<Told> expected;
@@ -121,24 +143,14 @@ TEST_P(RandomTimeline, NextGoesOnInOrderFromAnywhereInPiecesOfAnySize) {
       if (is_behind(event, places) && (!until || event.recorded < *until))
         expected.push_back(event);
     }
-    std::size_t at = 0;
-    for (;;) {
-      const std::size_t limit = 1 + draw(7);
-      auto events = timeline.next(places, limit, until);
-      ASSERT_TRUE(events);
-      ASSERT_EQ(events->size(), std::min(limit, expected.size() - at)) << "round " << round;
-      for (const auto& event : *events) check(event, expected[at++]);
-      if (events->size() < limit) break;
-    }
-    ASSERT_EQ(at, expected.size());
+    walk(rows, Direction::ascending, places, until, expected);
   }
 }
 
-TEST_P(RandomTimeline, PreviousGoesBackInOrderFromAnywhereInPiecesOfAnySize) {
+TEST_P(RandomTimeline, GoesBackInOrderFromAnywhereInPiecesOfAnySize) {
   const ScopedRows rows(folded.rows(), acme, Space::live);
-  const Timeline timeline(rows, folded.log(), acme, Space::live, 3);
   for (int round = 0; round < 40; ++round) {
-    auto places = somewhere();
+    const auto places = somewhere();
     std::optional<Time> from;
     if (draw(3) == 0) from = Time{std::chrono::milliseconds{1000 + draw(50)}};
     std::vector<Told> expected;
@@ -149,49 +161,20 @@ TEST_P(RandomTimeline, PreviousGoesBackInOrderFromAnywhereInPiecesOfAnySize) {
     }
     // Newest record first; within it the last event first.
     std::ranges::reverse(expected);
-    std::size_t at = 0;
-    for (;;) {
-      const std::size_t limit = 1 + draw(7);
-      auto events = timeline.previous(places, limit, from);
-      ASSERT_TRUE(events);
-      ASSERT_EQ(events->size(), std::min(limit, expected.size() - at)) << "round " << round;
-      for (const auto& event : *events) check(event, expected[at++]);
-      if (events->size() < limit) break;
-    }
-    ASSERT_EQ(at, expected.size());
-  }
-}
-
-TEST_P(RandomTimeline, BackAndForthMeetTheSameEvents) {
-  const Timeline timeline(folded.rows(), folded.log(), acme, Space::live, 3);
-  auto places = beginning();
-  const auto walked = timeline.next(places, 1 + draw(static_cast<std::uint32_t>(all.size())));
-  ASSERT_TRUE(walked);
-  auto back = places;
-  auto before = timeline.previous(back, all.size());
-  ASSERT_TRUE(before);
-  ASSERT_EQ(before->size(), walked->size());
-  auto again = timeline.next(back, before->size());
-  ASSERT_TRUE(again);
-  ASSERT_EQ(again->size(), before->size());
-  for (std::size_t i = 0; i < again->size(); ++i) {
-    const auto& mirrored = (*before)[before->size() - 1 - i];
-    EXPECT_EQ((*again)[i].offset, mirrored.offset);
-    EXPECT_EQ((*again)[i].index, mirrored.index);
+    walk(rows, Direction::descending, places, from, expected);
   }
 }
 
 TEST_P(RandomTimeline, OnlyTheTopicsAskedForAreTold) {
-  const Timeline timeline(folded.rows(), folded.log(), acme, Space::live, 3);
-  Places places{{TopicId{7}, {}}};
-  auto events = timeline.next(places, 1000);
-  ASSERT_TRUE(events);
-  EXPECT_EQ(events->size(),
-            static_cast<std::size_t>(std::ranges::count(all, TopicId{7}, &Told::topic)));
+  std::vector<Told> expected;
+  std::ranges::copy_if(all, std::back_inserter(expected),
+                       [](const Told& told) { return told.topic == TopicId{7}; });
+  walk(folded.rows(), Direction::ascending, {{TopicId{7}, {}}}, {}, expected);
 }
 
 TEST_P(RandomTimeline, AnEventIsFoundAtItsPlace) {
-  const Timeline timeline(folded.rows(), folded.log(), acme, Space::live, 3);
+  Timeline timeline(folded.rows(), folded.log(), acme, Space::live, 3);
+  std::ranges::shuffle(all, random);
   for (const auto& expected : all) {
     auto event = timeline.at(expected.topic, expected.offset, expected.index);
     ASSERT_TRUE(event);
