@@ -223,6 +223,9 @@ Result<void> Process::catch_up() {
   if (done->records > 0) {
     spdlog::info("rows caught up records={} events={}", done->records, done->events);
   }
+  if (auto full = rows_->broken()) {
+    spdlog::critical("rows are held in memory, writes wait for space detail=\"{}\"", full->detail);
+  }
   return {};
 }
 

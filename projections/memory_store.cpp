@@ -54,7 +54,7 @@ std::unique_ptr<RowReader> MemoryStore::snapshot() const {
 
 schemas::Result<void> MemoryStore::write(std::span<const WriteSet* const> changes) {
   std::lock_guard lock(mutex_);
-  if (broken_) return schemas::fail(*broken_);
+  if (broken_ && !holding_) return schemas::fail(*broken_);
   flushed_ = std::max(flushed_, flushing_);
   ++written_;
   for (const auto* set : changes) {
@@ -77,12 +77,23 @@ schemas::Result<void> MemoryStore::flush() {
 
 void MemoryStore::flush_soon() {
   std::lock_guard lock(mutex_);
-  flushing_ = written_;
+  if (!broken_) flushing_ = written_;
 }
 
 std::optional<schemas::Error> MemoryStore::broken() const {
   std::lock_guard lock(mutex_);
   return broken_;
+}
+
+schemas::Result<void> MemoryStore::hold(const Refold& refold) {
+  const auto error = broken();
+  ENSURE(error);
+  if (error->code != schemas::ErrorCode::disk_full) return schemas::fail(*error);
+  forget_unflushed(0);
+  holding_ = true;
+  auto held = refold();
+  holding_ = false;
+  return held;
 }
 
 schemas::Result<void> MemoryStore::resume(const Refold& refold) {
@@ -101,11 +112,16 @@ std::uint64_t MemoryStore::unflushed() const {
 }
 
 void MemoryStore::crash(std::uint64_t kept) {
+  forget_unflushed(kept);
+  std::lock_guard lock(mutex_);
+  broken_.reset();
+}
+
+void MemoryStore::forget_unflushed(std::uint64_t kept) {
   std::lock_guard lock(mutex_);
   ENSURE(snapshots_.empty());
   written_ = flushed_ + std::min(written_ - flushed_, kept);
   flushed_ = flushing_ = written_;
-  broken_.reset();
   for (auto row = rows_.begin(); row != rows_.end();) {
     auto& versions = row->second;
     versions.erase(versions.upper_bound(written_), versions.end());

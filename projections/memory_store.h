@@ -32,6 +32,7 @@ class MemoryStore final : public ReadStore {
   /// The flush is done when the next write begins: a crash before that forgets.
   void flush_soon() override;
   std::optional<schemas::Error> broken() const override;
+  schemas::Result<void> hold(const Refold& refold) override;
   schemas::Result<void> resume(const Refold& refold) override;
 
   /// Writes that a crash now would forget.
@@ -57,6 +58,7 @@ class MemoryStore final : public ReadStore {
                               std::uint64_t at) const;
   std::optional<Row> last_at(std::string_view from, std::string_view to, std::uint64_t at) const;
   void prune(Versions& versions);
+  void forget_unflushed(std::uint64_t kept);
 
   mutable std::mutex mutex_;  // never held over a visit
   std::map<std::string, Versions, std::less<>> rows_;
@@ -66,6 +68,7 @@ class MemoryStore final : public ReadStore {
   std::uint64_t flushed_ = 0;
   std::optional<schemas::Error> broken_;
   bool mended_ = false;
+  bool holding_ = false;
 };
 
 }  // namespace projections

@@ -289,6 +289,23 @@ Result<void> Projector::check_position(eventstore::Log& log, LogId id,
 }
 
 Result<Projector::CaughtUp> Projector::catch_up(eventstore::Log& log, const Report& report) {
+  if (!rows_.broken()) {
+    auto done = check_and_fold(log, report);
+    if (done || !rows_.broken()) return done;
+  }
+  CaughtUp done;
+  auto held = rows_.hold([&]() -> Result<void> {
+    forget();
+    auto folded = check_and_fold(log, report);
+    if (!folded) return std::unexpected(std::move(folded).error());
+    done = *folded;
+    return {};
+  });
+  if (!held) return std::unexpected(std::move(held).error());
+  return done;
+}
+
+Result<Projector::CaughtUp> Projector::check_and_fold(eventstore::Log& log, const Report& report) {
   load_positions();
   for (auto id : log.partitions()) states_.try_emplace(id);
   for (const auto& [id, state] : states_) {
@@ -363,16 +380,20 @@ Result<Projector::CaughtUp> Projector::fold_from(eventstore::Log& log,
 
 Result<void> Projector::resume(eventstore::Log& log) {
   return rows_.resume([&]() -> Result<void> {
-    // What was folded in memory only.
-    states_.clear();
-    frozen_.clear();
-    sweeps_.clear();
+    forget();
     load_positions();
     auto thawed = load_frozen(log);
     if (!thawed) return thawed;
     auto folded = fold_from(log, behind(log), {});
     return folded ? Result<void>() : std::unexpected(std::move(folded).error());
   });
+}
+
+/// What was folded in memory only.
+void Projector::forget() {
+  states_.clear();
+  frozen_.clear();
+  sweeps_.clear();
 }
 
 Result<void> Projector::load_frozen(eventstore::Log& log) {

@@ -28,8 +28,9 @@ class Projector {
     std::uint64_t events = 0;
   };
   using Report = std::function<void(const CaughtUp&)>;
-  /// Folds what the log has and the rows have not. An error with code lost_mark means that the rows
-  /// are not of this log: destroy them and start again.
+  /// Folds what the log has and the rows have not; on a full disk in memory only, and the rows are
+  /// broken then (ReadStore::hold). An error with code lost_mark means that the rows are not of
+  /// this log: destroy them and start again.
   schemas::Result<CaughtUp> catch_up(eventstore::Log& log, const Report& report = {});
 
   /// The changes that deciding a record has already folded; null: fold here.
@@ -71,6 +72,8 @@ class Projector {
   std::vector<eventstore::ReadFrom> behind(const eventstore::Log& log);
   schemas::Result<void> check_beliefs(const eventstore::Log& log) const;
 
+  schemas::Result<CaughtUp> check_and_fold(eventstore::Log& log, const Report& report);
+  void forget();
   void load_positions();
   schemas::Result<void> load_frozen(eventstore::Log& log);
   schemas::Result<bool> thaw(Frozen& frozen, eventstore::Log& log);

@@ -8,6 +8,7 @@
 #include <shared_mutex>
 #include <system_error>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,8 @@
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
+
+#include "projections/layered_rows.h"
 
 namespace projections {
 namespace {
@@ -90,6 +93,7 @@ class FailureListener : public rocksdb::EventListener {
 struct Database {
   std::shared_ptr<Health> health;
   std::unique_ptr<rocksdb::DB> db;
+  std::optional<WriteSet> held = {};  // in memory on top, when `db` is open for reading only
 
   [[noreturn]] void fail_read(const rocksdb::Status& status) const {
     auto error = to_error("rows cannot be read", status);
@@ -98,15 +102,14 @@ struct Database {
   }
 };
 
-/// Reads at a snapshot, or (nullptr) at the present.
-class Rows {
+/// What the files and buffers hold, at a snapshot or (nullptr) at the present.
+class Rows final : public RowReader {
  public:
-  explicit Rows(const Database& database, const rocksdb::Snapshot* snapshot = nullptr)
-      : database_(database) {
+  Rows(const Database& database, const rocksdb::Snapshot* snapshot) : database_(database) {
     options_.snapshot = snapshot;
   }
 
-  std::optional<std::string> get(std::string_view key) const {
+  std::optional<std::string> get(std::string_view key) const override {
     // This overload copies once: from the memtable or from the pinned block into the answer.
     std::optional<std::string> value(std::in_place);
     auto& db = *database_.db;
@@ -115,10 +118,17 @@ class Rows {
     if (!status.IsNotFound()) database_.fail_read(status);
     return std::nullopt;
   }
+  void scan(std::string_view from, std::string_view to, const Visit& visit) const override {
+    walk(from, to, Direction::forward, visit);
+  }
+  void scan_back(std::string_view from, std::string_view to, const Visit& visit) const override {
+    walk(from, to, Direction::back, visit);
+  }
 
+ private:
   enum class Direction : std::uint8_t { forward, back };
-  void scan(std::string_view from, std::string_view to, Direction direction,
-            const RowReader::Visit& visit) const {
+  void walk(std::string_view from, std::string_view to, Direction direction,
+            const Visit& visit) const {
     ENSURE(!to.empty());
     if (from >= to) return;
     auto lower = slice(from);
@@ -135,33 +145,38 @@ class Rows {
     if (!row->status().ok()) database_.fail_read(row->status());
   }
 
- private:
   const Database& database_;
   rocksdb::ReadOptions options_;
 };
 
+/// Calls `read` with the rows of `database`, what is held on top included.
+template <typename Read>
+auto read_rows(const Database& database, const rocksdb::Snapshot* snapshot, const Read& read) {
+  const Rows rows(database, snapshot);
+  return database.held ? read(LayeredRows(rows, *database.held)) : read(rows);
+}
+
 class RocksSnapshot : public RowReader {
  public:
   explicit RocksSnapshot(std::shared_ptr<const Database> database)
-      : database_(std::move(database)),
-        snapshot_(database_->db->GetSnapshot()),
-        rows_(*database_, snapshot_) {}
+      : database_(std::move(database)), snapshot_(database_->db->GetSnapshot()) {}
   ~RocksSnapshot() override { database_->db->ReleaseSnapshot(snapshot_); }
   RocksSnapshot(const RocksSnapshot&) = delete;
   RocksSnapshot& operator=(const RocksSnapshot&) = delete;
 
-  std::optional<std::string> get(std::string_view key) const override { return rows_.get(key); }
+  std::optional<std::string> get(std::string_view key) const override {
+    return read_rows(*database_, snapshot_, [&](const auto& rows) { return rows.get(key); });
+  }
   void scan(std::string_view from, std::string_view to, const Visit& visit) const override {
-    rows_.scan(from, to, Rows::Direction::forward, visit);
+    read_rows(*database_, snapshot_, [&](const auto& rows) { rows.scan(from, to, visit); });
   }
   void scan_back(std::string_view from, std::string_view to, const Visit& visit) const override {
-    rows_.scan(from, to, Rows::Direction::back, visit);
+    read_rows(*database_, snapshot_, [&](const auto& rows) { rows.scan_back(from, to, visit); });
   }
 
  private:
   std::shared_ptr<const Database> database_;  // shared with the store: files stay open for us
   const rocksdb::Snapshot* snapshot_;
-  Rows rows_;
 };
 
 rocksdb::BlockBasedTableOptions table_options(const RocksOptions& options) {
@@ -210,17 +225,24 @@ rocksdb::Options database_options(const RocksOptions& options, std::shared_ptr<H
   return database;
 }
 
-Result<std::shared_ptr<const Database>> open_database(const std::filesystem::path& directory,
-                                                      const RocksOptions& options,
-                                                      const std::shared_ptr<Health>& health) {
+enum class Access : std::uint8_t { write, read_only };  // the latter needs no space
+
+Result<std::shared_ptr<Database>> open_database(const std::filesystem::path& directory,
+                                                const RocksOptions& options, Access access,
+                                                const std::shared_ptr<Health>& health) {
   std::error_code failed;
   std::filesystem::create_directories(directory, failed);
   if (failed) {
-    return schemas::fail(ErrorCode::internal, fmt::format("cannot make the directory {}: {}",
-                                                          directory.string(), failed.message()));
+    const bool full = failed == std::errc::no_space_on_device;
+    return schemas::fail(
+        full ? ErrorCode::disk_full : ErrorCode::internal,
+        fmt::format("cannot make the directory {}: {}", directory.string(), failed.message()));
   }
   rocksdb::DB* db = nullptr;
-  auto status = rocksdb::DB::Open(database_options(options, health), directory.string(), &db);
+  const auto chosen = database_options(options, health);
+  auto status = access == Access::write
+                    ? rocksdb::DB::Open(chosen, directory.string(), &db)
+                    : rocksdb::DB::OpenForReadOnly(chosen, directory.string(), &db);
   if (!status.ok()) {
     auto doing = fmt::format("rows in {} cannot be opened", directory.string());
     if (status.IsCorruption()) {
@@ -268,23 +290,24 @@ class RocksStore : public ReadStore {
       : directory_(std::move(directory)), options_(options) {}
 
   Result<void> open() {
-    auto database = open_database(directory_, options_, health_);
-    if (!database) return std::unexpected(std::move(database).error());
-    database_ = std::move(*database);
+    auto opened = open(Access::write);
+    if (opened || opened.error().code != ErrorCode::disk_full) return opened;
+    if (!open(Access::read_only)) return opened;
+    health_->report(std::move(opened).error());
     return {};
   }
 
   std::optional<std::string> get(std::string_view key) const override {
     auto lock = readers_.share();
-    return Rows(database()).get(key);
+    return read_rows(database(), nullptr, [&](const auto& rows) { return rows.get(key); });
   }
   void scan(std::string_view from, std::string_view to, const Visit& visit) const override {
     auto lock = readers_.share();
-    Rows(database()).scan(from, to, Rows::Direction::forward, visit);
+    read_rows(database(), nullptr, [&](const auto& rows) { rows.scan(from, to, visit); });
   }
   void scan_back(std::string_view from, std::string_view to, const Visit& visit) const override {
     auto lock = readers_.share();
-    Rows(database()).scan(from, to, Rows::Direction::back, visit);
+    read_rows(database(), nullptr, [&](const auto& rows) { rows.scan_back(from, to, visit); });
   }
   std::unique_ptr<RowReader> snapshot() const override {
     auto lock = readers_.share();
@@ -293,6 +316,7 @@ class RocksStore : public ReadStore {
   }
 
   Result<void> write(std::span<const WriteSet* const> changes) override {
+    if (holding_) return take(changes);
     if (auto error = broken()) return schemas::fail(std::move(*error));
     rocksdb::WriteBatch batch(size_of(changes));
     for (const auto* set : changes) {
@@ -322,6 +346,15 @@ class RocksStore : public ReadStore {
 
   std::optional<Error> broken() const override { return health_->broken(); }
 
+  Result<void> hold(const Refold& refold) override {
+    const auto error = broken();
+    ENSURE(error);
+    if (error->code != ErrorCode::disk_full) return schemas::fail(*error);
+    Result<void> held;
+    readers_.exclude([&] { held = let_go() ? open_held(refold) : schemas::fail(*error); });
+    return held;
+  }
+
   Result<void> resume(const Refold& refold) override {
     auto error = broken();
     if (!error) return {};
@@ -335,28 +368,72 @@ class RocksStore : public ReadStore {
   }
 
  private:
+  Result<void> open(Access access) {
+    auto database = open_database(directory_, options_, access, health_);
+    if (!database) return std::unexpected(std::move(database).error());
+    database_ = std::move(*database);
+    return {};
+  }
+
   Result<void> open_again(const Error& error, const Refold& refold) {
-    // A snapshot keeps the files open; none can be made meanwhile, and those there are end soon,
-    // but for one whose owner waits for us.
-    const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds{1};
-    while (database_.use_count() > 1) {
-      if (std::chrono::steady_clock::now() > patience) return schemas::fail(error);
-      std::this_thread::sleep_for(std::chrono::milliseconds{1});
-    }
-    database_.reset();
+    if (!let_go()) return schemas::fail(error);
     health_->clear();
-    auto opened = open();
-    try {
-      if (opened) opened = refold();
-    } catch (const StoreFailure& failure) {
-      opened = schemas::fail(ErrorCode::internal, failure.what());
-    }
+    auto opened = open(Access::write);
+    if (opened) opened = attempt(refold);
     if (opened) return {};
-    // Better no rows than rows that lack what was acknowledged; the next call tries anew.
+    // The disk is full again, or something is wrong: as before, and the next call tries anew.
     database_.reset();
     health_->clear();
     health_->report(error);
+    std::ignore = open_held(refold);
     return opened;
+  }
+
+  Result<void> open_held(const Refold& refold) {
+    auto held = open(Access::read_only);
+    if (!held) return held;
+    database_->held.emplace();
+    held_bytes_ = 0;
+    holding_ = true;
+    held = attempt(refold);
+    holding_ = false;
+    // Better no rows than rows that lack what was acknowledged.
+    if (!held) database_.reset();
+    return held;
+  }
+
+  /// A snapshot keeps the files open; none can be made meanwhile, and those there are end soon, but
+  /// for one whose owner waits for us.
+  bool let_go() {
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds{1};
+    while (database_.use_count() > 1) {
+      if (std::chrono::steady_clock::now() > patience) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    }
+    database_.reset();
+    return true;
+  }
+
+  static Result<void> attempt(const Refold& refold) {
+    try {
+      return refold();
+    } catch (const StoreFailure& failure) {
+      return schemas::fail(ErrorCode::internal, failure.what());
+    }
+  }
+
+  Result<void> take(std::span<const WriteSet* const> changes) {
+    held_bytes_ += size_of(changes);
+    if (held_bytes_ > options_.held_bytes_max) {
+      return schemas::fail(ErrorCode::disk_full,
+                           fmt::format("rows in {} lack more than can be held in memory while the "
+                                       "disk is full; free space and start again",
+                                       directory_.string()));
+    }
+    for (const auto* set : changes) {
+      for (const auto& [key, value] : *set) database_->held->insert_or_assign(key, value);
+    }
+    return {};
   }
 
   static std::size_t size_of(std::span<const WriteSet* const> changes) {
@@ -386,9 +463,11 @@ class RocksStore : public ReadStore {
   std::filesystem::path directory_;
   RocksOptions options_;
   std::shared_ptr<Health> health_ = std::make_shared<Health>();
-  mutable ReaderLocks readers_;  // guards database_; the core thread, which changes it,
-                                 // need not share
-  std::shared_ptr<const Database> database_;  // shared with the snapshots; null: opening failed
+  mutable ReaderLocks readers_;         // guards database_; the core thread, which changes it,
+                                        // need not share
+  std::shared_ptr<Database> database_;  // shared with the snapshots; null: opening failed
+  bool holding_ = false;                // hold()'s refold runs
+  std::size_t held_bytes_ = 0;
 };
 
 }  // namespace

@@ -48,20 +48,27 @@ class ReadStore : public RowReader {
   /// Why nothing can be written any more, if so: disk_full until resume() succeeds, or internal for
   /// everything else, until the process starts again. Reads go on where they can. Any thread.
   virtual std::optional<schemas::Error> broken() const = 0;
-  /// Opens a store that met a full disk again, if there is space and no snapshot lives, and calls
-  /// `refold`, which folds again what was written since the last flush and is gone. Until that is
-  /// done reads of other threads wait. An error says why not: try again later. Core thread.
+  /// Folds again what was written since the last flush and is gone; may be called twice.
   using Refold = std::function<schemas::Result<void>()>;
+  /// For a start on a full disk, of a store that is broken by it: goes back to what was flushed and
+  /// takes the writes of `refold` in memory, on top of it. The store stays broken. Core thread.
+  virtual schemas::Result<void> hold(const Refold& refold) = 0;
+  /// Opens a store that met a full disk again, if there is space and no snapshot lives, and calls
+  /// `refold`. Until that is done reads of other threads wait. An error says why not: try again
+  /// later. Core thread.
   virtual schemas::Result<void> resume(const Refold& refold) = 0;
 };
 
 struct RocksOptions {
   std::size_t cache_bytes = std::size_t{64} << 20;  // blocks read from files
+  /// What hold() takes: four times what a running store may have in its buffers.
+  std::size_t held_bytes_max = std::size_t{256} << 20;
 };
 
 /// Opens or makes a store in `directory`. WAL off, atomic flush, 16 MiB buffers, at most four of
 /// them. Closing flushes; a store that cannot be closed in peace loses its unflushed tail, nothing
-/// else. Reads do not wait for each other, only for resume().
+/// else. Reads do not wait for each other, only for resume(). On a full disk a store that is there
+/// is opened for reading only, and is broken: hold() it, and resume() it when there is space.
 schemas::Result<std::unique_ptr<ReadStore>> open_rocks_store(const std::filesystem::path& directory,
                                                              const RocksOptions& options = {});
 

@@ -257,6 +257,29 @@ TEST(MemoryStore, WhenBrokenItRefusesUntilThereIsSpaceAgain) {
   EXPECT_TRUE(store.write({{"a", "2"}}));
 }
 
+TEST(MemoryStore, WhatIsHeldOnAFullDiskIsSeenAndNeverDurable) {
+  MemoryStore store;
+  ASSERT_TRUE(store.write({{"a", "1"}}));
+  ASSERT_TRUE(store.flush());
+  ASSERT_TRUE(store.write({{"b", "1"}}));
+  store.break_with({ErrorCode::disk_full, "no space", {}, {}});
+  ASSERT_TRUE(store.hold([&] {
+    EXPECT_EQ(store.get("b"), std::nullopt) << "not flushed";
+    auto written = store.write({{"a", "held"}});
+    store.flush_soon();
+    return written ? store.write({{"c", "held"}}) : written;
+  }));
+  EXPECT_EQ(store.get("a"), "held");
+  EXPECT_EQ(store.get("c"), "held");
+  EXPECT_EQ(store.write({{"a", "2"}}).error().code, ErrorCode::disk_full);
+  store.mend();
+  ASSERT_TRUE(store.resume([&] {
+    EXPECT_EQ(store.get("a"), "1");
+    return store.write({{"a", "folded"}});
+  }));
+  EXPECT_EQ(store.get("a"), "folded");
+}
+
 TEST(MemoryStore, WhenBrokenItRefusesUntilItIsOpenedAgain) {
   MemoryStore store;
   ASSERT_TRUE(store.write({{"a", "1"}}));

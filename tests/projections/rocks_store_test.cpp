@@ -119,6 +119,10 @@ TEST(RocksStore, WithoutSpaceItSaysSoAndGoesOnWhenThereIsSome) {
   run_child("runs-out-of-space");
 }
 
+TEST(RocksStore, StartedWithoutSpaceItHoldsWhatIsFoldedAndGoesOnWhenThereIsSome) {
+  run_child("starts-on-a-full-disk");
+}
+
 TEST(RocksStore, WhenWritingFailsItSaysSoAndGoesOnAfterReopening) {
   run_child("cannot-write-to-its-files");
 }

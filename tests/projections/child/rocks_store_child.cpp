@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <fstream>
 #include <random>
 #include <sched.h>
 #include <stop_token>
@@ -104,6 +105,88 @@ int runs_out_of_space(const Directory& directory) {
   return 0;
 }
 
+/// Takes every page that is left.
+void fill(const Directory& directory) {
+  std::ofstream filler(directory / "filler", std::ios::app);
+  const std::string page(4096, 'f');
+  while (filler << page << std::flush) {
+  }
+}
+
+/// One row replaced, one erased, one new: on top of what broken_store flushed.
+schemas::Result<void> fold_tail(ReadStore& store) {
+  ENSURE(store.get("a") == "before");
+  if (auto done = store.write({{"a", "tail"}, {"b", "1"}, {"position", std::nullopt}}); !done) {
+    return done;
+  }
+  return store.write({{"b", "2"}});
+}
+
+void expect_tail(const RowReader& rows) {
+  ENSURE(rows.get("a") == "tail");
+  ENSURE(rows.get("b") == "2");
+  ENSURE(!rows.get("position"));
+  std::string keys;
+  const auto note = [&](auto key, auto) {
+    keys += key;
+    return true;
+  };
+  rows.scan("a", "q", note);
+  rows.scan_back("a", "q", note);
+  ENSURE(keys == "abba");
+}
+
+void expect_held(ReadStore& store) {
+  expect_tail(store);
+  expect_tail(*store.snapshot());
+  expect_refusal(store, ErrorCode::disk_full);
+  ENSURE(store.flush().error().code == ErrorCode::disk_full);
+}
+
+/// Started and killed on a full disk it has what was folded, in memory; with space it goes on.
+int starts_on_a_full_disk(const Directory& directory) {
+  if (unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return skipped;
+  ENSURE(mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0);
+  mount_disk(directory, 0, "size=6m");
+  const auto rows = directory / "rows";
+  auto store = broken_store(rows, ErrorCode::disk_full);
+  const auto fold = [&] { return fold_tail(*store); };
+  ENSURE(store->hold(fold));
+  expect_held(*store);
+  for (int start = 0; start < 3; ++start) {
+    store.reset();
+    fill(directory);
+    store = *open_rocks_store(rows, {.held_bytes_max = 100});
+    ENSURE(store->broken()->code == ErrorCode::disk_full);
+    ENSURE(store->hold(fold));
+    expect_held(*store);
+    const auto too_much = [&] { return store->write({{"much", std::string(100, 'm')}}); };
+    ENSURE(store->hold(too_much).error().code == ErrorCode::disk_full);
+    ENSURE(store->hold(fold));
+  }
+  ENSURE(open_rocks_store(directory / "new").error().code == ErrorCode::disk_full);
+  std::filesystem::remove(directory / "filler");
+  mount_disk(directory, MS_REMOUNT, "size=256m");
+  // The disk is full again before all is folded: as before.
+  int folded = 0;
+  const auto fails_first = [&]() -> schemas::Result<void> {
+    if (++folded > 1) return fold();
+    return schemas::fail(ErrorCode::disk_full, "no space");
+  };
+  ENSURE(store->resume(fails_first).error().code == ErrorCode::disk_full);
+  expect_tail(*store);
+  ENSURE(store->broken()->code == ErrorCode::disk_full);
+  ENSURE(store->resume(fold));
+  ENSURE(!store->broken());
+  ENSURE(store->write({{"z", "3"}}));
+  ENSURE(store->flush());
+  store.reset();
+  store = *open_rocks_store(rows);
+  expect_tail(*store);
+  ENSURE(store->get("z") == "3");
+  return 0;
+}
+
 /// Any other failure is final; opening again finds what was flushed and goes on.
 int cannot_write_to_its_files(const Directory& directory) {
   std::signal(SIGXFSZ, SIG_IGN);
@@ -135,6 +218,7 @@ int main(int count, char** arguments) {
   const Directory directory = arguments[2];
   if (what == "writes-until-killed") writes_until_killed(directory);
   if (what == "runs-out-of-space") return runs_out_of_space(directory);
+  if (what == "starts-on-a-full-disk") return starts_on_a_full_disk(directory);
   if (what == "cannot-write-to-its-files") return cannot_write_to_its_files(directory);
   return 2;
 }
