@@ -22,18 +22,16 @@ constexpr std::array<std::uint8_t, 256> make_digits() {
 }  // namespace
 
 std::string base64url(Bytes bytes) {
-  std::string text;
-  text.reserve((bytes.size() * 4 + 2) / 3);
-  std::uint32_t pending = 0;  // its lowest `bits` bits are not written yet
-  int bits = 0;
-  for (const std::uint8_t byte : bytes) {
-    pending = (pending << 8) | byte;
-    for (bits += 8; bits >= 6;) {
-      bits -= 6;
-      text.push_back(alphabet[(pending >> bits) & 63]);
-    }
+  std::string text((bytes.size() * 4 + 2) / 3, '\0');
+  char* out = text.data();
+  const auto digits = [&](std::uint32_t bits, int count) {
+    for (int shift = 18; count > 0; shift -= 6, --count) *out++ = alphabet[(bits >> shift) & 63];
+  };
+  for (; bytes.size() >= 3; bytes = bytes.subspan(3)) {
+    digits(std::uint32_t{bytes[0]} << 16 | std::uint32_t{bytes[1]} << 8 | bytes[2], 4);
   }
-  if (bits > 0) text.push_back(alphabet[(pending << (6 - bits)) & 63]);
+  if (bytes.size() == 2) digits(std::uint32_t{bytes[0]} << 16 | std::uint32_t{bytes[1]} << 8, 3);
+  if (bytes.size() == 1) digits(std::uint32_t{bytes[0]} << 16, 2);
   return text;
 }
 

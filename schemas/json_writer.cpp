@@ -1,5 +1,6 @@
 #include "schemas/json_writer.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <charconv>
@@ -13,26 +14,41 @@ namespace schemas::json {
 
 namespace {
 
-bool must_escape(char c) {
-  return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\';
-}
+constexpr auto must_escape = [] {
+  std::array<bool, 256> table{};
+  std::fill_n(table.begin(), 0x20, true);
+  table['"'] = table['\\'] = true;
+  return table;
+}();
 
-/// How many bytes at the front go out as they are; 16 at a time where there are as many.
-std::size_t plain_size(std::string_view text) {
-  std::size_t at = 0;
+/// The first of 16 bytes that must be escaped, 16 when none must.
+std::size_t first_special(const char* text) {
   const __m128i quote = _mm_set1_epi8('"');
   const __m128i backslash = _mm_set1_epi8('\\');
   const __m128i last_control = _mm_set1_epi8(0x1f);
-  for (; at + 16 <= text.size(); at += 16) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + at));
-    const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, last_control), bytes);
-    const __m128i special =
-        _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash));
-    const auto found = static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(control, special)));
-    if (found != 0) return at + static_cast<std::size_t>(std::countr_zero(found));
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text));
+  const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, last_control), bytes);
+  const __m128i special =
+      _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash));
+  const auto found = static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(control, special)));
+  return static_cast<std::size_t>(std::countr_zero(found | 0x10000U));
+}
+
+/// How many bytes at the front go out as they are; 16 at a time where there are as many, the last
+/// ones together with some that were looked at already.
+std::size_t plain_size(std::string_view text) {
+  std::size_t at = 0;
+  if (text.size() < 16) {
+    while (at < text.size() && !must_escape[static_cast<unsigned char>(text[at])]) ++at;
+    return at;
   }
-  while (at < text.size() && !must_escape(text[at])) ++at;
-  return at;
+  for (; at + 16 <= text.size(); at += 16) {
+    const auto special = first_special(text.data() + at);
+    if (special < 16) return at + special;
+  }
+  if (at == text.size()) return at;
+  const auto last = text.size() - 16;
+  return std::min(last + first_special(text.data() + last), text.size());
 }
 
 void append_escaped(std::string& out, char c) {
