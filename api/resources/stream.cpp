@@ -13,6 +13,7 @@
 namespace api::resources {
 namespace {
 
+using http::Pushed;
 using http::Sent;
 using http::Stream;
 using http::Wake;
@@ -22,8 +23,11 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t chunk_bytes_max = std::size_t{64} << 10;
 constexpr std::size_t piece_bytes_max = std::size_t{8} << 10;
 constexpr milliseconds position_every{15'000};
-/// A reader that takes longer than this for one chunk is told and let go.
+/// A reader that takes longer than this for one chunk is told and let go, where an event ends.
 constexpr milliseconds slow_after{5'000};
+/// One that takes longer than this for a large event is let go within it, where nothing can be
+/// told.
+constexpr milliseconds gone_after{60'000};
 
 /// What a stream knows between its reads: kept small, for there may be thousands.
 struct Follower {
@@ -32,6 +36,14 @@ struct Follower {
   std::vector<std::string> types;
   Passed passed;
   std::string text;  // a control event on its way out; nothing while it sleeps
+  /// Of the event behind that place, when its beginning is out. It is read again for the rest, and
+  /// must be the same then.
+  struct Begun {
+    std::size_t sent;
+    std::size_t hash;
+    Clock::time_point since;
+  };
+  std::optional<Begun> begun;
 
   MarkOwner scope() const { return {caller.organization, caller.space}; }
   EventFilter filter() const { return {.types = types, .access = caller.access}; }
@@ -104,6 +116,15 @@ Result<ChunkPtr> read_chunk(const Follower& follower) {
   return chunk;
 }
 
+std::size_t start_of_event(const Chunk& chunk, std::size_t index) {
+  return index == 0 ? 0 : chunk.stops[index - 1].end;
+}
+std::size_t hash_of_event(const Chunk& chunk, std::size_t index) {
+  const auto start = start_of_event(chunk, index);
+  const auto text = std::string_view(chunk.text).substr(start, chunk.stops[index].end - start);
+  return std::hash<std::string_view>{}(text);
+}
+
 /// How long to sleep: until the next position, or until the key expires.
 milliseconds sleep_time(const Follower& follower, Clock::time_point next_position) {
   auto left = std::chrono::ceil<milliseconds>(next_position - Clock::now());
@@ -138,38 +159,66 @@ awaitable<State> send(Stream& stream, std::string_view text) {
   co_return Clock::now() - begun > slow_after ? State::slow_reader : State::goes_on;
 }
 
-/// What follows the follower's place; nothing when it cannot be read.
+/// What follows the follower's place; nothing when it cannot be read. As long as it is held, its
+/// reader stands in the turnstile.
 awaitable<ChunkPtr> next_chunk(const Follower& follower) {
   if (auto found = find_chunk(follower)) co_return found;
+  struct Reading {
+    ChunkPtr chunk;
+    Turnstile::Inside inside;
+  };
+  auto reading = std::make_shared<Reading>();
+  reading->inside = co_await follower.services.streams.readers().enter();
   auto read = [&follower] { return read_chunk(follower); };
   Result<ChunkPtr> chunk = co_await answer_on(follower.services.scans, read);
-  if (chunk) co_return std::move(*chunk);
+  if (chunk) {
+    reading->chunk = std::move(*chunk);
+    const auto* text = reading->chunk.get();
+    co_return ChunkPtr(std::move(reading), text);
+  }
   spdlog::error("stream cannot read on organization={} error=\"{}\"",
                 to_text(follower.caller.organization), chunk.error().detail);
   co_return nullptr;
 }
 
-/// Sends a chunk, or as much of it as the peer takes: the place moves on with it. A peer that does
-/// not read holds a small piece at most, or one large event, which all who wait for it share.
+/// Where in the chunk the follower goes on; nothing when the event that it has the beginning of is
+/// not what comes next any more.
+std::optional<std::size_t> place_in(const Chunk& chunk, const Follower& follower) {
+  if (!follower.begun) return 0;
+  if (chunk.stops.empty() || hash_of_event(chunk, 0) != follower.begun->hash) return std::nullopt;
+  return follower.begun->sent;
+}
+
+/// Sends a chunk, or as much of it as the peer takes: the place moves on with it, within a large
+/// event too. So a peer that does not read, or drop by drop, holds one small piece.
 awaitable<State> send_chunk(Stream& stream, Follower& follower, ChunkPtr chunk) {
-  const auto begun = Clock::now();
-  std::size_t from = 0;
-  for (std::size_t i = 0; i < chunk->stops.size(); ++i) {
-    const auto& [end, position] = chunk->stops[i];
-    follower.passed.set(position);
-    const bool last = i + 1 == chunk->stops.size();
-    if (!last && chunk->stops[i + 1].end - from <= piece_bytes_max) continue;
-    const auto piece = std::string_view(chunk->text).substr(from, end - from);
-    from = end;
-    if (piece.size() > piece_bytes_max) {
-      if (co_await stream.write(piece) != Sent::ok) co_return State::peer_gone;
-    } else if (stream.push(piece) != http::Pushed::all) {
+  const auto place = place_in(*chunk, follower);
+  if (!place) co_return State::peer_gone;
+  const auto since = follower.begun ? follower.begun->since : Clock::now();
+  auto from = *place;
+  std::size_t next = 0;  // the first event that is not out as a whole
+  while (chunk && from < chunk->text.size()) {
+    const auto first = next;
+    auto end = from + piece_bytes_max;
+    while (next < chunk->stops.size() && chunk->stops[next].end <= end) {
+      follower.passed.set(chunk->stops[next++].position);
+    }
+    const bool is_whole = next > first;
+    if (is_whole) end = chunk->stops[next - 1].end;
+    if (is_whole) follower.begun.reset();
+    if (stream.push(std::string_view(chunk->text).substr(from, end - from)) != Pushed::all) {
+      if (!is_whole) {
+        follower.begun = {end - start_of_event(*chunk, next), hash_of_event(*chunk, next), since};
+      }
       chunk.reset();
       if (co_await stream.room() != Sent::ok) co_return State::peer_gone;
     }
-    if (Clock::now() - begun > slow_after) co_return State::slow_reader;
-    if (!chunk) co_return State::goes_on;
+    from = end;
+    const auto took = Clock::now() - since;
+    if (is_whole && took > slow_after) co_return State::slow_reader;
+    if (took > gone_after) co_return State::peer_gone;
   }
+  if (!chunk) co_return State::goes_on;
   if (co_await stream.room() != Sent::ok) co_return State::peer_gone;
   follower.passed = chunk->after;
   co_return State::goes_on;
@@ -185,7 +234,7 @@ awaitable<State> send_events(Stream& stream, Follower& follower) {
     // Another stream's chunk may have been read before the last events came.
     const bool is_last = chunk->end == Feed::End::reached && chunk->generation >= now;
     const auto after = chunk->after;
-    if (chunk->text.empty()) {
+    if (chunk->text.empty() && !follower.begun) {
       follower.passed = after;
     } else {
       state = co_await send_chunk(stream, follower, std::move(chunk));
@@ -220,7 +269,7 @@ awaitable<void> run(Stream stream, std::unique_ptr<Follower> follower) {
       state = after(co_await stream.wait(sleep_time(*follower, next_position)));
     }
   }
-  if (state == State::peer_gone) co_return;
+  if (state == State::peer_gone || follower->begun) co_return;
   append_control(*follower, "closing", R"({"reason":")" + std::string(reason_of(state)) + R"("})");
   co_await send(stream, follower->text);
 }

@@ -11,6 +11,7 @@
 
 #include "api/http/coroutine.h"
 #include "api/http/stream.h"
+#include "api/resources/turnstile.h"
 #include "eventstore/record.h"
 #include "schemas/ids.h"
 
@@ -72,15 +73,21 @@ class StreamHub {
 
   /// What streams read last, for those at the same place.
   ChunkCache& chunks() { return *chunks_; }
+  /// Who reads a chunk enters here before, and leaves when it has been sent or let go of: else
+  /// those that are read faster than they are sent would pile up.
+  Turnstile& readers() { return readers_; }
 
   /// Open streams, for metrics. Any thread.
   std::size_t count() const;
 
  private:
+  static constexpr std::size_t readers_max = 16;
+
   Shard& shard_of(const asio::any_io_executor& executor);
 
   std::atomic<std::uint64_t> generation_{0};
   std::unique_ptr<ChunkCache> chunks_;
+  Turnstile readers_{readers_max};
   mutable std::mutex mutex_;  // guards shards_, which only grows
   std::vector<std::unique_ptr<Shard>> shards_;
 };

@@ -100,6 +100,7 @@ class Crowds(ServerTest):
     def setUp(self):
         self.stack = contextlib.ExitStack()
         self.addCleanup(self.stack.close)
+        self.acme = self.server.organization()  # whose events are this test's
         self.acme.post("/v2/projects", {"name": "First"})
         self.healthy(0.5)
         self.before = resident(self.server.process)
@@ -179,10 +180,7 @@ class Crowds(ServerTest):
         normal = self.healthy(1.5)
         crowd = [self.connect(f"GET /v2/events/stream?type=file.* HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {reader.key}\r\n\r\n")
                  for _ in range(CROWD)]
-        names = [f"f{n}" for n in range(1000)]  # of 4 KB each: more than the kernel takes for who does not read
-        for first in range(0, len(names), 20):
-            self.acme.post(f"/v2/products/{product}/events", {"events": [
-                {"kind": "file", "entity": name, "type": "file.added", "data": {"text": "x" * 4000}} for name in names[first:first + 20]]})
+        files = self.add_files(product, [4000] * 1000)  # more than the kernel takes for who does not read
         healthy, grown = self.healthy(2), resident(self.server.process) - self.before
         self.report("readers that do not read", normal, healthy, grown)
         time.sleep(6)
@@ -194,16 +192,63 @@ class Crowds(ServerTest):
         ends = self.answers(sample, time.monotonic() + 60)
         self.assertEqual(len(ends), len(sample), "stalled readers are still connected")
         for end in ends:
-            self.check_told(end, names)
+            self.check_told(end, files)
 
-    def check_told(self, answer, names):
+    def add_files(self, product, sizes):
+        """Files with a text of these sizes; their names with the sizes."""
+        files = [(f"f{n}", size) for n, size in enumerate(sizes)]
+        for first in range(0, len(files), 20):
+            self.acme.post(f"/v2/products/{product}/events", {"events": [
+                {"kind": "file", "entity": name, "type": "file.added", "data": {"text": "x" * size}} for name, size in files[first:first + 20]]})
+        return files
+
+    def test_readers_that_take_large_events_drop_by_drop(self):
+        """Each at a place of its own, so that what they wait for is not shared; and what one got is whole."""
+        product = self.declare_files()
+        files = self.add_files(product, ([16_000] * 19 + [200_000]) * 20)
+        marks = [event["mark"] for event in self.acme.get("/v2/events?after=beginning&type=file.*&limit=80")["data"]]
+        reader = self.server.key(self.acme.organization)
+        normal, self.before = self.healthy(1.5), resident(self.server.process)
+        crowd = [self.connect(f"GET /v2/events/stream?after={marks[n % len(marks)]}&type=file.* HTTP/1.1\r\nHost: a\r\n"
+                              f"Authorization: Bearer {reader.key}\r\n\r\n") for n in range(CROWD)]
+        sample, most, end = dict.fromkeys(crowd[:12], b""), 0, time.monotonic() + 6
+        while time.monotonic() < end:
+            for connection in crowd:
+                with contextlib.suppress(BlockingIOError):
+                    piece = connection.recv(1024)
+                    if connection in sample:
+                        sample[connection] += piece
+            most = max(most, resident(self.server.process) - self.before)
+            time.sleep(0.05)
+        self.report("readers that take large events drop by drop", normal, self.healthy(2), most)
+        for connection in crowd[len(sample):]:
+            connection.close()
+        for number, (connection, answer) in enumerate(sample.items()):
+            connection.settimeout(60)
+            while not answer.endswith(b"\r\n0\r\n\r\n"):
+                piece = connection.recv(1 << 20)
+                self.assertTrue(piece, answer[-300:])
+                answer += piece
+            self.check_told(answer, files[number + 1:])
+
+    @staticmethod
+    def without_chunks(answer):
+        """What a chunked answer carries."""
+        body, at = b"", answer.index(b"\r\n\r\n") + 4
+        while size := int(answer[at:answer.index(b"\r\n", at)], 16):
+            at = answer.index(b"\r\n", at) + 2
+            body, at = body + answer[at:at + size], at + size + 2
+        return body
+
+    def check_told(self, answer, files):
         """It ends by saying why, with a mark after which the rest comes."""
-        blocks = [dict(line.partition(": ")[::2] for line in block.split("\n")) for block in answer.decode().split("\n\n")]
+        blocks = [dict(line.partition(": ")[::2] for line in block.split("\n")) for block in self.without_chunks(answer).decode().split("\n\n")]
         closing = [block for block in blocks if block.get("event") == "closing"]
         self.assertEqual([block["data"] for block in closing], ['{"reason":"slow-reader"}'], answer[-300:])
-        seen = sum('"type":"file.added"' in block.get("data", "") for block in blocks)
+        events = [json.loads(block["data"]) for block in blocks if '"type":"file.added"' in block.get("data", "")]
         with self.acme.stream("type=file.*", {"Last-Event-ID": closing[0]["id"]}) as stream:
-            self.assertEqual([event["subject"] for _, event in stream.take(len(names) - seen)], names[seen:])
+            events += [event for _, event in stream.take(len(files) - len(events))]
+        self.assertEqual([(event["subject"], len(event["data"]["text"])) for event in events], files)
 
 
 if __name__ == "__main__":
