@@ -229,7 +229,7 @@ class PosixFiles final : public FileSystem {
       const std::string name = entry->d_name;
       if (::fstatat(::dirfd(directory.get()), name.c_str(), &status, 0) != 0) continue;
       if (S_ISREG(status.st_mode)) {
-        entries.push_back({name, static_cast<std::uint64_t>(status.st_size)});
+        entries.push_back({name, static_cast<std::uint64_t>(status.st_size), status.st_nlink});
       }
       errno = 0;
     }

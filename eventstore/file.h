@@ -51,6 +51,7 @@ class FileLock {
 struct DirectoryEntry {
   std::string name;
   std::uint64_t size_bytes;
+  std::uint64_t names = 1;  // of the same file, see FileSystem::link
 };
 
 /// Files by path. Any thread.

@@ -27,7 +27,7 @@ struct BackupOptions {
   std::string target;  // of the backup; made when it is missing
   Wait wait;           // for the writer, see journal_tail.h
   schemas::Time now{};
-  Links links = Links::where_possible;
+  Links links = Links::where_possible;  // `never` also makes copies of what is linked already
   /// Called now and then: bytes done, of all that are to be copied or linked.
   std::function<void(std::uint64_t done, std::uint64_t total)> progress = {};
 };

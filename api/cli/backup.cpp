@@ -19,7 +19,8 @@ constexpr auto footer =
     R"(Copies the log of a running or stopped server, up to what is durable when this begins, and its keyring.
 A second backup into the same directory adds what is new; whatever interrupts one, the backup before stays
 valid, and the next one finishes it. Sealed segments are linked where DIR is on the same file system:
-such a backup takes no space, and is lost with that disk; --copy copies them.
+such a backup takes no space, and is lost with that disk; --copy copies them, those too that an earlier
+backup into DIR linked.
 
 Left out: root.key (keep it apart from the backups: it opens the keyring), nonces, rows, index.
 `tidemark restore` makes a data directory of a backup. Exit status 4: the log or the backup is damaged;
