@@ -23,7 +23,7 @@ using schemas::Offset;
 
 schemas::Error too_much() {
   return {ErrorCode::overloaded,
-          "too much waits to be written; this request wrote nothing, try it again",
+          "too much waits to be written; nothing of this command was written, try it again",
           {},
           {}};
 }
@@ -75,16 +75,18 @@ std::optional<schemas::Error> CommandHandler::overloaded(schemas::OrganizationId
 void CommandHandler::submit(CommandContext context, Command command, Done done) {
   const auto bytes = bytes_of(command);
   const auto kind = kind_of(context);
+  const auto number = context.sequence ? context.sequence->next() : 0;
   const std::size_t alone = kind == Load::Kind::single ? 1 : 0;
   if (!load_.enter(context.organization, kind,
                    {.commands = 1, .bytes = bytes, .undecided = alone})) {
     // At once: a later line of the same sequence must not slip in before the answer is posted.
-    if (context.sequence) context.sequence->stopped = true;
+    if (context.sequence) context.sequence->refuse(number);
     boost::asio::post(parts_.core, [done = std::move(done)]() mutable { done(fail(too_much())); });
     return;
   }
-  Asked asked{std::move(context), std::move(command), std::move(done), bytes,
-              parts_.clock.monotonic()};
+  Asked asked{std::move(context),       std::move(command),
+              std::move(done),          bytes,
+              parts_.clock.monotonic(), number};
   bool drains = false;
   {
     std::lock_guard lock(inbox_mutex_);
@@ -214,10 +216,10 @@ void CommandHandler::run(LogId log, Asked asked) {
   auto refused = refuse_to_write(asked, log);
   Result<Outcome> result = refused ? std::unexpected(std::move(*refused))
                                    : guarded([&] { return handle(log, asked, written); });
-  if (!result && asked.context.sequence) asked.context.sequence->stopped = true;
+  if (!result && asked.context.sequence) asked.context.sequence->refuse(asked.number);
   partition.line.push_back({written, std::move(result), std::move(asked.done),
                             asked.context.organization, asked.bytes, kind_of(asked.context),
-                            asked.context.sequence});
+                            asked.context.sequence, asked.number});
   // Answers that wait for nothing need no durable group to release them.
   if (partition.records.empty()) answer_line(partition, 0);
   if (planted(schemas::Fault::answer_refusals_at_once) && !partition.line.empty() && !written) {
@@ -228,7 +230,7 @@ void CommandHandler::run(LogId log, Asked asked) {
 }
 
 std::optional<schemas::Error> CommandHandler::refuse_to_write(const Asked& asked, LogId log) const {
-  if (asked.context.sequence && asked.context.sequence->stopped) {
+  if (asked.context.sequence && asked.context.sequence->refuses(asked.number)) {
     return schemas::Error{ErrorCode::overloaded, "not tried: an earlier line was refused", {}, {}};
   }
   if (behind_) return behind_;
@@ -519,7 +521,7 @@ void CommandHandler::failed(const eventstore::AppendFailure& failure) {
       continue;
     }
     waiting.result = std::unexpected(failure.error);
-    if (waiting.sequence) waiting.sequence->stopped = true;
+    if (waiting.sequence) waiting.sequence->refuse(waiting.number);
     answer(std::move(waiting));
   }
   partition.line = std::move(kept);
@@ -566,7 +568,7 @@ void CommandHandler::drop(const InFlight& record) {
 
 /// Answers a command that never came to its turn.
 void CommandHandler::refuse(Asked asked, schemas::Error error) {
-  if (asked.context.sequence) asked.context.sequence->stopped = true;
+  if (asked.context.sequence) asked.context.sequence->refuse(asked.number);
   answer({{},
           std::unexpected(std::move(error)),
           std::move(asked.done),

@@ -102,6 +102,7 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
     Done done;
     std::size_t bytes = 0;
     eventstore::MonotonicTime since;
+    Sequence::Number number = 0;  // in its sequence, if it has one
     schemas::OrganizationId organization = context.organization;
     bool bulk = context.sequence != nullptr;
   };
@@ -123,6 +124,7 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
     std::size_t bytes = 0;  // of the command
     Load::Kind load = Load::Kind::single;
     std::shared_ptr<Sequence> sequence = {};
+    Sequence::Number number = 0;
     bool needs_rows = true;  // a control record counts once it is durable
   };
   struct Partition {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -122,10 +124,23 @@ std::string_view product_of(const Command& command);
 /// What it holds in memory, roughly.
 std::size_t bytes_of(const Command& command);
 
-/// Commands of one client that must run in order and stop at the first refusal (bulk lines). Any
-/// thread may stop it; what is not yet decided then is not tried.
-struct Sequence {
-  std::atomic<bool> stopped = false;
+/// Commands of one client that must run in order and stop at the first refusal (bulk lines). What
+/// stands behind one that was refused is not tried; what stands before it is, even where it comes
+/// to its turn later. One thread submits; any may refuse.
+class Sequence {
+ public:
+  using Number = std::uint64_t;  // in the order of being submitted
+  Number next() { return submitted_++; }
+  void refuse(Number number) {
+    auto first = first_refused_.load();
+    while (number < first && !first_refused_.compare_exchange_weak(first, number)) {
+    }
+  }
+  bool refuses(Number number) const { return number > first_refused_; }
+
+ private:
+  Number submitted_ = 0;
+  std::atomic<Number> first_refused_ = std::numeric_limits<Number>::max();
 };
 
 /// Who asks, where, and how often: everything about a command that is not the command.

@@ -161,6 +161,37 @@ TEST_F(Handler, BulkRequestsOfManyOrganizationsLeaveRoomForSingleCommands) {
   EXPECT_EQ(single, std::vector<bool>(4, true));
 }
 
+TEST_F(Handler, LinesBeforeTheOneThatMeetsTheBoundAreWritten) {
+  ASSERT_TRUE(world.run(of(acme), CreateProject{"first", {}}));
+  auto line = of(acme);
+  line.sequence = std::make_shared<Sequence>();
+  auto& commands = world.core().commands();
+  const auto bulk = CommandHandler::load_limits.of_one.commands / 4 * 3;
+  std::vector<std::optional<schemas::Error>> refused(bulk + 2);
+  std::size_t answered = 0;
+  for (auto& error : refused) {
+    commands.submit(line, ChangeProject{}, [&](auto result) {
+      if (!result) error = result.error();
+      ++answered;
+    });
+  }
+  world.settle();
+  EXPECT_EQ(answered, refused.size());
+  EXPECT_EQ(refused[0]->code, ErrorCode::not_found) << "the true reason of the first line";
+  EXPECT_THAT(refused[1]->detail, testing::HasSubstr("an earlier line was refused"));
+
+  line.sequence = std::make_shared<Sequence>();
+  std::vector<std::optional<bool>> written(bulk + 2);
+  for (auto& done : written) {
+    commands.submit(line, CreateProject{"line", {}},
+                    [&](auto result) { done = result.has_value(); });
+  }
+  world.settle();
+  for (std::size_t i = 0; i < bulk; ++i) EXPECT_EQ(written[i], true) << i;
+  EXPECT_EQ(written[bulk], false);
+  EXPECT_EQ(written[bulk + 1], false) << "nothing behind it";
+}
+
 // ---- bytes in flight ----
 
 constexpr std::string_view merging_manifest =

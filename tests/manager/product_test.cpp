@@ -107,7 +107,7 @@ TEST_F(Products, AFirstManifestThatIsRefusedForWhateverReasonMakesNoTopic) {
   EXPECT_EQ(reused.error().code, ErrorCode::idempotency_key_reused);
   auto stopped = platform();
   stopped.sequence = std::make_shared<Sequence>();
-  stopped.sequence->stopped = true;
+  stopped.sequence->refuse(stopped.sequence->next());
   EXPECT_FALSE(world.run(stopped, DeclareProduct{"git", manifest}));
   EXPECT_EQ(world.storage().size(), size);
   EXPECT_EQ(world.core().topics().all().size(), std::size(eventstore::built_in_products) + 1);
