@@ -137,16 +137,20 @@ Result<BackupManifest> read_manifest(FileSystem& files, const std::string& backu
                           manifest_path(backup)));
 }
 
-Result<OpenedBackup> open_backup(FileSystem& files, const std::string& backup) {
+namespace {
+
+Result<BackupManifest> read_finished(FileSystem& files, const std::string& backup) {
   auto manifest = read_manifest(files, backup);
-  if (!manifest && manifest.error().code == ErrorCode::not_found) {
-    return fail(ErrorCode::not_found,
-                fmt::format("{} holds no finished backup: there is no {}; `tidemark backup` "
-                            "finishes one that was interrupted",
-                            backup, manifest_path(backup)));
-  }
-  if (!manifest) return fail(std::move(manifest).error());
-  OpenedBackup opened{.manifest = std::move(*manifest),
+  if (manifest || manifest.error().code != ErrorCode::not_found) return manifest;
+  return fail(ErrorCode::not_found,
+              fmt::format("{} holds no finished backup: there is no {}; `tidemark backup` "
+                          "finishes one that was interrupted",
+                          backup, manifest_path(backup)));
+}
+
+Result<OpenedBackup> open_named(FileSystem& files, const std::string& backup,
+                                const BackupManifest& manifest) {
+  OpenedBackup opened{.manifest = manifest,
                       .folder = std::make_unique<SegmentFolder>(files, segments_path(backup)),
                       .tail = {},
                       .keyring = {}};
@@ -169,6 +173,25 @@ Result<OpenedBackup> open_backup(FileSystem& files, const std::string& backup) {
   }
   opened.keyring = std::move(*keyring);
   return opened;
+}
+
+}  // namespace
+
+Result<OpenedBackup> open_backup(FileSystem& files, const std::string& backup) {
+  constexpr int backups_meanwhile_max = 10;
+  auto manifest = read_finished(files, backup);
+  for (int i = 0; manifest && i < backups_meanwhile_max; ++i) {
+    auto opened = open_named(files, backup, *manifest);
+    if (opened || opened.error().code != ErrorCode::read_only) return opened;
+    auto now = read_finished(files, backup);
+    if (!now || *now == *manifest) return opened;
+    manifest = std::move(now);
+  }
+  if (!manifest) return fail(std::move(manifest).error());
+  return fail(ErrorCode::in_use,
+              fmt::format("backups into {} end faster than they can be opened; try again when none "
+                          "is at work",
+                          backup));
 }
 
 }  // namespace eventstore::journal

@@ -62,7 +62,8 @@ struct OpenedBackup {
   std::uint32_t seed() const { return crc_seed(manifest.journal); }
 };
 /// Looks whether everything that the manifest names is there, in its size; not at what is in the
-/// segments.
+/// segments. A backup into the same directory may be at work: where one has ended meanwhile, what
+/// is missing may be what only the one before needed, and the new one is opened.
 schemas::Result<OpenedBackup> open_backup(FileSystem& files, const std::string& backup);
 
 }  // namespace eventstore::journal

@@ -4,6 +4,7 @@
 // file system for links and for a writer that never pauses.
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <thread>
 
 #include "tests/eventstore/backup_fixture.h"
@@ -130,6 +131,73 @@ TEST_F(JournalBackup, a_second_one_only_adds) {
   EXPECT_EQ(
       std::ranges::count_if(disk_.paths(), [](const auto& p) { return p.ends_with(".tail"); }), 1);
   EXPECT_EQ(texts_of_backup(), all);
+}
+
+/// A disk where something happens before a file is opened.
+class BusyDisk final : public FileSystem {
+ public:
+  using Before = std::function<void(const std::string&)>;
+  BusyDisk(FileSystem& disk, Before before) : disk_(disk), before_(std::move(before)) {}
+  schemas::Result<std::unique_ptr<File>> open(const std::string& path, Open how) override {
+    before_(path);
+    return disk_.open(path, how);
+  }
+  schemas::Result<void> rename(const std::string& from, const std::string& to) override {
+    return disk_.rename(from, to);
+  }
+  schemas::Result<void> remove(const std::string& path) override { return disk_.remove(path); }
+  schemas::Result<void> make_directories(const std::string& path) override {
+    return disk_.make_directories(path);
+  }
+  schemas::Result<void> sync_directory(const std::string& path) override {
+    return disk_.sync_directory(path);
+  }
+  schemas::Result<std::vector<DirectoryEntry>> list(const std::string& path) override {
+    return disk_.list(path);
+  }
+  schemas::Result<std::unique_ptr<FileLock>> lock(const std::string& path) override {
+    return disk_.lock(path);
+  }
+
+ private:
+  FileSystem& disk_;
+  Before before_;
+};
+
+TEST_F(JournalBackup, is_opened_beside_one_that_ends_meanwhile) {
+  open();
+  fill(0, 20);
+  const auto first = back_up();
+  std::uint64_t second = 0;
+  BusyDisk busy(disk_, [&](const std::string& path) {
+    if (second != 0 || !path.ends_with(".tail")) return;
+    fill(20, 150);
+    disk_.set_contents("/data/keyring", {4, 5});
+    second = back_up().position;
+  });
+  const auto opened = journal::open_backup(busy, "/backup");
+  ASSERT_TRUE(opened) << opened.error().detail;
+  EXPECT_GT(second, first.position);
+  EXPECT_EQ(opened->manifest.position, second);
+}
+
+TEST_F(JournalBackup, that_is_replaced_again_and_again_is_not_called_damaged) {
+  open();
+  fill(0, 20);
+  back_up();
+  bool stands_still = false;
+  BusyDisk busy(disk_, [&](const std::string& path) {
+    if (stands_still || !path.starts_with("/backup/keyring-")) return;
+    auto keyring = disk_.contents("/data/keyring");
+    ++keyring.front();
+    disk_.set_contents("/data/keyring", keyring);
+    back_up();
+  });
+  const auto opened = journal::open_backup(busy, "/backup");
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::in_use);
+  stands_still = true;
+  EXPECT_TRUE(journal::open_backup(busy, "/backup"));
 }
 
 TEST_F(JournalBackup, takes_the_keyring_after_the_durable_end_and_drops_the_one_before) {
