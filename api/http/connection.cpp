@@ -60,11 +60,11 @@ awaitable<Io> Connection::write(Buffers buffers, Clock::duration patience) {
   co_return ec == asio::error::operation_aborted&& write_expired_ ? Io::expired : Io::closed;
 }
 
-std::optional<std::size_t> Connection::write_now(Buffers buffers) {
+std::optional<std::size_t> Connection::write_now(Buffers buffers, int flags) {
   std::size_t all = 0;
   while (asio::buffer_size(buffers) > 0) {
     error_code ec;
-    const auto bytes = socket_.write_some(buffers, ec);
+    const auto bytes = socket_.send(buffers, flags, ec);
     if (ec && ec != asio::error::would_block) return std::nullopt;
     if (ec) break;
     advance(buffers, bytes);

@@ -42,8 +42,9 @@ class Connection {
   /// Writes all of it; each time the peer takes something, it may wait `patience` again.
   using Buffers = std::array<asio::const_buffer, 3>;
   awaitable<Io> write(Buffers buffers, Clock::duration patience);
-  /// How many bytes the socket takes without waiting; nothing when it is of no more use.
-  std::optional<std::size_t> write_now(Buffers buffers);
+  /// How many bytes the socket takes without waiting (`flags` of send(2)); nothing when it is of no
+  /// more use.
+  std::optional<std::size_t> write_now(Buffers buffers, int flags);
 
   /// Calls `callback(error_code)`, from the core's loop, once there is something to read, or the
   /// peer closed, or this side did.

@@ -1,6 +1,7 @@
 #include "api/http/stream.h"
 
 #include <algorithm>
+#include <sys/socket.h>
 #include <utility>
 
 #include <boost/asio/post.hpp>
@@ -28,8 +29,8 @@ void Waker::operator()() const {
 awaitable<Sent> Stream::write(std::string_view bytes) {
   return control_->write(bytes);
 }
-Pushed Stream::push(std::string_view bytes) {
-  return control_->push(bytes);
+Pushed Stream::push(std::string_view bytes, Burst burst) {
+  return control_->push(bytes, burst);
 }
 awaitable<Sent> Stream::room() {
   return control_->room();
@@ -104,12 +105,12 @@ awaitable<Sent> StreamControl::write(std::string_view bytes) {
   co_return io == Io::expired ? Sent::slow : Sent::gone;
 }
 
-Pushed StreamControl::push(std::string_view bytes) {
+Pushed StreamControl::push(std::string_view bytes, Burst burst) {
   if (gone_) return Pushed::gone;
   ENSURE(!bytes.empty() && left_.empty());
   Framed framed;
   frame(framed, bytes);
-  auto taken = connection_.write_now(framed.buffers);
+  auto taken = connection_.write_now(framed.buffers, burst == Burst::goes_on ? MSG_MORE : 0);
   if (!taken) {
     peer_gone();
     return Pushed::gone;

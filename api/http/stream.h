@@ -20,6 +20,9 @@ enum class Sent : std::uint8_t { ok, gone, slow };
 /// What became of a push: all or part of it was taken, or the peer is gone.
 enum class Pushed : std::uint8_t { all, part, gone };
 
+/// Whether another push comes at once, so that the kernel may wait to send both together.
+enum class Burst : std::uint8_t { goes_on, ends };
+
 /// Why a wait ended. `gone`: the peer closed; `stopping`: the server stops, say goodbye and return.
 enum class Wake : std::uint8_t { signal, timeout, gone, stopping };
 
@@ -47,7 +50,7 @@ class Stream {
 
   /// Sends what the kernel takes of `bytes` now, and copies the rest: after `part`, `room` waits
   /// until that is out too, while the caller need not hold what it pushed.
-  Pushed push(std::string_view bytes);
+  Pushed push(std::string_view bytes, Burst burst = Burst::ends);
   awaitable<Sent> room();
 
   /// Sleeps until something happens, at most `at_most`. `gone` lasts: every further wait says it at

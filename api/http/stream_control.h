@@ -39,7 +39,7 @@ class StreamControl {
   void watch_peer();
 
   awaitable<Sent> write(std::string_view bytes);
-  Pushed push(std::string_view bytes);
+  Pushed push(std::string_view bytes, Burst burst);
   awaitable<Sent> room();
   awaitable<Wake> wait(std::chrono::milliseconds at_most);
   awaitable<schemas::Result<std::optional<std::string_view>>> read_line();

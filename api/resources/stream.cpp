@@ -13,6 +13,7 @@
 namespace api::resources {
 namespace {
 
+using http::Burst;
 using http::Pushed;
 using http::Sent;
 using http::Stream;
@@ -206,7 +207,9 @@ awaitable<State> send_chunk(Stream& stream, Follower& follower, ChunkPtr chunk) 
     const bool is_whole = next > first;
     if (is_whole) end = chunk->stops[next - 1].end;
     if (is_whole) follower.begun.reset();
-    if (stream.push(std::string_view(chunk->text).substr(from, end - from)) != Pushed::all) {
+    const auto piece = std::string_view(chunk->text).substr(from, end - from);
+    const auto burst = end < chunk->text.size() ? Burst::goes_on : Burst::ends;
+    if (stream.push(piece, burst) != Pushed::all) {
       if (!is_whole) {
         follower.begun = {end - start_of_event(*chunk, next), hash_of_event(*chunk, next), since};
       }
