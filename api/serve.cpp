@@ -161,8 +161,9 @@ Result<void> Process::open_log() {
     spdlog::critical("journal damaged, read-only positions={}", to_text(damage.range));
   }
   if (const auto& cut = log_->opening().cut) {
-    spdlog::warn("torn tail cut off position={} bytes={} kept_in={}", cut->position,
-                 cut->size_bytes, cut->kept_in);
+    const auto* what = cut->waits ? "torn tail waits for space to be kept" : "torn tail cut off";
+    spdlog::warn("{} position={} bytes={} kept_in={}", what, cut->position, cut->size_bytes,
+                 cut->kept_in);
   }
   core_->attach(*log_);
   return {};

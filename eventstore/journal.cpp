@@ -20,6 +20,7 @@ struct Journal::Parts {
       : folder(*options.files, options.directory + "/journal/" + options.retention_class) {}
 
   journal::SegmentFolder folder;
+  std::optional<Opening> opening;
   journal::Health health;
   journal::Partitions partitions;
   std::optional<journal::Index> index;
@@ -61,8 +62,9 @@ Result<std::unique_ptr<Journal>> Journal::open(JournalOptions options, LogObserv
 
 Result<void> Journal::start(LogObserver& observer) {
   auto& parts = *parts_;
-  Opening opening(parts.folder,
-                  {options_.directory, options_.first_segment_size, options_.accept_losses});
+  auto& opening = parts.opening.emplace(
+      parts.folder,
+      Opening::Options{options_.directory, options_.first_segment_size, options_.accept_losses});
   auto settled = opening.settle();
   if (!settled) return fail(std::move(settled).error());
   parts.seed = journal::crc_seed(settled->id);
@@ -105,6 +107,10 @@ Result<void> Journal::begin_writing(Opening& opening, const Opening::Settled& se
     parts.health.turn_read_only(journal::damage_error(parts.folder.path(), damage));
   }
   if (!parts.damages.empty()) return {};
+  if (settled.torn) {
+    parts.writer->begin_later([&opening, settled] { return opening.cut(settled); });
+    return {};
+  }
   if (auto begun = parts.writer->begin(options_.accept_losses); !begun) return begun;
   parts.writer->make_room();
   return {};

@@ -176,12 +176,28 @@ Result<void> Opening::repair_tail(const WalkState& walked, Settled& settled) {
   if (!planted(Fault::skip_tail_rewrite)) {
     if (auto written = rewrite(file, segment, last); !written) return written;
   }
-  if (auto kept = keep_tail(segment, walked.end, walked.tail_end); !kept) return kept;
+  tail_end_ = walked.tail_end;
+  if (auto done = cut(settled); !done) {
+    const bool later = done.error().code == ErrorCode::disk_full && options_.accept_losses.empty();
+    if (!later) return done;
+    // What was written again is shown from now on.
+    if (auto synced = file.sync(); !synced) return synced;
+    settled.torn = true;
+    if (report_.cut) report_.cut->waits = true;
+  }
+  settled.durable_end = walked.end;
+  return {};
+}
+
+Result<void> Opening::cut(const Settled& settled) {
+  File& file = *settled.active_file;
+  const Segment segment{settled.active_base, settled.active_file};
+  if (auto kept = keep_tail(segment, settled.end, tail_end_); !kept) return kept;
   auto size = file.size();
   if (!size) return fail(std::move(size).error());
   // Zeros too may be in a cache only, of an opening before this one whose sync failed.
-  const auto end = segment.file_offset(walked.end);
-  const auto seen = segment.file_offset(walked.tail_end);
+  const auto end = segment.file_offset(settled.end);
+  const auto seen = segment.file_offset(tail_end_);
   const auto zeros =
       std::min(planted(Fault::believe_cached_zeros) ? seen : std::max(seen, end + unsynced_max),
                settled.active_size);
@@ -192,7 +208,6 @@ Result<void> Opening::repair_tail(const WalkState& walked, Settled& settled) {
     return grown;
   }
   if (auto synced = file.sync(); !synced) return synced;
-  settled.durable_end = walked.end;
   return remove_unlinked(settled.active_base);
 }
 

@@ -16,8 +16,9 @@
 ///
 /// Nothing may be shown before all three are done: a tail that was only in
 /// the page cache could be shown and then lost. A damaged journal is not written to: it is folded
-/// up to the last place that a frame states to be durable. A crash at any step is repaired by the
-/// next opening. One thread.
+/// up to the last place that a frame states to be durable. Where a full disk has no room for what a
+/// torn tail holds, that stays where it is, and everything before it is shown: `cut` it before
+/// anything is written. A crash at any step is repaired by the next opening. One thread at a time.
 namespace eventstore::journal {
 
 /// What opening found, for people.
@@ -26,6 +27,7 @@ struct OpeningReport {
     std::uint64_t position;
     std::uint64_t size_bytes;
     std::string kept_in;  // path of the file
+    bool waits = false;   // there is no space for it yet
   };
   bool created = false;
   std::optional<Cut> cut;       // a torn tail
@@ -50,6 +52,7 @@ class Opening {
     std::uint64_t durable_end;  // what may be read
     std::uint32_t open_count;   // highest so far
     std::vector<Range> losses;
+    bool torn = false;  // a tail stands behind the end that is to be cut first
   };
   struct Folded {
     States states;
@@ -60,6 +63,9 @@ class Opening {
   Opening(SegmentFolder& folder, Options options) : folder_(folder), options_(std::move(options)) {}
 
   schemas::Result<Settled> settle();
+  /// Keeps aside and zeroes what stands behind the end. When the disk is full it changes nothing
+  /// that matters: try again.
+  schemas::Result<void> cut(const Settled& settled);
   /// Reads up to `durable_end`.
   schemas::Result<Folded> fold(std::uint64_t durable_end);
 
@@ -88,6 +94,7 @@ class Opening {
   SegmentHeader header_{};                    // of the segment where reading starts
   ClosingTable start_{};                      // what stands before it
   WalkState walk_start_{};                    // at its base
+  std::uint64_t tail_end_ = 0;                // of what stands behind the end
   std::map<LogId, std::uint64_t> last_seen_;  // positions that fold met
   std::unordered_map<LogId, IndexSampler> samplers_;
 };

@@ -70,12 +70,32 @@ Result<void> JournalWriter::begin(const std::vector<Range>& losses) {
   return write_own();
 }
 
+Result<void> JournalWriter::begin_now() {
+  if (!cut_) return {};
+  auto cut = cut_();
+  if (!cut && cut.error().code != ErrorCode::disk_full) {
+    shared_.health.turn_read_only(
+        {ErrorCode::read_only,
+         fmt::format("a torn tail could not be cut off ({}); restart when the disk is well",
+                     cut.error().detail),
+         {},
+         {}});
+  }
+  if (!cut) return cut;
+  cut_ = {};
+  return begin({});
+}
+
 void JournalWriter::write(std::vector<Append> queued) {
+  const auto begun = begin_now();
   for (auto& append : queued) {
     ENSURE(append.payload.bytes().size() == append.head.length);
     ENSURE(append.head.length <= record_size_max - RecordHead::size_bytes);
     const std::size_t size = frame_size + padded(append.head.length);
-    if (admit(append) && make_place(append, size)) {
+    if (!admit(append)) continue;
+    if (!begun) {
+      refuse(append, begun.error());
+    } else if (make_place(append, size)) {
       auto& partition = *shared_.partitions.find(append.log);
       stage(std::move(append), partition, size);
     }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -46,6 +47,9 @@ class JournalWriter {
   /// is neither room nor space for more: then appends are refused until there is.
   schemas::Result<void> begin(const std::vector<Range>& losses);
 
+  /// Instead, on a full disk: an append waits for `cut` to succeed, then for what `begin` does.
+  void begin_later(std::function<schemas::Result<void>()> cut) { cut_ = std::move(cut); }
+
   /// Each ends in on_durable or on_failure before this returns.
   void write(std::vector<Append> queued);
 
@@ -62,6 +66,7 @@ class JournalWriter {
     schemas::Error error;
   };
 
+  schemas::Result<void> begin_now();
   bool admit(const Append& append);
   bool make_place(const Append& append, std::size_t size_bytes);
   void stage(Append append, Partition& partition, std::size_t size_bytes);
@@ -96,6 +101,7 @@ class JournalWriter {
   const std::uint32_t open_count_;
   std::vector<Range> losses_;
   bool uncovered_ = false;
+  std::function<schemas::Result<void>()> cut_;  // of a torn tail, while it waits for space
 
   // One write, from staging to sync.
   std::vector<std::uint64_t> buffer_;  // of words

@@ -26,8 +26,8 @@ Step<std::unique_ptr<OfflineData>> open_data(DataDirectory directory,
   if (!log) return stop(log.error());
   data->log = std::move(*log);
   if (const auto& cut = data->log->opening().cut) {
-    fmt::print(stderr, "the end of the log was torn: {} bytes are kept in {}\n", cut->size_bytes,
-               cut->kept_in);
+    fmt::print(stderr, "the end of the log was torn: {} bytes {} kept in {}\n", cut->size_bytes,
+               cut->waits ? "wait for space to be" : "are", cut->kept_in);
   }
   if (auto loaded = load_topics(*data->log, data->topics); !loaded) return stop(loaded.error());
   return data;

@@ -27,6 +27,19 @@ def wait_healthy(test, server):
     return test.fail(server.output())
 
 
+def tear(server):
+    """Leaves the beginning of something that was never finished behind the log's end: the rest of it is zeros."""
+    journal = os.path.join(server.data, "journal", "permanent")
+    with open(os.path.join(journal, max(name for name in os.listdir(journal) if name.isdigit())), "r+b") as file:
+        end = len(file.read().rstrip(b"\0"))
+        file.seek(-(-end // 512) * 512)
+        file.write(b"torn" * 20)
+
+
+def cut_tails(server):
+    return [path for path in glob.glob(os.path.join(server.data, "cut-*")) if not path.endswith(".new")]
+
+
 class Faults(unittest.TestCase):
     def setUp(self):
         self.server = Server()
@@ -189,16 +202,11 @@ class Faults(unittest.TestCase):
         self.create(5)
         before = self.projects()
         self.server.kill()
-        last = max(path for path in glob.glob(os.path.join(self.server.data, "journal", "**", "*"), recursive=True) if os.path.isfile(path))
-        with open(last, "r+b") as file:
-            end = len(file.read().rstrip(b"\0"))
-            file.seek(-(-end // 512) * 512)
-            file.write(b"torn" * 20)  # the beginning of something that was never finished: the rest of it is zeros
+        tear(self.server)
         self.server.start()
         self.assertEqual(self.projects(), before)
         self.client.post("/v2/projects", {"name": "Goes on"}, expect=201)
-        kept = glob.glob(os.path.join(self.server.data, "**", "cut-*"), recursive=True)
-        self.assertTrue(kept, os.listdir(self.server.data))
+        self.assertTrue(cut_tails(self.server), os.listdir(self.server.data))
 
     def test_rows_that_are_gone_are_folded_again(self):
         self.create(20)
@@ -299,18 +307,23 @@ class FullDisk(unittest.TestCase):
         self.fill(server)
         expect_refusal()
         before = check()
-        for _ in range(4):
+        for start in range(4):
             server.kill()
+            if start == 2:
+                tear(server)
             server.launch()
             wait_healthy(self, server)
             self.assertEqual(check(), before)
             expect_refusal()
             self.fill(server)  # what the opening gave back
             expect_refusal()
+        self.assertIn("torn tail waits for space", server.output())
+        self.assertFalse(cut_tails(server))
         started = server.process.pid
         subprocess.run(["mount", "-o", "remount,size=400m", server.data], check=True)
         self.wait_for_writes(client)
         self.assertEqual(server.process.pid, started)
+        self.assertTrue(cut_tails(server))
         acknowledged.add("more")
         self.assertEqual(check(), before | {"more"})
         client.get("/readyz")

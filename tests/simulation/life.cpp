@@ -308,17 +308,18 @@ class Life::Impl {
       say([&] { return opened ? "  opened" : "  " + opened.error().detail; });
       die(off, dice.below(6));
     }
-    come_back();
+    come_back(dice.once_in(2) ? Disk::as_it_is : Disk::with_space);
   }
 
   void die(bool power_cut, std::uint64_t kept_rows) {
     power_cut ? world_.cut_power(kept_rows) : world_.kill(kept_rows);
   }
 
-  void come_back() {
+  enum class Disk : std::uint8_t { with_space, as_it_is };
+  void come_back(Disk disk = Disk::with_space) {
     world_.disk().disarm();
     world_.disk().on_call({});
-    if (full_) {
+    if (full_ && disk == Disk::with_space) {
       full_ = false;
       world_.disk().set_capacity(~std::uint64_t{0});
     }
