@@ -48,16 +48,20 @@ std::string crc_of(std::string_view line) {
   return fmt::format("{:08x}", schemas::crc32c(schemas::bytes_of(line)));
 }
 
+std::unexpected<schemas::Error> damaged(const std::string& how) {
+  return fail(ErrorCode::read_only,
+              "the backup is damaged: " + how + "; take a new one into another directory");
+}
+
 Result<std::shared_ptr<File>> open_sized(FileSystem& files, const std::string& path,
                                          std::uint64_t size_min) {
   auto file = files.open(path, FileSystem::Open::existing_for_reading);
-  if (!file) return fail(ErrorCode::read_only, "the backup is damaged: " + file.error().detail);
+  if (!file && file.error().code == ErrorCode::not_found) return damaged(path + " is missing");
+  if (!file) return fail(std::move(file).error());
   auto size = (*file)->size();
   if (!size) return fail(std::move(size).error());
   if (*size >= size_min) return std::shared_ptr<File>(std::move(*file));
-  return fail(ErrorCode::read_only, fmt::format("the backup is damaged: {} has {} bytes, {} are "
-                                                "missing",
-                                                path, *size, size_min - *size));
+  return damaged(fmt::format("{} has {} bytes, {} are missing", path, *size, size_min - *size));
 }
 
 }  // namespace
@@ -165,11 +169,12 @@ Result<OpenedBackup> open_named(FileSystem& files, const std::string& backup,
   opened.tail = std::move(*tail);
   opened.folder->add(named.tail_base, opened.tail);
   auto keyring = read_whole(files, backup + "/" + named.keyring_name());
+  if (!keyring && keyring.error().code != ErrorCode::not_found) {
+    return fail(std::move(keyring).error());
+  }
   if (!keyring || schemas::sha256(*keyring) != named.keyring) {
-    return fail(ErrorCode::read_only,
-                fmt::format("the backup is damaged: {}/{} is not the keyring that the manifest "
-                            "names",
-                            backup, named.keyring_name()));
+    return damaged(fmt::format("{}/{} is not the keyring that the manifest names", backup,
+                               named.keyring_name()));
   }
   opened.keyring = std::move(*keyring);
   return opened;

@@ -23,8 +23,11 @@ such a backup takes no space, and is lost with that disk; --copy copies them, th
 backup into DIR linked.
 
 Left out: root.key (keep it apart from the backups: it opens the keyring), nonces, rows, index.
-`tidemark restore` makes a data directory of a backup. Exit status 4: the log or the backup is damaged;
-the backup before is left as it was.
+`tidemark restore` makes a data directory of a backup.
+
+Exit status 4: the log is damaged, or files of the backup before are missing or cut, and that backup is left
+as it was; or --verify read damage in the backup that was just taken. 2: DIR holds something else, a backup
+of another log, or one whose bytes are not this log's.
 
 Examples:
   tidemark backup /mnt/backup --data ./data
@@ -104,7 +107,7 @@ Step<void> run(const Options& options) {
     checked = std::move(*verified);
   }
   options.json ? print_json(*report, checked) : print_text(*report, checked, target);
-  return checked ? sound_or_stop(*checked) : Step<void>();
+  return checked ? sound_or_stop(*checked, Verified::backup) : Step<void>();
 }
 
 }  // namespace

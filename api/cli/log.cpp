@@ -104,7 +104,7 @@ Step<void> verify(const Options& options) {
           *limit);
     }
   }
-  return sound_or_stop(found);
+  return sound_or_stop(found, options.backup ? Verified::backup : Verified::log);
 }
 
 bool wanted(const Options& options, const ScannedRecord& record) {

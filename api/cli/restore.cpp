@@ -29,6 +29,8 @@ The backup has no root key: put root.key of the old server into the new director
 it with `tidemark serve --root-key PATH`. The log goes on under new claims, so a mark of what is lost
 answers 410. Two servers must not go on from one backup: clients would hold marks of both.
 
+Exit status 4: the backup is damaged before the place where the log is to end; nothing was restored.
+
 Examples:
   tidemark restore /mnt/backup --data ./restored
   tidemark restore /mnt/backup --data ./restored --until 2026-11-21T07:00:00Z

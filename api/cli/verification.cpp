@@ -44,15 +44,23 @@ Step<Verification> verify_backup(const eventstore::journal::OpenedBackup& backup
                          .versions = versions});
 }
 
-Step<void> sound_or_stop(const Verification& verification) {
+Step<void> sound_or_stop(const Verification& verification, Verified what) {
   if (verification.sound()) return {};
-  const auto& scan = verification.scan;
-  return stop(
-      Exit::damaged,
-      scan.damages.empty()
-          ? fmt::format("the log is wrong in {} places", verification.faults.count())
-          : "the log is damaged; restore it from a backup, or accept the loss with `tidemark "
-            "log accept-loss`");
+  const bool damaged = !verification.scan.damages.empty();
+  const auto how =
+      damaged ? "damaged" : fmt::format("wrong in {} places", verification.faults.count());
+  const auto* remedy =
+      "restore it from a backup in which `tidemark log verify --backup` finds nothing";
+  if (damaged) {
+    remedy = "restore it from a backup, or accept the loss with `tidemark log accept-loss`";
+  }
+  if (what == Verified::backup) {
+    remedy =
+        "look at the log with `tidemark log verify`, and take a backup of it into another "
+        "directory";
+  }
+  return stop(Exit::damaged, fmt::format("the {} is {}; {}",
+                                         what == Verified::log ? "log" : "backup", how, remedy));
 }
 
 std::vector<std::string> damage_texts(const ScanReport& report) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -39,8 +40,9 @@ Step<Verification> verify_journal(eventstore::journal::SegmentFolder& folder,
 /// The same, past the page cache.
 Step<Verification> verify_backup(const eventstore::journal::OpenedBackup& backup,
                                  LogCheck::Versions versions);
-/// How a command ends that found this.
-Step<void> sound_or_stop(const Verification& verification);
+/// How a command ends that found this in a log or in a backup.
+enum class Verified : std::uint8_t { log, backup };
+Step<void> sound_or_stop(const Verification& verification, Verified what);
 
 std::vector<std::string> damage_texts(const ScanReport& report);
 /// Members of the object that is open.

@@ -107,6 +107,27 @@ class JournalVerification : public JournalFixture {
 
 using Payload = std::span<std::uint8_t>;
 
+TEST_F(JournalVerification, what_it_found_ends_with_a_status_and_a_remedy) {
+  Verification sound, wrong, damaged;
+  wrong.faults.add("one");
+  damaged.scan.damages.emplace_back();
+  const auto said = [](const Verification& found, Verified what) {
+    const auto ended = sound_or_stop(found, what);
+    if (ended) return std::string();
+    EXPECT_EQ(ended.error().exit, Exit::damaged);
+    return ended.error().message;
+  };
+  for (const auto what : {Verified::log, Verified::backup}) EXPECT_EQ(said(sound, what), "");
+  using testing::AllOf, testing::HasSubstr, testing::Not;
+  EXPECT_THAT(said(wrong, Verified::log),
+              AllOf(HasSubstr("wrong in 1 place"), HasSubstr("backup")));
+  EXPECT_THAT(said(damaged, Verified::log), HasSubstr("accept-loss"));
+  for (const auto* found : {&wrong, &damaged}) {
+    EXPECT_THAT(said(*found, Verified::backup),
+                AllOf(HasSubstr("into another directory"), Not(HasSubstr("accept-loss"))));
+  }
+}
+
 TEST_F(JournalVerification, finds_nothing_in_a_sound_journal) {
   const auto found = verify();
   EXPECT_TRUE(found.sound()) << found.faults.texts().front();

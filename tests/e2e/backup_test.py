@@ -237,8 +237,23 @@ class Restoring(BackupTest):
             file.write(b"damaged!")
         found = tidemark("log", "verify", "--backup", self.backup, "--json", expect=4)
         self.assertEqual(len(json.loads(found.stdout)["damages"]), 1)
+        self.assertIn("the backup is damaged; look at the log with `tidemark log verify`, and take a backup of it into another directory", found.stderr)
+        self.assertIn("`tidemark log verify` tells", self.take("--verify", expect=2).stderr)
         self.assertIn("damaged", self.restore(self.backup, "restored", expect=4)[1].stderr)
         self.assertEqual(os.listdir(self.path("restored")), ["lock"], "which kept servers out meanwhile")
+
+    def test_a_backup_that_lacks_a_file_is_damaged_and_left_alone(self):
+        self.project()
+        self.take()
+        keyring = next(name for name in os.listdir(self.backup) if name.startswith("keyring-"))
+        os.remove(os.path.join(self.backup, keyring))
+        before = os.listdir(self.backup)
+        for said in (self.take(expect=4), self.restore(self.backup, "restored", expect=4)[1],
+                     tidemark("log", "verify", "--backup", self.backup, expect=4)):
+            self.assertRegex(said.stderr, f"damaged: .*{keyring} .*; take a new one into another directory")
+        self.assertEqual(os.listdir(self.backup), before)
+        os.mkdir(os.path.join(self.backup, keyring))  # cannot be read as a file, whatever it holds
+        self.assertNotIn("damaged", self.take(expect=1).stderr)
 
     def test_killed_backups_leave_the_one_before(self):
         self.take()
