@@ -12,6 +12,8 @@ namespace {
 using Kind = Step::Kind;
 using Action = Intent::Action;
 
+const schemas::Error no_space{ErrorCode::disk_full, "no space", {}, {}};
+
 struct KindLine {
   Kind kind;
   std::string_view name;
@@ -273,13 +275,17 @@ class Life::Impl {
   void fill_disk(Dice& dice) {
     full_ = !full_;
     world_.disk().set_capacity(full_ ? dice.below(2) * 48 * 1024 : ~std::uint64_t{0});
-    if (!full_) settle();
+    if (full_) return;
+    world_.rows().mend();
+    world_.core().resume();
+    if (world_.rows().broken()) throw Broken("rows do not go on although there is space");
+    settle();
   }
 
   /// The rows' disk is full, and has room again in the same step: what was in flight is in the log,
   /// nothing more gets there meanwhile.
   void fill_rows(Dice& dice) {
-    world_.rows().break_with({ErrorCode::disk_full, "no space", {}, {}});
+    world_.rows().break_with(no_space);
     settle();
     look_at_rows();
     for (auto count = dice.below(3); count > 0; --count) ask(random_intent(dice));
@@ -323,6 +329,7 @@ class Life::Impl {
       full_ = false;
       world_.disk().set_capacity(~std::uint64_t{0});
     }
+    if (full_) world_.rows().break_with(no_space);
     disturbed_ = false;
     must(world_.open(), "the journal");
     ledger_.read_back(world_.log(), true);
