@@ -255,10 +255,18 @@ class Life::Impl {
     if (!ledger_.in_flight() && dice.once_in(2)) {
       world_.clock().pass(std::chrono::hours{dice.below(10)} + std::chrono::minutes{17});
     } else if (dice.once_in(2)) {
-      world_.clock().jump(std::chrono::seconds{static_cast<int>(dice.below(11)) - 5});
+      jump(std::chrono::seconds{static_cast<int>(dice.below(11)) - 5});
     } else {
       world_.clock().pass(std::chrono::milliseconds{dice.below(5000)});
     }
+  }
+
+  /// Never so far from the monotonic clock that writes are refused, in all of a life.
+  void jump(std::chrono::seconds by) {
+    constexpr std::chrono::seconds drift_max{25};
+    if (std::chrono::abs(drift_ + by) > drift_max) by = -by;
+    drift_ += by;
+    world_.clock().jump(by);
   }
 
   void lose_power(Dice& dice) {
@@ -373,6 +381,7 @@ class Life::Impl {
   Trace trace_;
   int next_project_ = 0;
   bool full_ = false;
+  std::chrono::seconds drift_{};  // of the wall clock
   bool disturbed_ = false;
 };
 
