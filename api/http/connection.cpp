@@ -1,5 +1,6 @@
 #include "api/http/connection.h"
 
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <utility>
 
@@ -71,6 +72,12 @@ std::optional<std::size_t> Connection::write_now(Buffers buffers, int flags) {
     all += bytes;
   }
   return all;
+}
+
+void Connection::keep_unsent(int bytes_max) {
+  using NotSentLowat = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_NOTSENT_LOWAT>;
+  error_code ignored;  // the connection is of as much use without
+  socket_.set_option(NotSentLowat(bytes_max), ignored);
 }
 
 bool Connection::peer_closed() {

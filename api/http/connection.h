@@ -57,6 +57,10 @@ class Connection {
   /// Whether something came that is not yet in the buffer.
   bool has_unread() const;
 
+  /// Lets the kernel keep so many bytes at most that were not sent yet (tcp(7), TCP_NOTSENT_LOWAT):
+  /// without it, some megabytes for a peer that does not read.
+  void keep_unsent(int bytes_max);
+
   /// Ends the waits whose deadline has passed.
   void expire(Clock::time_point now);
   /// Ends a read that waits, as if its deadline had passed.

@@ -13,6 +13,7 @@ namespace api::http {
 namespace {
 
 constexpr unsigned writes_in_a_row = 16;
+constexpr int unsent_bytes_max = 64 * 1024;
 
 }  // namespace
 
@@ -21,7 +22,6 @@ Waker::Waker(std::shared_ptr<WakeSlot> slot) : slot_(std::move(slot)) {}
 void Waker::operator()() const {
   if (slot_->posted.exchange(true)) return;
   asio::post(slot_->executor, [slot = slot_] {
-    slot->posted = false;
     if (slot->stream != nullptr) slot->stream->signal();
   });
 }
@@ -58,6 +58,7 @@ StreamControl::StreamControl(Connection& connection, Framing framing, Clock::dur
       timer_(connection.executor()),
       slot_(std::make_shared<WakeSlot>(connection.executor())) {
   slot_->stream = this;
+  connection_.keep_unsent(unsent_bytes_max);
 }
 
 StreamControl::~StreamControl() {
@@ -168,7 +169,10 @@ awaitable<bool> StreamControl::finish() {
 std::optional<Wake> StreamControl::news() {
   if (gone_) return Wake::gone;
   if (stopping_ && !std::exchange(stop_told_, true)) return Wake::stopping;
-  if (std::exchange(signalled_, false)) return Wake::signal;
+  if (std::exchange(signalled_, false)) {
+    slot_->posted = false;
+    return Wake::signal;
+  }
   return std::nullopt;
 }
 

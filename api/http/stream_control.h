@@ -20,8 +20,9 @@ class StreamControl;
 /// socket; whoever comes after the stream has ended finds `stream` empty.
 struct WakeSlot {
   CoreExecutor executor;
-  std::atomic<bool> posted = false;  ///< a wake-up is on its way: another one would say the same
-  StreamControl* stream = nullptr;   ///< for the core's thread only
+  /// A wake-up is on its way, or waits for a stream that is busy: another one would say the same.
+  std::atomic<bool> posted = false;
+  StreamControl* stream = nullptr;  ///< for the core's thread only
 };
 
 /// What lies behind a Stream. Made by the session when the head of a streamed answer is out, and
