@@ -33,6 +33,13 @@ Result<void> rewrite(File& file, const Segment& segment, Range range) {
   return write_all(file, at, bytes);
 }
 
+/// A failed sync is final, even where the disk says that it is full: after a second one, bytes that
+/// only the page cache holds would count as durable.
+Result<void> final_sync(Result<void> synced) {
+  if (synced || synced.error().code != ErrorCode::disk_full) return synced;
+  return fail(ErrorCode::internal, synced.error().detail);
+}
+
 }  // namespace
 
 Result<Opening::Settled> Opening::settle() {
@@ -176,12 +183,12 @@ Result<void> Opening::repair_tail(const WalkState& walked, Settled& settled) {
   if (!planted(Fault::skip_tail_rewrite)) {
     if (auto written = rewrite(file, segment, last); !written) return written;
   }
+  // What was written again is shown from now on, whether the tail can be cut now or later.
+  if (auto synced = final_sync(file.sync()); !synced) return synced;
   tail_end_ = walked.tail_end;
   if (auto done = cut(settled); !done) {
     const bool later = done.error().code == ErrorCode::disk_full && options_.accept_losses.empty();
     if (!later) return done;
-    // What was written again is shown from now on.
-    if (auto synced = file.sync(); !synced) return synced;
     settled.torn = true;
     if (report_.cut) report_.cut->waits = true;
   }
@@ -207,7 +214,7 @@ Result<void> Opening::cut(const Settled& settled) {
   if (auto grown = write_zeros(file, std::max(*size, zeros), settled.active_size); !grown) {
     return grown;
   }
-  if (auto synced = file.sync(); !synced) return synced;
+  if (auto synced = final_sync(file.sync()); !synced) return synced;
   return remove_unlinked(settled.active_base);
 }
 
@@ -274,7 +281,7 @@ Result<void> Opening::remove_unlinked(std::uint64_t active_base) {
       auto kept = keep_aside(*segment, {base, *end}, FrameReader::Source::cache);
       if (!kept) return kept;
     }
-    if (auto removed = folder_.remove_last(); !removed) return removed;
+    if (auto removed = final_sync(folder_.remove_last()); !removed) return removed;
   }
   return {};
 }

@@ -245,6 +245,29 @@ TEST_F(JournalFault, what_only_the_page_cache_held_is_not_shown_and_then_lost) {
   }
 }
 
+/// A disk that is full says so at a sync as well: what the sync was to bring there is as much in
+/// doubt as after any other failure, and a torn tail must not wait as if nothing had happened.
+TEST_F(JournalFault, a_full_disk_at_any_call_of_an_opening_shows_nothing_that_is_lost_later) {
+  for (std::uint32_t seed = 0; seed < 200; ++seed) {
+    disk_.start_over(seed);
+    open();
+    ASSERT_TRUE(write({"a"}));
+    disk_.power_off_at(2);  // as if killed before the sync
+    EXPECT_FALSE(write({std::string(1500, 'b')}));
+    kill();
+    disk_.disarm();
+    disk_.fail_call(1 + seed % 20, ErrorCode::disk_full);
+    const bool opened = try_open().has_value();
+    const auto shown = opened ? texts() : Texts{"a"};
+    kill_and_cut_power();
+    open();
+    const auto found = texts();
+    ASSERT_LE(shown.size(), found.size()) << seed;
+    ASSERT_TRUE(std::equal(shown.begin(), shown.end(), found.begin())) << seed;
+    kill();
+  }
+}
+
 /// A segment's end is as much in doubt as a record whose sync failed: what stands behind it must
 /// not be written before it is durable.
 TEST_F(JournalFault, a_fault_at_every_call_of_rolling_loses_nothing_at_the_next_power_cut) {
