@@ -71,7 +71,7 @@ Result<void> JournalWriter::begin(const std::vector<Range>& losses) {
 }
 
 Result<void> JournalWriter::begin_now() {
-  if (!cut_) return {};
+  if (!cut_ || !shared_.health.writable()) return {};
   auto cut = cut_();
   if (!cut && cut.error().code != ErrorCode::disk_full) {
     shared_.health.turn_read_only(

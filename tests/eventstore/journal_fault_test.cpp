@@ -13,7 +13,16 @@ namespace {
 using schemas::ErrorCode;
 using Outcome = AppendFailure::Outcome;
 
-class JournalFault : public JournalFixture {};
+class JournalFault : public JournalFixture {
+ protected:
+  void expect_that_nothing_is_written() {
+    const auto before = disk_.image().files;
+    const auto calls = disk_.calls();
+    EXPECT_FALSE(write({"refused"}));
+    EXPECT_EQ(disk_.calls(), calls);
+    EXPECT_TRUE(disk_.image().files == before);
+  }
+};
 
 TEST_F(JournalFault, a_failed_sync_is_final) {
   open();
@@ -160,8 +169,28 @@ TEST_F(JournalFault, a_torn_tail_that_cannot_be_cut_for_another_reason_stops_wri
   EXPECT_FALSE(write({"b"}));
   EXPECT_EQ(witness_->failures().at(0).outcome, Outcome::refused);
   EXPECT_TRUE(journal_->read_only());
-  EXPECT_FALSE(write({"b"}));
+  expect_that_nothing_is_written();
   EXPECT_EQ(texts(), Texts{"a"});
+}
+
+TEST_F(JournalFault, a_torn_tail_that_waits_stays_when_a_reader_meets_damage) {
+  open();
+  while (segments().size() < 2) ASSERT_TRUE(write({std::string(200, 'x')}));
+  kill();
+  const auto last = segments().back();
+  auto bytes = disk_.contents(last);
+  bytes.at(bytes.size() / 2) = 1;
+  disk_.set_contents(last, bytes);
+  disk_.flip_bit(segment(), 8 * (places(segment()).at(5).at + journal::frame_size));
+  disk_.set_capacity(0);
+  open();
+  ASSERT_TRUE(report().cut && report().cut->waits);
+  ASSERT_FALSE(journal_->read_only()) << "no opening reads so far back";
+  EXPECT_NE(read().error, "");
+  ASSERT_TRUE(journal_->read_only());
+  disk_.set_capacity(~std::uint64_t{0});
+  expect_that_nothing_is_written();
+  EXPECT_TRUE(disk_.contents(last) == bytes);
 }
 
 TEST_F(JournalFault, a_full_journal_begins_in_a_new_segment_when_there_is_space) {
