@@ -347,6 +347,7 @@ void Process::print_welcome() const {
 void Process::stop() {
   if (server_) server_->stop();
   scans_.join();
+  if (streams_) streams_->close();
   if (log_) log_->close();
   core_thread_.join();
   if (rows_) (void)rows_->flush();

@@ -50,6 +50,9 @@ std::size_t Stream::line_number() const {
 bool Stream::stopping() const {
   return control_->stopping();
 }
+bool Stream::gone() const {
+  return control_->gone();
+}
 
 StreamControl::StreamControl(Connection& connection, Framing framing, Clock::duration patience)
     : connection_(connection),

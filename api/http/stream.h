@@ -68,6 +68,8 @@ class Stream {
   std::size_t line_number() const;
 
   bool stopping() const;
+  /// Whether the peer closed, as far as is known.
+  bool gone() const;
 
  private:
   StreamControl* control_;

@@ -47,6 +47,7 @@ class StreamControl {
   std::size_t line_number() const;
   Waker waker() const { return Waker(slot_); }
   bool stopping() const { return stopping_; }
+  bool gone() const { return gone_; }
 
   /// Ends the answer. False when the connection is of no further use.
   awaitable<bool> finish();

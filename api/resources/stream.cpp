@@ -160,16 +160,18 @@ awaitable<State> send(Stream& stream, std::string_view text) {
   co_return Clock::now() - begun > slow_after ? State::slow_reader : State::goes_on;
 }
 
-/// What follows the follower's place; nothing when it cannot be read. As long as it is held, its
-/// reader stands in the turnstile.
-awaitable<ChunkPtr> next_chunk(const Follower& follower) {
+/// What follows the follower's place; nothing when it cannot be read, or is not wanted any more. As
+/// long as it is held, its reader stands in the turnstile.
+awaitable<ChunkPtr> next_chunk(const Stream& stream, const Follower& follower) {
   if (auto found = find_chunk(follower)) co_return found;
   struct Reading {
     ChunkPtr chunk;
     Turnstile::Inside inside;
   };
-  auto reading = std::make_shared<Reading>();
-  reading->inside = co_await follower.services.streams.readers().enter();
+  auto inside = co_await follower.services.streams.readers().enter(follower.caller.organization);
+  // The line may have been long.
+  if (stream.gone() || standing(stream, follower) != State::goes_on) co_return nullptr;
+  auto reading = std::make_shared<Reading>(nullptr, std::move(inside));
   auto read = [&follower] { return read_chunk(follower); };
   Result<ChunkPtr> chunk = co_await answer_on(follower.services.scans, read);
   if (chunk) {
@@ -232,8 +234,11 @@ awaitable<State> send_events(Stream& stream, Follower& follower) {
   const auto now = follower.services.streams.generation();
   auto state = State::goes_on;
   while (state == State::goes_on) {
-    auto chunk = co_await next_chunk(follower);
-    if (!chunk) co_return State::peer_gone;
+    auto chunk = co_await next_chunk(stream, follower);
+    if (!chunk) {
+      state = standing(stream, follower);
+      co_return state == State::goes_on ? State::peer_gone : state;
+    }
     // Another stream's chunk may have been read before the last events came.
     const bool is_last = chunk->end == Feed::End::reached && chunk->generation >= now;
     const auto after = chunk->after;

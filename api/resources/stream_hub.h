@@ -80,16 +80,21 @@ class StreamHub {
   /// Open streams, for metrics. Any thread.
   std::size_t count() const;
 
+  /// Lets go of the streams that wait to read. When the connections' threads have ended, and their
+  /// contexts still live.
+  void close() { readers_.close(); }
+
  private:
-  static constexpr std::size_t readers_max = 16;
+  /// Each of one organization may keep a thread of the pool busy: few, for others wait behind them.
+  static constexpr Turnstile::Room readers_max{.all = 16, .each = 4};
 
   Shard& shard_of(const asio::any_io_executor& executor);
 
   std::atomic<std::uint64_t> generation_{0};
   std::unique_ptr<ChunkCache> chunks_;
-  Turnstile readers_{readers_max};
   mutable std::mutex mutex_;  // guards shards_, which only grows
   std::vector<std::unique_ptr<Shard>> shards_;
+  Turnstile readers_{readers_max};
 };
 
 }  // namespace api::resources
