@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <tuple>
 #include <unistd.h>
 
 #include <fmt/core.h>
@@ -294,6 +295,18 @@ Result<std::vector<std::uint8_t>> read_whole(FileSystem& files, const std::strin
   return bytes;
 }
 
+namespace {
+
+Result<void> write_new(FileSystem& files, const std::string& path,
+                       std::span<const std::uint8_t> bytes) {
+  auto file = files.open(path, FileSystem::Open::create_new);
+  if (!file) return fail(std::move(file).error());
+  if (auto written = write_all(**file, 0, bytes); !written) return written;
+  return (*file)->sync();
+}
+
+}  // namespace
+
 Result<void> replace_whole(FileSystem& files, const std::string& path,
                            std::span<const std::uint8_t> bytes) {
   const std::string beside = path + ".new";
@@ -301,11 +314,12 @@ Result<void> replace_whole(FileSystem& files, const std::string& path,
   if (auto gone = files.remove(beside); !gone && gone.error().code != ErrorCode::not_found) {
     return gone;
   }
-  auto file = files.open(beside, FileSystem::Open::create_new);
-  if (!file) return fail(std::move(file).error());
-  if (auto written = write_all(**file, 0, bytes); !written) return written;
-  if (auto synced = (*file)->sync(); !synced) return synced;
-  if (auto renamed = files.rename(beside, path); !renamed) return renamed;
+  auto done = write_new(files, beside, bytes);
+  if (done) done = files.rename(beside, path);
+  if (!done) {
+    std::ignore = files.remove(beside);  // it may have taken a full disk's last space
+    return done;
+  }
   return files.sync_directory(directory_of(path));
 }
 

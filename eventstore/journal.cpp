@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <utility>
 
+#include <spdlog/spdlog.h>
+
 #include "eventstore/journal_cursor.h"
 #include "eventstore/journal_record_reader.h"
 #include "eventstore/journal_writer.h"
@@ -14,6 +16,21 @@ using journal::Opening;
 using schemas::Error;
 using schemas::fail;
 using schemas::Result;
+
+namespace {
+
+/// Opening itself could not: only the log of what happened still tells it.
+Result<void> cut_waiting(Opening& opening, const Opening::Settled& settled) {
+  auto done = opening.cut(settled);
+  const auto& cut = opening.report().cut;
+  if (done && cut) {
+    spdlog::warn("torn tail cut off position={} bytes={} kept_in={}", cut->position,
+                 cut->size_bytes, cut->kept_in);
+  }
+  return done;
+}
+
+}  // namespace
 
 struct Journal::Parts {
   explicit Parts(const JournalOptions& options)
@@ -108,7 +125,7 @@ Result<void> Journal::begin_writing(Opening& opening, const Opening::Settled& se
   }
   if (!parts.damages.empty()) return {};
   if (settled.torn) {
-    parts.writer->begin_later([&opening, settled] { return opening.cut(settled); });
+    parts.writer->begin_later([&opening, settled] { return cut_waiting(opening, settled); });
     return {};
   }
   if (auto begun = parts.writer->begin(options_.accept_losses); !begun) return begun;

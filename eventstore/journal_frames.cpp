@@ -100,8 +100,9 @@ Result<void> JournalReader::seek(std::uint64_t position, std::uint64_t limit) {
 
 void JournalReader::set_limit(std::uint64_t limit) {
   limit_ = limit;
-  // A segment that was the last one may have ended since.
-  if (!segment_end_) segment_end_ = folder_.successor(segment().base);
+  // A segment that was the last one may have ended since; one behind it may be gone with a torn
+  // tail.
+  segment_end_ = folder_.successor(segment().base);
   frames_.set_limit(std::min(limit, segment_end_.value_or(limit)));
 }
 

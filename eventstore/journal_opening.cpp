@@ -199,7 +199,10 @@ Result<void> Opening::repair_tail(const WalkState& walked, Settled& settled) {
 Result<void> Opening::cut(const Settled& settled) {
   File& file = *settled.active_file;
   const Segment segment{settled.active_base, settled.active_file};
-  if (auto kept = keep_tail(segment, settled.end, tail_end_); !kept) return kept;
+  if (!tail_kept_) {
+    if (auto kept = keep_tail(segment, settled.end, tail_end_); !kept) return kept;
+    tail_kept_ = true;  // another try may find zeros there
+  }
   auto size = file.size();
   if (!size) return fail(std::move(size).error());
   // Zeros too may be in a cache only, of an opening before this one whose sync failed.

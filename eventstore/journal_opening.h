@@ -95,6 +95,7 @@ class Opening {
   ClosingTable start_{};                      // what stands before it
   WalkState walk_start_{};                    // at its base
   std::uint64_t tail_end_ = 0;                // of what stands behind the end
+  bool tail_kept_ = false;
   std::map<LogId, std::uint64_t> last_seen_;  // positions that fold met
   std::unordered_map<LogId, IndexSampler> samplers_;
 };

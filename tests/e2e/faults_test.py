@@ -37,7 +37,7 @@ def tear(server):
 
 
 def cut_tails(server):
-    return [path for path in glob.glob(os.path.join(server.data, "cut-*")) if not path.endswith(".new")]
+    return glob.glob(os.path.join(server.data, "cut-*"))
 
 
 class Faults(unittest.TestCase):
@@ -323,7 +323,8 @@ class FullDisk(unittest.TestCase):
         subprocess.run(["mount", "-o", "remount,size=400m", server.data], check=True)
         self.wait_for_writes(client)
         self.assertEqual(server.process.pid, started)
-        self.assertTrue(cut_tails(server))
+        self.assertEqual(len(cut_tails(server)), 1)
+        self.assertIn("torn tail cut off", server.output())
         acknowledged.add("more")
         self.assertEqual(check(), before | {"more"})
         client.get("/readyz")

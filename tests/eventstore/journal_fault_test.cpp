@@ -13,16 +13,7 @@ namespace {
 using schemas::ErrorCode;
 using Outcome = AppendFailure::Outcome;
 
-class JournalFault : public JournalFixture {
- protected:
-  void expect_that_nothing_is_written() {
-    const auto before = disk_.image().files;
-    const auto calls = disk_.calls();
-    EXPECT_FALSE(write({"refused"}));
-    EXPECT_EQ(disk_.calls(), calls);
-    EXPECT_TRUE(disk_.image().files == before);
-  }
-};
+class JournalFault : public JournalFixture {};
 
 TEST_F(JournalFault, a_failed_sync_is_final) {
   open();
@@ -112,85 +103,6 @@ TEST_F(JournalFault, a_journal_on_a_full_disk_opens_for_ever) {
   kill_and_cut_power();
   open();
   EXPECT_EQ(texts().size(), all.size() + 1);
-}
-
-/// What was torn needs a file of its own before it is zeroed: until there is space for that, all
-/// before it is read, and nothing is written.
-TEST_F(JournalFault, a_torn_tail_on_a_full_disk_is_cut_when_there_is_space) {
-  open();
-  ASSERT_TRUE(write({"a"}));
-  ASSERT_TRUE(write({std::string(2000, 'b')}));
-  kill();
-  const auto last = places(segment()).back();
-  auto bytes = disk_.contents(segment());
-  const auto from = bytes.begin() + static_cast<long>(last.at);
-  const auto sector = (last.at + 1000) / 512 * 512;
-  std::fill_n(bytes.begin() + static_cast<long>(sector), 512, 0);
-  const std::vector<std::uint8_t> torn(from, from + static_cast<long>(last.frame.size_bytes()));
-  disk_.set_contents(segment(), bytes);
-  disk_.set_capacity(0);
-  for (int i = 0; i < 30; ++i) {
-    open();
-    ASSERT_TRUE(report().cut);
-    EXPECT_TRUE(report().cut->waits);
-    ASSERT_EQ(texts(), Texts{"a"});
-    ASSERT_FALSE(write({"refused"}));
-    ASSERT_EQ(witness_->failures().at(0).error.code, ErrorCode::disk_full);
-    ASSERT_EQ(witness_->failures().at(0).outcome, Outcome::refused);
-    ASSERT_FALSE(journal_->read_only());
-    ASSERT_EQ(disk_.contents(segment()), bytes);
-    if (i < 29) i % 3 == 0 ? close() : i % 3 == 1 ? kill() : kill_and_cut_power();
-  }
-  disk_.set_capacity(~std::uint64_t{0});
-  ASSERT_TRUE(write({"c"}));
-  EXPECT_EQ(disk_.contents(report().cut->kept_in), torn);
-  EXPECT_EQ(texts(), (Texts{"a", "c"}));
-  const auto cover = places(segment()).at(2).frame;
-  EXPECT_TRUE(cover.is(journal::OwnFrame::cover));
-  EXPECT_EQ(cover.open_count, 2) << "nothing was written by those before";
-  kill_and_cut_power();
-  open();
-  EXPECT_FALSE(report().cut);
-  EXPECT_EQ(texts(), (Texts{"a", "c"}));
-}
-
-TEST_F(JournalFault, a_torn_tail_that_cannot_be_cut_for_another_reason_stops_writing) {
-  open();
-  ASSERT_TRUE(write({"a"}));
-  kill();
-  auto bytes = disk_.contents(segment());
-  bytes.at(bytes.size() / 2) = 1;
-  disk_.set_contents(segment(), bytes);
-  disk_.set_capacity(0);
-  open();
-  ASSERT_TRUE(report().cut->waits);
-  disk_.set_capacity(~std::uint64_t{0});
-  disk_.fail_call(1, ErrorCode::internal);
-  EXPECT_FALSE(write({"b"}));
-  EXPECT_EQ(witness_->failures().at(0).outcome, Outcome::refused);
-  EXPECT_TRUE(journal_->read_only());
-  expect_that_nothing_is_written();
-  EXPECT_EQ(texts(), Texts{"a"});
-}
-
-TEST_F(JournalFault, a_torn_tail_that_waits_stays_when_a_reader_meets_damage) {
-  open();
-  while (segments().size() < 2) ASSERT_TRUE(write({std::string(200, 'x')}));
-  kill();
-  const auto last = segments().back();
-  auto bytes = disk_.contents(last);
-  bytes.at(bytes.size() / 2) = 1;
-  disk_.set_contents(last, bytes);
-  disk_.flip_bit(segment(), 8 * (places(segment()).at(5).at + journal::frame_size));
-  disk_.set_capacity(0);
-  open();
-  ASSERT_TRUE(report().cut && report().cut->waits);
-  ASSERT_FALSE(journal_->read_only()) << "no opening reads so far back";
-  EXPECT_NE(read().error, "");
-  ASSERT_TRUE(journal_->read_only());
-  disk_.set_capacity(~std::uint64_t{0});
-  expect_that_nothing_is_written();
-  EXPECT_TRUE(disk_.contents(last) == bytes);
 }
 
 TEST_F(JournalFault, a_full_journal_begins_in_a_new_segment_when_there_is_space) {
