@@ -1,11 +1,15 @@
 #include "projections/timeline.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "projections/row.h"
 
 namespace projections {
 namespace {
+
+/// More than a reader of single records takes for small ones.
+constexpr std::size_t large_record_size = 64 * 1024;
 
 constexpr std::uint32_t whole_record = schemas::Position::whole_record;
 
@@ -25,10 +29,12 @@ TimelineEvent Timeline::Record::event(std::uint32_t index) const {
 
 schemas::Result<Timeline::Record> Timeline::read(TopicId topic, Offset offset) {
   const LogId log{topic, partition_};
+  if (large_ && *large_ != topic) readers_.erase(*std::exchange(large_, {}));
   auto& reader = readers_[topic];
   if (!reader) reader = log_.reader(log);
   const auto record = reader->read(offset);
   if (!record) return std::unexpected(record.error());
+  if (record->payload.bytes().size() > large_record_size) large_ = topic;
   // The index named it, so it is this organization's; a record of another would be a leak.
   const auto batch = schemas::BatchView::verify(record->payload.bytes());
   ENSURE(batch && batch->organization() == organization_ && batch->space() == space_);

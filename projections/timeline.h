@@ -72,6 +72,8 @@ class Timeline {
   Space space_;
   std::uint16_t partition_;
   std::map<TopicId, std::unique_ptr<eventstore::RecordReader>> readers_;
+  /// Whose reader has met a large record, and stays as large: one at most, however many topics.
+  std::optional<TopicId> large_;
 };
 
 /// Passes an organization's events one by one. The timeline must outlive it and gives nothing else

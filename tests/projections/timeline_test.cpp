@@ -182,6 +182,91 @@ TEST_P(RandomTimeline, AnEventIsFoundAtItsPlace) {
   }
 }
 
+/// Another log's records, by readers that never give back the memory of the largest one they read,
+/// as the journal's; counts how much all of them hold.
+class HoardingLog final : public eventstore::Log {
+ public:
+  explicit HoardingLog(eventstore::Log& log) : log_(log) {}
+  std::size_t held() const { return held_; }
+
+  std::unique_ptr<eventstore::RecordReader> reader(LogId id) override {
+    return std::make_unique<Reader>(log_.reader(id), held_);
+  }
+  schemas::Result<void> open_topic(const eventstore::Topic& topic) override {
+    return log_.open_topic(topic);
+  }
+  void append(std::vector<eventstore::Append> records) override { log_.append(std::move(records)); }
+  schemas::Result<std::unique_ptr<eventstore::Cursor>> read(
+      std::vector<eventstore::ReadFrom> from) override {
+    return log_.read(std::move(from));
+  }
+  Offset durable_end(LogId id) const override { return log_.durable_end(id); }
+  eventstore::PartitionState state(LogId id) const override { return log_.state(id); }
+  std::vector<LogId> partitions() const override { return log_.partitions(); }
+  std::optional<schemas::Error> read_only() const override { return log_.read_only(); }
+  void close() override { log_.close(); }
+
+ private:
+  class Reader final : public eventstore::RecordReader {
+   public:
+    Reader(std::unique_ptr<eventstore::RecordReader> reader, std::size_t& held)
+        : reader_(std::move(reader)), held_(held) {}
+    ~Reader() override { held_ -= largest_; }
+    schemas::Result<eventstore::StoredRecord> read(Offset offset) override {
+      auto record = reader_->read(offset);
+      const auto size = record ? record->payload.bytes().size() : 0;
+      if (size > largest_) held_ += size - std::exchange(largest_, size);
+      return record;
+    }
+
+   private:
+    std::unique_ptr<eventstore::RecordReader> reader_;
+    std::size_t& held_;
+    std::size_t largest_ = 0;
+  };
+
+  eventstore::Log& log_;
+  std::size_t held_ = 0;
+};
+
+/// One large record, some small ones, in each of many topics in turn.
+TEST(TimelineMemory, HoldsOneLargeRecordAtATimeHoweverManyTopics) {
+  constexpr std::size_t large = 1024 * 1024;
+  constexpr std::uint16_t topics = 20;
+  const auto json = R"({"text":")" + std::string(large, 'x') + R"("})";
+  History history;
+  Places places;
+  std::uint64_t version = 0;
+  for (int round = 0; round < 3; ++round) {
+    ++version;
+    for (std::uint16_t i = 0; i < topics; ++i) {
+      const TopicId topic{static_cast<std::uint16_t>(6 + i)};
+      const History::Head head{.log = {topic, 3}, .organization = acme};
+      history.add(head, {file("f", version, round == 1 ? "{}" : json)});
+      places[topic];
+    }
+  }
+  Folded folded{history};
+  ASSERT_TRUE(folded.start());
+  HoardingLog log(folded.log());
+  Timeline timeline(folded.rows(), log, acme, Space::live, 3);
+  for (const auto direction : {Direction::ascending, Direction::descending}) {
+    if (direction == Direction::descending) {
+      for (auto& [topic, place] : places) place.offset = 1000;
+    }
+    TimelineWalk walk(timeline, direction, places);
+    std::size_t told = 0;
+    while (true) {
+      const auto event = walk.next();
+      ASSERT_TRUE(event);
+      if (!*event) break;
+      ++told;
+      ASSERT_LT(log.held(), 2 * large);
+    }
+    EXPECT_EQ(told, 3 * topics);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Seeds, RandomTimeline, testing::Range(1u, 21u));
 
 }  // namespace
