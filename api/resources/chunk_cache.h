@@ -18,6 +18,7 @@ struct Chunk {
   struct Stop {
     std::size_t end;
     MarkedPosition position;
+    std::size_t hash;  // of its text, when it is larger than a piece; else 0
   };
   std::vector<Stop> stops;
   /// `reached`: nothing more was there when `generation` groups had been applied (StreamHub).

@@ -104,8 +104,12 @@ Result<ChunkPtr> read_chunk(const Follower& follower) {
   const auto filter = follower.filter();
   const Feed feed(follower.services, *snapshot, follower.scope(), filter);
   auto take = [&](const TimelineEvent& event, std::string_view product, const std::string& mark) {
+    const auto start = chunk->text.size();
     append_domain_event(chunk->text, event, product, mark);
-    chunk->stops.push_back({chunk->text.size(), event.position});
+    const auto text = std::string_view(chunk->text).substr(start);
+    // Here and not where it is sent: a connection's thread has others to serve.
+    const auto hash = text.size() > piece_bytes_max ? std::hash<std::string_view>{}(text) : 0;
+    chunk->stops.push_back({chunk->text.size(), event.position, hash});
     return chunk->text.size() < chunk_bytes_max;
   };
   auto end = feed.forward(chunk->after, {}, take);
@@ -119,11 +123,6 @@ Result<ChunkPtr> read_chunk(const Follower& follower) {
 
 std::size_t start_of_event(const Chunk& chunk, std::size_t index) {
   return index == 0 ? 0 : chunk.stops[index - 1].end;
-}
-std::size_t hash_of_event(const Chunk& chunk, std::size_t index) {
-  const auto start = start_of_event(chunk, index);
-  const auto text = std::string_view(chunk.text).substr(start, chunk.stops[index].end - start);
-  return std::hash<std::string_view>{}(text);
 }
 
 /// How long to sleep: until the next position, or until the key expires.
@@ -188,7 +187,7 @@ awaitable<ChunkPtr> next_chunk(const Stream& stream, const Follower& follower) {
 /// not what comes next any more.
 std::optional<std::size_t> place_in(const Chunk& chunk, const Follower& follower) {
   if (!follower.begun) return 0;
-  if (chunk.stops.empty() || hash_of_event(chunk, 0) != follower.begun->hash) return std::nullopt;
+  if (chunk.stops.empty() || chunk.stops[0].hash != follower.begun->hash) return std::nullopt;
   return follower.begun->sent;
 }
 
@@ -213,7 +212,7 @@ awaitable<State> send_chunk(Stream& stream, Follower& follower, ChunkPtr chunk) 
     const auto burst = end < chunk->text.size() ? Burst::goes_on : Burst::ends;
     if (stream.push(piece, burst) != Pushed::all) {
       if (!is_whole) {
-        follower.begun = {end - start_of_event(*chunk, next), hash_of_event(*chunk, next), since};
+        follower.begun = {end - start_of_event(*chunk, next), chunk->stops[next].hash, since};
       }
       chunk.reset();
       if (co_await stream.room() != Sent::ok) co_return State::peer_gone;

@@ -114,19 +114,20 @@ class Crowds(ServerTest):
         return connection
 
     def healthy(self, seconds):
-        """p99 of a client that writes and reads, every few milliseconds."""
+        """p99 of a client that writes, reads and lists, every few milliseconds."""
         took, client, end = [], Client(self.server.port, self.acme.key), time.monotonic() + seconds
         while time.monotonic() < end:
             begun = time.monotonic()
             made = client.post("/v2/projects", {"name": "Healthy"}, expect=201)
             client.get(f"/v2/projects/{made['id']}", expect=200)
+            client.get("/v2/projects?limit=20", expect=200)
             took.append(time.monotonic() - begun)
             time.sleep(0.005)
         client.close()
         return sorted(took)[int(len(took) * 0.99)]
 
     def report(self, who, normal, healthy, grown):
-        print(f"\n{CROWD} {who}: a write and a read p99 {milliseconds(healthy)}, without them {milliseconds(normal)}; "
+        print(f"\n{CROWD} {who}: a write, a read and a list p99 {milliseconds(healthy)}, without them {milliseconds(normal)}; "
               f"memory grew by {grown / (1 << 20):.1f} MiB")
         self.assertLess(grown, MEMORY_OF_A_CROWD)
 
