@@ -27,8 +27,11 @@ constexpr milliseconds position_every{15'000};
 /// A reader that takes longer than this for one chunk is told and let go, where an event ends.
 constexpr milliseconds slow_after{5'000};
 /// One that takes longer than this for a large event is let go within it, where nothing can be
-/// told.
-constexpr milliseconds gone_after{60'000};
+/// told. Not a time alone: over a slow link the same event would be cut at the same place for ever,
+/// and what comes behind it never be reached. So a rate is asked for, behind a while for everybody.
+milliseconds gone_after(std::size_t bytes_sent) {
+  return milliseconds{60'000} + milliseconds{bytes_sent * 1'000 / (std::size_t{16} << 10)};
+}
 
 /// What a stream knows between its reads: kept small, for there may be thousands.
 struct Follower {
@@ -206,21 +209,22 @@ awaitable<State> send_chunk(Stream& stream, Follower& follower, ChunkPtr chunk) 
       follower.passed.set(chunk->stops[next++].position);
     }
     const bool is_whole = next > first;
-    if (is_whole) end = chunk->stops[next - 1].end;
-    if (is_whole) follower.begun.reset();
+    if (is_whole) {
+      end = chunk->stops[next - 1].end;
+      follower.begun.reset();
+    } else {
+      follower.begun = {end - start_of_event(*chunk, next), chunk->stops[next].hash, since};
+    }
     const auto piece = std::string_view(chunk->text).substr(from, end - from);
     const auto burst = end < chunk->text.size() ? Burst::goes_on : Burst::ends;
     if (stream.push(piece, burst) != Pushed::all) {
-      if (!is_whole) {
-        follower.begun = {end - start_of_event(*chunk, next), chunk->stops[next].hash, since};
-      }
       chunk.reset();
       if (co_await stream.room() != Sent::ok) co_return State::peer_gone;
     }
     from = end;
     const auto took = Clock::now() - since;
     if (is_whole && took > slow_after) co_return State::slow_reader;
-    if (took > gone_after) co_return State::peer_gone;
+    if (follower.begun && took > gone_after(follower.begun->sent)) co_return State::peer_gone;
   }
   if (!chunk) co_return State::goes_on;
   if (co_await stream.room() != Sent::ok) co_return State::peer_gone;
