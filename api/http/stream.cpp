@@ -35,6 +35,9 @@ Pushed Stream::push(std::string_view bytes, Burst burst) {
 awaitable<Sent> Stream::room() {
   return control_->room();
 }
+void Stream::break_off() {
+  control_->break_off();
+}
 awaitable<Wake> Stream::wait(std::chrono::milliseconds at_most) {
   return control_->wait(at_most);
 }
@@ -164,7 +167,7 @@ std::size_t StreamControl::line_number() const {
 }
 
 awaitable<bool> StreamControl::finish() {
-  if (gone_ || framing_ == Framing::until_close) co_return false;
+  if (gone_ || broken_off_ || framing_ == Framing::until_close) co_return false;
   const auto io = co_await connection_.write({asio::buffer("0\r\n\r\n", 5)}, patience_);
   co_return io == Io::ok;
 }

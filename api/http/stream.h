@@ -53,6 +53,10 @@ class Stream {
   Pushed push(std::string_view bytes, Burst burst = Burst::ends);
   awaitable<Sent> room();
 
+  /// Within what cannot be ended: when the function returns, the connection is closed without the
+  /// answer's end, so that the peer sees that something is missing.
+  void break_off();
+
   /// Sleeps until something happens, at most `at_most`. `gone` lasts: every further wait says it at
   /// once; `stopping` is said once.
   awaitable<Wake> wait(std::chrono::milliseconds at_most);

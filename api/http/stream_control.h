@@ -49,7 +49,8 @@ class StreamControl {
   bool stopping() const { return stopping_; }
   bool gone() const { return gone_; }
 
-  /// Ends the answer. False when the connection is of no further use.
+  void break_off() { broken_off_ = true; }
+  /// Ends the answer, unless it was broken off. False when the connection is of no further use.
   awaitable<bool> finish();
 
   void signal();
@@ -73,6 +74,7 @@ class StreamControl {
   std::string left_;  // of what was pushed, with its frame
   bool signalled_ = false;
   bool gone_ = false;
+  bool broken_off_ = false;
   bool stopping_ = false;
   bool stop_told_ = false;
   asio::basic_waitable_timer<Clock, asio::wait_traits<Clock>, CoreExecutor> timer_;

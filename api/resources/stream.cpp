@@ -280,7 +280,8 @@ awaitable<void> run(Stream stream, std::unique_ptr<Follower> follower) {
       state = after(co_await stream.wait(sleep_time(*follower, next_position)));
     }
   }
-  if (state == State::peer_gone || follower->begun) co_return;
+  // Within an event nothing can be told: the reader shall not take it for whole.
+  if (state == State::peer_gone || follower->begun) co_return stream.break_off();
   append_control(*follower, "closing", R"({"reason":")" + std::string(reason_of(state)) + R"("})");
   co_await send(stream, follower->text);
 }

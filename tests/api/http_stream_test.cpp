@@ -131,6 +131,21 @@ TEST_F(HttpStream, IsLeftOutForHead) {
   EXPECT_EQ(client.ask("GET /empty HTTP/1.1\r\nHost: x\r\n\r\n").status, 204u);
 }
 
+awaitable<void> break_off(Stream stream) {
+  co_await stream.write("half of");
+  stream.break_off();
+}
+
+TEST_F(HttpStream, IsCutWhenItIsBrokenOff) {
+  route({Method::get, "/broken"},
+        [](Request) -> awaitable<Response> { co_return streamed("text/plain", break_off); });
+  start();
+  auto client = connect();
+  client.send("GET /broken HTTP/1.1\r\nHost: x\r\n\r\n");
+  client.read_until("\r\n\r\n");
+  EXPECT_EQ(client.read_all(), "7\r\nhalf of\r\n");  // closed, and no last chunk
+}
+
 TEST_F(HttpStream, IsCutWhenItsFunctionThrows) {
   start_streams();
   auto client = connect();

@@ -3,6 +3,7 @@
 import json
 import random
 import signal
+import socket
 import threading
 import time
 
@@ -211,6 +212,45 @@ class Ends(ServerTest):
         with self.acme.stream("type=project.*", {"Last-Event-ID": fields["id"]}) as stream:
             seen += [event["subject"] for _, event in stream.take(rest)]
         self.assertEqual(seen, ids[3:] + [more])
+
+
+class WithinAnEvent(ServerTest):
+    """An answer that ends inside an event is no complete answer."""
+
+    def begin(self, key):
+        """A reader with the beginning of a large event, whose connection takes no more of it."""
+        product = self.declare_files()
+        self.acme.post(f"/v2/products/{product}/events", {"events": [{"kind": "file", "entity": "large", "type": "file.added", "data": {"text": "x" * 1_000_000}}]})
+        reader = socket.socket()
+        self.addCleanup(reader.close)
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # or the kernel takes all of it
+        reader.settimeout(30)
+        reader.connect(("127.0.0.1", self.server.port))
+        reader.sendall(f"GET /v2/events/stream?after=beginning&type=file.* HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n\r\n".encode())
+        got = b""
+        while b"xxx" not in got:
+            got += reader.recv(1024)
+        return reader, got
+
+    def check_cut(self, reader, got):
+        while piece := reader.recv(65536):
+            got += piece
+        self.assertLess(len(got), 1_000_000)
+        self.assertTrue(got.rstrip(b"\r\n").endswith(b"x"), got[-100:])
+
+    def test_a_revoked_key_cuts_it(self):
+        key = self.server.key(self.acme.organization)
+        reader, got = self.begin(key.key)
+        self.platform.with_headers(Tidemark_Organization=self.acme.organization).delete(f"/v2/auth/keys/{key.key_id}")
+        self.check_cut(reader, got)
+
+    def test_a_stop_cuts_it(self):
+        reader, got = self.begin(self.acme.key)
+        self.server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)  # until it is heard
+        self.check_cut(reader, got)
+        self.assertEqual(self.server.process.wait(timeout=20), 0)
+        self.server.start()
 
 
 class ManyIdleReaders(ServerTest):
