@@ -202,6 +202,14 @@ class PosixFiles final : public FileSystem {
     return {};
   }
 
+  Result<bool> same_file(const std::string& one, const std::string& other) override {
+    struct stat first{};
+    struct stat second{};
+    if (::stat(one.c_str(), &first) != 0) return failed("stat", one);
+    if (::stat(other.c_str(), &second) != 0) return failed("stat", other);
+    return first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+  }
+
   Result<void> make_directories(const std::string& path) override {
     struct stat status{};
     if (::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return {};
@@ -230,7 +238,7 @@ class PosixFiles final : public FileSystem {
       const std::string name = entry->d_name;
       if (::fstatat(::dirfd(directory.get()), name.c_str(), &status, 0) != 0) continue;
       if (S_ISREG(status.st_mode)) {
-        entries.push_back({name, static_cast<std::uint64_t>(status.st_size), status.st_nlink});
+        entries.push_back({name, static_cast<std::uint64_t>(status.st_size)});
       }
       errno = 0;
     }
@@ -254,6 +262,10 @@ class PosixFiles final : public FileSystem {
 
 Result<void> FileSystem::link(const std::string& from, const std::string& /*to*/) {
   return fail(ErrorCode::internal, fmt::format("link {}: this file system has no links", from));
+}
+
+Result<bool> FileSystem::same_file(const std::string& one, const std::string& other) {
+  return one == other;
 }
 
 FileSystem& posix_files() {

@@ -51,7 +51,6 @@ class FileLock {
 struct DirectoryEntry {
   std::string name;
   std::uint64_t size_bytes;
-  std::uint64_t names = 1;  // of the same file, see FileSystem::link
 };
 
 /// Files by path. Any thread.
@@ -67,6 +66,8 @@ class FileSystem {
   /// A second name for a file that is never written to again; `to` must be new. Durable after
   /// `sync_directory`. An error where there can be none, such as on another file system: copy then.
   virtual schemas::Result<void> link(const std::string& from, const std::string& to);
+  /// Whether both paths are names of one file.
+  virtual schemas::Result<bool> same_file(const std::string& one, const std::string& other);
   /// Makes the directory and those above it, and makes them durable.
   virtual schemas::Result<void> make_directories(const std::string& path) = 0;
   virtual schemas::Result<void> sync_directory(const std::string& path) = 0;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string_view>
 
 #include <fmt/core.h>
@@ -79,7 +78,7 @@ class Backup {
   Result<void> copy(File& from, File& to, Range offsets);
   void remove_leftovers();
   bool is_sealed_before(std::uint64_t base) const;
-  Result<std::set<std::string>> linked_segments() const;
+  Result<bool> has_own(std::uint64_t base) const;
   std::string target_path_of(std::uint64_t base) const {
     return segments_path(options_.target) + "/" + segment_name(base);
   }
@@ -217,10 +216,10 @@ Result<void> Backup::check_history(const BackupManifest& before) {
 Result<void> Backup::put_segments() {
   const auto folder = segments_path(options_.target);
   if (auto made = options_.files.make_directories(folder); !made) return made;
-  const auto linked = linked_segments();
-  if (!linked) return fail(linked.error());
   for (const auto& segment : manifest_.sealed) {
-    if (is_sealed_before(segment.base) && !linked->contains(segment_name(segment.base))) {
+    const auto done = has_own(segment.base);
+    if (!done) return fail(done.error());
+    if (*done) {
       bytes_kept_ += segment.size_bytes;
     } else if (auto put = put_sealed(segment.base); !put) {
       return put;
@@ -238,16 +237,13 @@ bool Backup::is_sealed_before(std::uint64_t base) const {
          });
 }
 
-/// Those of the backup before that are not its own, where all are to be.
-Result<std::set<std::string>> Backup::linked_segments() const {
-  std::set<std::string> names;
-  if (options_.links == BackupOptions::Links::where_possible) return names;
-  auto listed = options_.files.list(segments_path(options_.target));
-  if (!listed) return fail(std::move(listed).error());
-  for (const auto& entry : *listed) {
-    if (entry.names > 1) names.insert(entry.name);
-  }
-  return names;
+/// Whether the backup before has all of a segment, and of its own where all are to be.
+Result<bool> Backup::has_own(std::uint64_t base) const {
+  if (!is_sealed_before(base)) return false;
+  if (options_.links == BackupOptions::Links::where_possible) return true;
+  const auto linked = options_.files.same_file(source_.path_of(base), target_path_of(base));
+  if (!linked) return fail(linked.error());
+  return !*linked;
 }
 
 /// Under its name stands a whole segment or nothing.

@@ -435,6 +435,10 @@ TEST_F(JournalBackup, links_what_is_sealed_and_copies_what_is_written_to) {
     EXPECT_EQ(names(entry.path()), 1) << "what was linked is a copy now: " << entry.path();
   }
   EXPECT_EQ(take(BackupOptions::Links::never).copied_bytes, 0) << "once";
+  for (const auto& entry : std::filesystem::directory_iterator(target + "/segments")) {
+    std::filesystem::create_hard_link(entry.path(), directory.path() / entry.path().filename());
+  }
+  EXPECT_EQ(take(BackupOptions::Links::never).copied_bytes, 0) << "these are no links to the log";
   kill();
   const auto restored = (directory.path() / "restored").string();
   ASSERT_TRUE(journal::restore(
