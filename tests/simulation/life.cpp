@@ -272,7 +272,8 @@ class Life::Impl {
   void lose_power(Dice& dice) {
     world_.disk().power_off_at(1 + dice.below(5));
     settle();
-    go_on(true, dice.below(6));
+    world_.disk().disarm();  // only the process may have died
+    go_on(!dice.once_in(3), dice.below(6));
   }
 
   void slow_down(Dice& dice) {
@@ -312,15 +313,18 @@ class Life::Impl {
   void go_on(bool power_cut, std::uint64_t kept_rows) {
     ledger_.died();
     die(power_cut, kept_rows);
-    // Some openings die as well; what they have done so far must not matter.
+    // Some openings die as well; what they have done so far must not matter, what they showed
+    // stays.
     Dice dice(static_cast<std::uint32_t>(kept_rows * 2 + power_cut + world_.disk().calls()));
     for (int times = dice.once_in(3) ? 2 : 0; times > 0; --times) {
       const bool off = dice.once_in(2);
       const auto call = 1 + dice.below(24);
-      off ? world_.disk().power_off_at(call) : world_.disk().fail_call(call, ErrorCode::internal);
+      const auto code = dice.once_in(2) ? ErrorCode::disk_full : ErrorCode::internal;
+      off ? world_.disk().power_off_at(call) : world_.disk().fail_call(call, code);
       const auto opened = world_.open();
       say([&] { return opened ? "  opened" : "  " + opened.error().detail; });
-      die(off, dice.below(6));
+      if (opened) ledger_.read_back(world_.log(), !world_.log().read_only());
+      die(off || dice.once_in(2), dice.below(6));
     }
     come_back(dice.once_in(2) ? Disk::as_it_is : Disk::with_space);
   }
