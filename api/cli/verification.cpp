@@ -47,8 +47,9 @@ Step<Verification> verify_backup(const eventstore::journal::OpenedBackup& backup
 Step<void> sound_or_stop(const Verification& verification, Verified what) {
   if (verification.sound()) return {};
   const bool damaged = !verification.scan.damages.empty();
+  const auto faults = verification.faults.count();
   const auto how =
-      damaged ? "damaged" : fmt::format("wrong in {} places", verification.faults.count());
+      damaged ? "damaged" : fmt::format("wrong in {} {}", faults, faults == 1 ? "place" : "places");
   const auto* remedy =
       "restore it from a backup in which `tidemark log verify --backup` finds nothing";
   if (damaged) {

@@ -120,7 +120,7 @@ TEST_F(JournalVerification, what_it_found_ends_with_a_status_and_a_remedy) {
   for (const auto what : {Verified::log, Verified::backup}) EXPECT_EQ(said(sound, what), "");
   using testing::AllOf, testing::HasSubstr, testing::Not;
   EXPECT_THAT(said(wrong, Verified::log),
-              AllOf(HasSubstr("wrong in 1 place"), HasSubstr("backup")));
+              AllOf(HasSubstr("wrong in 1 place;"), HasSubstr("backup")));
   EXPECT_THAT(said(damaged, Verified::log), HasSubstr("accept-loss"));
   for (const auto* found : {&wrong, &damaged}) {
     EXPECT_THAT(said(*found, Verified::backup),
