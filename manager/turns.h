@@ -32,6 +32,8 @@ namespace manager {
 /// - An organization sheds when its waits were over `delay` for all of `patience` and it has over
 ///   `many` waiting. What waited over `delay` is refused then, while it has over `some` waiting.
 /// - That ends with a wait under half of `delay`, or under half of `some` waiting.
+/// - Many organizations are as much as one: one that has at least half of its fair share of all
+///   that waits answers for all of it, as if it were its own. One that has little waiting does not.
 ///
 /// `Item` has `since`, `organization` and `bulk`. For one thread.
 template <typename Item>
@@ -59,7 +61,7 @@ class Turns {
   void run(const Now& now, const Take& take, const Refuse& refuse) {
     const auto begun = now();
     for (auto moment = begun; !single_.empty() && moment - begun < slice; moment = now()) {
-      const bool late = waits_too_long(single_.next(), moment);
+      const bool late = waits_too_long(single_, moment);
       auto item = single_.pop();
       late ? refuse(std::move(item)) : take(std::move(item));
     }
@@ -77,6 +79,7 @@ class Turns {
   struct Line {
     std::unordered_map<schemas::OrganizationId, Queue> queues;  // none is empty
     std::deque<schemas::OrganizationId> order;                  // each of them once
+    std::size_t waiting = 0;                                    // in all of them
 
     bool empty() const { return order.empty(); }
     Queue& next() { return queues.at(order.front()); }
@@ -85,6 +88,7 @@ class Turns {
       auto& items = queues[organization].items;
       if (items.empty()) order.push_back(organization);
       items.push_back(std::move(item));
+      ++waiting;
     }
     Item pop() {
       const auto organization = order.front();
@@ -93,6 +97,7 @@ class Turns {
       auto& items = found->second.items;
       auto item = std::move(items.front());
       items.pop_front();
+      --waiting;
       if (items.empty()) {
         queues.erase(found);
       } else {
@@ -102,9 +107,12 @@ class Turns {
     }
   };
 
-  static bool waits_too_long(Queue& queue, Time now) {
+  /// What is next in the line.
+  static bool waits_too_long(Line& line, Time now) {
+    auto& queue = line.next();
     const auto waited = now - queue.items.front().since;
-    const auto waiting = queue.items.size();
+    const auto own = queue.items.size();
+    const auto waiting = own * 2 * line.queues.size() < line.waiting ? own : line.waiting;
     if (waited <= delay / 2 || waiting < some / 2) {
       queue.late_since.reset();
       queue.sheds = false;

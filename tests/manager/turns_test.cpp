@@ -49,6 +49,12 @@ class TurnsTest : public testing::Test {
     while (!line_.empty()) turn();
   }
 
+  std::size_t refusals() const {
+    std::size_t all = 0;
+    for (const auto& [organization, count] : refused_) all += count;
+    return all;
+  }
+
   Line line_;
   eventstore::MonotonicTime now_{std::chrono::hours(1)};
   milliseconds cost_{2};
@@ -128,6 +134,24 @@ TEST_F(TurnsTest, OneThatSendsMoreThanSomeIsNotRefusedForTheFloodOfAnother) {
   }
   EXPECT_EQ(refused_[organization(2)], 0);
   EXPECT_FALSE(line_.sheds(organization(2)));
+}
+
+TEST_F(TurnsTest, ManyOrganizationsAreShedAsOneIsAndOneWithLittleWaitingIsNot) {
+  constexpr std::uint8_t crowd = 40;
+  for (int step = 0; step < 1'000; ++step) {
+    for (std::uint8_t of = 1; of <= crowd; ++of) add(step % 2, of);  // 20 every 4 ms, 2 are taken
+    add(step % 100 == 0 ? 1 : 0, 100);
+    turn();
+    if (step == 500) longest_.clear();
+  }
+  EXPECT_GT(taken_, 1'900) << "the core is never idle";
+  EXPECT_LT(number_ - taken_ - refusals(), Line::many) << "they wait in a short line";
+  for (std::uint8_t of = 1; of <= crowd; ++of) {
+    EXPECT_LT(longest_[organization(of)], cost_ * Line::many * 2) << int{of};
+  }
+  EXPECT_EQ(refused_[organization(100)], 0);
+  run_dry();
+  EXPECT_FALSE(line_.sheds(organization(1)));
 }
 
 TEST_F(TurnsTest, AnotherOrganizationIsNotRefusedAndTheEndOfTheLoadIsTheEndOfRefusing) {
