@@ -385,7 +385,7 @@ TEST_P(LogContract, a_refused_record_was_not_written_and_may_be_tried_again) {
   append({writer_.noop("b"), writer_.noop("c")});
   ASSERT_TRUE(witness_->wait_for_failures(1));
   EXPECT_EQ(witness_->failures()[0].outcome, Outcome::refused);
-  EXPECT_EQ(witness_->failures()[0].error.code, ErrorCode::disk_full);
+  EXPECT_EQ(witness_->failures()[0].error.code, harness_->refusal());
   EXPECT_EQ(witness_->failures()[0].first, 1);
   EXPECT_EQ(log_->state(id_), before);
   EXPECT_FALSE(log_->read_only());

@@ -3,6 +3,7 @@
 
 #include "eventstore/journal.h"
 #include "eventstore/memory_log.h"
+#include "tests/support/kafka_harness.h"
 #include "tests/support/log_fixture.h"
 
 namespace eventstore {
@@ -129,7 +130,8 @@ class JournalHarness final : public LogHarness {
 
 std::vector<Backend> all_backends() {
   return {{"memory", [] { return std::unique_ptr<LogHarness>(new MemoryHarness); }},
-          {"journal", [] { return std::unique_ptr<LogHarness>(new JournalHarness); }}};
+          {"journal", [] { return std::unique_ptr<LogHarness>(new JournalHarness); }},
+          {"kafka_mock", [] { return std::unique_ptr<LogHarness>(new KafkaMockHarness); }}};
 }
 
 }  // namespace eventstore

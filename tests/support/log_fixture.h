@@ -66,6 +66,8 @@ class LogHarness {
   virtual void kill(std::unique_ptr<Log> log) = 0;
   /// What the next commit meets.
   virtual void refuse_next_commit() = 0;
+  /// As what it is refused then.
+  virtual schemas::ErrorCode refusal() const { return schemas::ErrorCode::disk_full; }
   virtual void lose_next_outcome() = 0;
 };
 

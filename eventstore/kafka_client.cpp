@@ -1,0 +1,116 @@
+#include "eventstore/kafka_client.h"
+
+#include <array>
+
+#include <fmt/core.h>
+#include <spdlog/spdlog.h>
+
+namespace eventstore::kafka {
+namespace {
+
+using schemas::ErrorCode;
+using schemas::fail;
+using schemas::Result;
+
+using Settings = std::map<std::string, std::string>;
+using Conf = std::unique_ptr<rd_kafka_conf_t, Destroy<rd_kafka_conf_destroy>>;
+
+void write_log(const rd_kafka_t*, int level, const char* facility, const char* text) {
+  spdlog::log(level <= 3 ? spdlog::level::warn : spdlog::level::debug, "kafka {} {}", facility,
+              text);
+}
+
+/// Ours go last: no configuration may take away what the protocol rests on.
+Result<Conf> make_conf(const Options& options, const Settings& ours) {
+  Conf conf(rd_kafka_conf_new());
+  std::array<char, 512> error{};
+  auto settings = options.properties;
+  settings["bootstrap.servers"] = options.brokers;
+  settings["client.id"] = "tidemark";
+  settings["reconnect.backoff.ms"] = "50";
+  settings["reconnect.backoff.max.ms"] = "500";
+  settings["socket.nagle.disable"] = "true";
+  for (const auto& [name, value] : ours) settings[name] = value;
+  for (const auto& [name, value] : settings) {
+    const auto set =
+        rd_kafka_conf_set(conf.get(), name.c_str(), value.c_str(), error.data(), error.size());
+    if (set == RD_KAFKA_CONF_OK) continue;
+    return fail(ErrorCode::invalid_parameter,
+                fmt::format("kafka setting {}: {}", name, error.data()));
+  }
+  rd_kafka_conf_set_log_cb(conf.get(), write_log);
+  return conf;
+}
+
+Result<Handle> make(rd_kafka_type_t type, Conf conf) {
+  std::array<char, 512> error{};
+  Handle handle(rd_kafka_new(type, conf.get(), error.data(), error.size()));
+  if (!handle) return fail(ErrorCode::invalid_parameter, fmt::format("kafka: {}", error.data()));
+  static_cast<void>(conf.release());  // the handle's now
+  return handle;
+}
+
+int int_of(std::chrono::milliseconds time) {
+  return static_cast<int>(time.count());
+}
+
+}  // namespace
+
+Result<Handle> make_producer(const Options& options, DeliveryReport told, void* opaque) {
+  auto conf = make_conf(
+      options, {{"enable.idempotence", "true"},
+                {"acks", "all"},
+                {"linger.ms", "0"},
+                {"max.in.flight", "1"},
+                // A record that fails for itself takes those behind it along, instead of a hole.
+                {"enable.gapless.guarantee", "true"},
+                {"message.max.bytes", std::to_string(record_size_max + 64 * 1024)},
+                {"message.timeout.ms", std::to_string(options.outcome_after.count())},
+                {"queue.buffering.max.messages", "1000000"}});
+  if (!conf) return fail(std::move(conf).error());
+  rd_kafka_conf_set_dr_msg_cb(conf->get(), told);
+  rd_kafka_conf_set_opaque(conf->get(), opaque);
+  return make(RD_KAFKA_PRODUCER, std::move(*conf));
+}
+
+Result<Handle> make_consumer(const Options& options) {
+  auto conf = make_conf(options, {{"isolation.level", "read_uncommitted"},
+                                  {"auto.offset.reset", "error"},
+                                  {"check.crcs", "true"},
+                                  {"enable.auto.commit", "false"},
+                                  {"enable.auto.offset.store", "false"},
+                                  {"enable.partition.eof", "true"},
+                                  {"fetch.wait.max.ms", std::to_string(options.fetch_wait.count())},
+                                  {"fetch.error.backoff.ms", "20"},
+                                  {"fetch.message.max.bytes", std::to_string(record_size_max)}});
+  if (!conf) return fail(std::move(conf).error());
+  return make(RD_KAFKA_CONSUMER, std::move(*conf));
+}
+
+std::string topic_name(std::string_view product) {
+  return "tm." + std::string(product);
+}
+
+schemas::Error to_error(std::string_view doing, rd_kafka_resp_err_t code) {
+  const auto kind = code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE    ? ErrorCode::record_too_large
+                    : code == RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR ? ErrorCode::disk_full
+                                                                    : ErrorCode::internal;
+  return {kind, fmt::format("{}: {}", doing, rd_kafka_err2str(code)), {}, {}};
+}
+
+Result<std::uint16_t> partition_count(rd_kafka_t* handle, const std::string& topic,
+                                      std::chrono::milliseconds within) {
+  const TopicHandle named(rd_kafka_topic_new(handle, topic.c_str(), nullptr));
+  const rd_kafka_metadata_t* metadata = nullptr;
+  const auto code = rd_kafka_metadata(handle, 0, named.get(), &metadata, int_of(within));
+  const std::unique_ptr<const rd_kafka_metadata_t, Destroy<rd_kafka_metadata_destroy>> owned(
+      metadata);
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return fail(to_error("topic " + topic, code));
+  if (metadata->topic_cnt == 0) return 0;
+  const auto& found = metadata->topics[0];
+  if (found.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) return 0;
+  if (found.err != RD_KAFKA_RESP_ERR_NO_ERROR) return fail(to_error("topic " + topic, found.err));
+  return static_cast<std::uint16_t>(found.partition_cnt);
+}
+
+}  // namespace eventstore::kafka

@@ -1,0 +1,440 @@
+#include "eventstore/kafka_log.h"
+
+#include <algorithm>
+#include <array>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <fmt/core.h>
+
+#include "eventstore/kafka_records.h"
+#include "schemas/batch.h"
+
+namespace eventstore {
+
+using kafka::to_error;
+using schemas::Error;
+using schemas::ErrorCode;
+using schemas::Result;
+
+namespace {
+
+constexpr std::size_t read_back_max = 1'000;
+constexpr int longest_sleep_ms = 100;  // should news be missed
+
+bool same(const RecordHead& a, const RecordHead& b) {
+  return a.kind == b.kind && a.epoch == b.epoch && a.sequence == b.sequence && a.chain == b.chain &&
+         a.length == b.length && a.payload_crc == b.payload_crc;
+}
+
+/// An organization's records keep their order for readers that know only keys.
+std::string key_of(const Append& append) {
+  if (append.head.kind != RecordKind::events) return {};
+  return to_text(schemas::BatchView::trusted(append.payload.bytes()).organization());
+}
+
+}  // namespace
+
+// ---- opening ----
+
+KafkaLog::KafkaLog(kafka::Options options, LogObserver& observer)
+    : options_(std::move(options)), observer_(observer) {}
+
+Result<std::unique_ptr<KafkaLog>> KafkaLog::open(kafka::Options options, LogObserver& observer) {
+  std::unique_ptr<KafkaLog> log(new KafkaLog(std::move(options), observer));
+  if (auto started = log->start(); !started) return std::unexpected(std::move(started).error());
+  return log;
+}
+
+Result<void> KafkaLog::start() {
+  news_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  ENSURE(news_ >= 0);
+  auto consumer = kafka::make_consumer(options_);
+  if (!consumer) return std::unexpected(std::move(consumer).error());
+  consumer_ = std::move(*consumer);
+  records_.reset(rd_kafka_queue_new(consumer_.get()));
+  static constexpr std::uint64_t one = 1;
+  rd_kafka_queue_io_event_enable(records_.get(), news_, &one, sizeof one);
+  if (auto made = renew_producer(); !made) return made;
+  thread_ = std::thread([this] { run(); });
+  ::pthread_setname_np(thread_.native_handle(), "kafka-log");
+  return {};
+}
+
+/// A producer that met a fatal error takes nothing any more.
+Result<void> KafkaLog::renew_producer() {
+  ENSURE(unreported_ == 0);
+  auto producer = kafka::make_producer(options_, &KafkaLog::on_report, this);
+  if (!producer) return std::unexpected(std::move(producer).error());
+  const std::unique_lock lock(topics_mutex_);
+  for (auto& [id, topic] : topics_) {
+    const auto name = kafka::topic_name(topic->topic.name);
+    topic->to.reset(rd_kafka_topic_new(producer->get(), name.c_str(), nullptr));
+  }
+  producer_ = std::move(*producer);
+  const kafka::Queue reports(rd_kafka_queue_get_main(producer_.get()));
+  static constexpr std::uint64_t one = 1;
+  rd_kafka_queue_io_event_enable(reports.get(), news_, &one, sizeof one);
+  return {};
+}
+
+Result<void> KafkaLog::open_topic(const Topic& topic) {
+  if (const auto* known = find_topic(topic.id)) {
+    if (known->topic.name == topic.name && known->topic.partitions == topic.partitions) return {};
+    return schemas::fail(ErrorCode::internal,
+                         fmt::format("topic {} is already open as something else", topic.name));
+  }
+  const auto name = kafka::topic_name(topic.name);
+  // The producer's connections: questions wait behind a fetch that waits for records.
+  auto count = kafka::partition_count(producer_.get(), name, options_.answer_within);
+  if (!count) return std::unexpected(std::move(count).error());
+  if (*count != topic.partitions) {
+    return schemas::fail(
+        ErrorCode::internal,
+        fmt::format("topic {} has {} partitions among the brokers, the log says {}", name, *count,
+                    topic.partitions));
+  }
+  auto opened = std::make_unique<OpenTopic>();
+  opened->topic = topic;
+  opened->to.reset(rd_kafka_topic_new(producer_.get(), name.c_str(), nullptr));
+  opened->from.reset(rd_kafka_topic_new(consumer_.get(), name.c_str(), nullptr));
+  for (std::uint16_t i = 0; i < topic.partitions; ++i) {
+    opened->partitions.push_back(std::make_unique<Partition>(LogId{topic.id, i}));
+  }
+  if (auto folded = fold_existing(*opened); !folded) return folded;
+  auto& open = *opened;
+  {
+    const std::unique_lock lock(topics_mutex_);
+    topics_.emplace(topic.id, std::move(opened));
+  }
+  for (const auto& partition : open.partitions) {
+    const auto started = rd_kafka_consume_start_queue(
+        open.from.get(), partition->log.partition,
+        static_cast<std::int64_t>(partition->state.next_offset), records_.get());
+    if (started != 0) return std::unexpected(to_error("reading " + name, rd_kafka_last_error()));
+  }
+  return {};
+}
+
+/// Reads each partition until the brokers say that it ends.
+Result<void> KafkaLog::fold_existing(OpenTopic& topic) {
+  auto consumer = kafka::make_consumer(options_);
+  if (!consumer) return std::unexpected(std::move(consumer).error());
+  kafka::Fetcher fetcher(std::move(*consumer));
+  const auto name = kafka::topic_name(topic.topic.name);
+  for (const auto& partition : topic.partitions) {
+    if (auto begun = fetcher.start(partition->log, name, 0); !begun) return begun;
+  }
+  for (std::size_t ended = 0; ended < topic.partitions.size();) {
+    auto fetched = fetcher.next(options_.answer_within);
+    if (!fetched) return std::unexpected(std::move(fetched).error());
+    if (!*fetched) return schemas::fail(ErrorCode::internal, "the kafka brokers do not answer");
+    const auto& [log, offset, message] = **fetched;
+    auto& partition = *topic.partitions[log.partition];
+    if (!message) {
+      partition.state.next_offset = offset;
+      partition.end = offset;
+      partition.gate = AppendGate(offset);
+      ++ended;
+    } else if (const auto decoded = kafka::decode(*message)) {
+      const auto payload = Payload::copy(decoded->payload);  // aligned, as batches are read
+      partition.state.apply(offset, decoded->head, payload.bytes());
+    }
+  }
+  return {};
+}
+
+// ---- the log's thread ----
+
+KafkaLog::~KafkaLog() {
+  stop(false);
+  if (producer_) {
+    rd_kafka_purge(producer_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    while (unreported_ > 0 && rd_kafka_poll(producer_.get(), 100) >= 0) continue;
+  }
+  for (auto& [id, topic] : topics_) {
+    for (const auto& partition : topic->partitions) {
+      rd_kafka_consume_stop(topic->from.get(), partition->log.partition);
+    }
+  }
+  topics_.clear();
+  records_.reset();
+  consumer_.reset();
+  producer_.reset();
+  if (news_ >= 0) ::close(news_);
+}
+
+void KafkaLog::close() {
+  stop(true);
+}
+
+void KafkaLog::stop(bool drain) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stop_ != Stop::at_once) stop_ = drain ? Stop::drained : Stop::at_once;
+  }
+  wake();
+  if (thread_.joinable()) thread_.join();
+}
+
+void KafkaLog::wake() const {
+  const std::uint64_t one = 1;
+  // Full means that it is readable already.
+  [[maybe_unused]] const auto written = ::write(news_, &one, sizeof one);
+}
+
+void KafkaLog::wait_for_news() {
+  pollfd news{.fd = news_, .events = POLLIN, .revents = 0};
+  ::poll(&news, 1, longest_sleep_ms);
+  std::uint64_t count = 0;
+  [[maybe_unused]] const auto taken = ::read(news_, &count, sizeof count);
+}
+
+void KafkaLog::run() {
+  while (goes_on()) {
+    bool busy = send_queued();
+    busy |= rd_kafka_poll(producer_.get(), 0) > 0;
+    busy |= read_back();
+    for (auto* partition : std::exchange(reported_, {})) settle(*partition);
+    if (rd_kafka_fatal_error(producer_.get(), nullptr, 0) != RD_KAFKA_RESP_ERR_NO_ERROR &&
+        unreported_ == 0) {
+      // What cannot be made now is made at the next turn; until then nothing is taken.
+      if (!renew_producer()) wait_for_news();
+      continue;
+    }
+    if (!busy) wait_for_news();
+  }
+}
+
+bool KafkaLog::goes_on() {
+  const std::lock_guard lock(mutex_);
+  if (stop_ == Stop::no) return true;
+  return stop_ == Stop::drained && (!queue_.empty() || in_flight_ > 0);
+}
+
+bool KafkaLog::send_queued() {
+  std::vector<Append> queued;
+  {
+    const std::lock_guard lock(mutex_);
+    queued.swap(queue_);
+  }
+  for (auto& append : queued) send(std::move(append));
+  return !queued.empty();
+}
+
+void KafkaLog::send(Append append) {
+  auto* partition = find(append.log);
+  const auto closed = read_only();
+  if (partition == nullptr || closed) {
+    auto& gate = partition ? partition->gate : strays_.try_emplace(append.log).first->second;
+    if (gate.turn_away(append.expected) == AppendGate::Answer::covered) return;
+    refuse(append, closed.value_or(Error{ErrorCode::internal, "the topic is not open", {}, {}}));
+    return;
+  }
+  switch (partition->gate.admit(append.expected)) {
+    case AppendGate::Answer::covered:
+      return;
+    case AppendGate::Answer::refuse:
+      refuse(append, {ErrorCode::internal, "the offset is not the partition's next one", {}, {}});
+      return;
+    case AppendGate::Answer::take:
+      break;
+  }
+  auto* topic = find_topic(append.log.topic);
+  const auto value = kafka::encode(append.head, append.payload.bytes());
+  const auto key = key_of(append);
+  partition->flights.push_back(std::make_unique<Flight>(partition, std::move(append)));
+  auto* flight = partition->flights.back().get();
+  ++in_flight_;
+  // Behind a failure nothing is sent: it shares that one's fate.
+  const auto failed =
+      partition->broken ||
+      rd_kafka_produce(topic->to.get(), partition->log.partition, RD_KAFKA_MSG_F_FREE, value.bytes,
+                       value.size, key.empty() ? nullptr : key.data(), key.size(), flight) != 0;
+  if (!failed) {
+    ++unreported_;
+    return;
+  }
+  if (!partition->broken) partition->broken = to_error("appending", rd_kafka_last_error());
+  std::free(value.bytes);
+  flight->report = Flight::Report::surely_not;
+  reported_.push_back(partition);
+}
+
+void KafkaLog::refuse(const Append& append, Error error) {
+  observer_.on_failure(
+      {append.log, append.expected, AppendFailure::Outcome::refused, std::move(error)});
+}
+
+void KafkaLog::on_report(rd_kafka_t* /*producer*/, const rd_kafka_message_t* message, void* log) {
+  auto& self = *static_cast<KafkaLog*>(log);
+  auto& flight = *static_cast<Flight*>(message->_private);
+  --self.unreported_;
+  if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    flight.report = Flight::Report::delivered;
+  } else {
+    const bool surely_not = rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
+    flight.report = surely_not ? Flight::Report::surely_not : Flight::Report::perhaps;
+    if (!flight.partition->broken) flight.partition->broken = to_error("appending", message->err);
+  }
+  self.reported_.push_back(flight.partition);
+}
+
+bool KafkaLog::read_back() {
+  std::array<rd_kafka_message_t*, read_back_max> messages;
+  const auto count =
+      rd_kafka_consume_batch_queue(records_.get(), 0, messages.data(), messages.size());
+  std::vector<StoredRecord> group;
+  for (ssize_t i = 0; i < count; ++i) {
+    const kafka::Message message(messages[static_cast<std::size_t>(i)]);
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) fold(*message, group);
+  }
+  if (!group.empty()) {
+    observer_.on_durable(std::make_shared<const std::vector<StoredRecord>>(std::move(group)));
+  }
+  return count > 0;
+}
+
+void KafkaLog::fold(const rd_kafka_message_t& message, std::vector<StoredRecord>& group) {
+  Partition* partition = nullptr;
+  {
+    const std::shared_lock lock(topics_mutex_);
+    for (const auto& [id, topic] : topics_) {
+      if (topic->from.get() != message.rkt) continue;
+      partition = topic->partitions[static_cast<std::size_t>(message.partition)].get();
+    }
+  }
+  if (partition == nullptr) return;
+  const auto offset = static_cast<Offset>(message.offset);
+  const auto decoded = kafka::decode(message);
+  const auto flight = std::ranges::find(partition->flights, false, &Flight::landed);
+  const bool is_ours =
+      decoded && flight != partition->flights.end() && same(decoded->head, (*flight)->append.head);
+  StoredRecord record{partition->log, offset, {}, {}};
+  {
+    const std::lock_guard lock(partition->mutex);
+    if (decoded) {
+      record.head = decoded->head;
+      record.payload = is_ours ? (*flight)->append.payload : Payload::copy(decoded->payload);
+      partition->state.apply(offset, record.head, record.payload.bytes());
+    } else {
+      partition->state.next_offset = offset + 1;
+    }
+    partition->end.store(offset + 1, std::memory_order_release);
+  }
+  if (decoded) group.push_back(std::move(record));
+  if (is_ours) {
+    (*flight)->landed = true;
+    --in_flight_;
+  }
+  reported_.push_back(partition);
+}
+
+/// Lets go of what was reported and read back, and tells of a failure once all that it takes along
+/// has come to rest.
+void KafkaLog::settle(Partition& partition) {
+  auto& flights = partition.flights;
+  using Report = Flight::Report;
+  while (!flights.empty() && flights.front()->landed && flights.front()->report != Report::none) {
+    flights.pop_front();
+  }
+  if (!partition.broken) return;
+  const auto first = std::ranges::find(flights, false, &Flight::landed);
+  const std::ranges::subrange behind(first, flights.end());
+  const auto waits = [](const auto& f) { return f->report == Report::none; };
+  if (first == flights.end() || std::ranges::any_of(behind, waits)) return;
+  if ((*first)->report == Report::delivered) return;  // it will be read back
+  give_up(partition, static_cast<std::size_t>(first - flights.begin()));
+}
+
+void KafkaLog::give_up(Partition& partition, std::size_t from) {
+  auto& flights = partition.flights;
+  const auto first = flights.begin() + static_cast<std::ptrdiff_t>(from);
+  const bool refused = std::all_of(first, flights.end(), [](const auto& flight) {
+    return flight->report == Flight::Report::surely_not;
+  });
+  const auto offset = (*first)->append.expected;
+  in_flight_ -= static_cast<std::size_t>(flights.end() - first);
+  flights.erase(first, flights.end());
+  partition.gate.take_back(offset);
+  auto error = *std::exchange(partition.broken, std::nullopt);
+  if (refused) {
+    observer_.on_failure(
+        {partition.log, offset, AppendFailure::Outcome::refused, std::move(error)});
+    return;
+  }
+  error.code = ErrorCode::outcome_unknown;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!read_only_) read_only_ = Error{ErrorCode::read_only, error.detail, {}, {}};
+  }
+  observer_.on_failure({partition.log, offset, AppendFailure::Outcome::unknown, std::move(error)});
+}
+
+// ---- from any thread ----
+
+void KafkaLog::append(std::vector<Append> records) {
+  {
+    const std::lock_guard lock(mutex_);
+    std::ranges::move(records, std::back_inserter(queue_));
+  }
+  wake();
+}
+
+Result<std::unique_ptr<Cursor>> KafkaLog::read(std::vector<ReadFrom> from) {
+  return kafka::KafkaCursor::open(options_, *this, from);
+}
+
+std::unique_ptr<RecordReader> KafkaLog::reader(LogId log) {
+  const kafka::ReadSide& side = *this;
+  return std::make_unique<kafka::KafkaRecordReader>(options_, side, log);
+}
+
+Offset KafkaLog::durable_end(LogId log) const {
+  const auto* partition = find(log);
+  return partition == nullptr ? 0 : partition->end.load(std::memory_order_acquire);
+}
+
+PartitionState KafkaLog::state(LogId log) const {
+  const auto* partition = find(log);
+  if (partition == nullptr) return {};
+  const std::lock_guard lock(partition->mutex);
+  return partition->state;
+}
+
+std::vector<LogId> KafkaLog::partitions() const {
+  const std::shared_lock lock(topics_mutex_);
+  std::vector<LogId> logs;
+  for (const auto& [id, topic] : topics_) {
+    for (const auto& partition : topic->partitions) {
+      if (partition->end.load(std::memory_order_acquire) > 0) logs.push_back(partition->log);
+    }
+  }
+  return logs;
+}
+
+std::optional<Error> KafkaLog::read_only() const {
+  const std::lock_guard lock(mutex_);
+  return read_only_;
+}
+
+KafkaLog::OpenTopic* KafkaLog::find_topic(TopicId id) const {
+  const std::shared_lock lock(topics_mutex_);
+  const auto found = topics_.find(id);
+  return found == topics_.end() ? nullptr : found->second.get();
+}
+
+KafkaLog::Partition* KafkaLog::find(LogId log) const {
+  const auto* topic = find_topic(log.topic);
+  if (topic == nullptr || log.partition >= topic->partitions.size()) return nullptr;
+  return topic->partitions[log.partition].get();
+}
+
+std::string KafkaLog::topic_of(TopicId topic) const {
+  const auto* found = find_topic(topic);
+  return found == nullptr ? std::string() : kafka::topic_name(found->topic.name);
+}
+
+}  // namespace eventstore

@@ -1,0 +1,126 @@
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "eventstore/append_gate.h"
+#include "eventstore/kafka_client.h"
+#include "eventstore/kafka_cursor.h"
+#include "eventstore/log.h"
+
+/// The log on Apache Kafka: a record is one message of `tm.<product>`, its value the record's head
+/// and its payload.
+///
+///     append ──► producer ──► brokers ──► consumer ──► the one rule ──► observer
+///                   │ delivery report: only failures count
+///
+/// A record is durable when it was read back: the brokers hand out only what all in-sync replicas
+/// have, and reading it through the rule (claims.h) tells what no delivery report can: whether it
+/// counts, and where it stands. A message that is no record of ours has an offset and nothing else.
+///
+/// One thread does all that, and calls the observer. Readers and cursors have connections of their
+/// own.
+namespace eventstore {
+
+class KafkaLog final : public Log, private kafka::ReadSide {
+ public:
+  /// The observer must outlive the log.
+  static schemas::Result<std::unique_ptr<KafkaLog>> open(kafka::Options options,
+                                                         LogObserver& observer);
+  ~KafkaLog() override;
+
+  /// Folds what the topic holds already; the observer is told of what comes behind that.
+  schemas::Result<void> open_topic(const Topic& topic) override;
+  void append(std::vector<Append> records) override;
+  schemas::Result<std::unique_ptr<Cursor>> read(std::vector<ReadFrom> from) override;
+  std::unique_ptr<RecordReader> reader(LogId log) override;
+  Offset durable_end(LogId log) const override;
+  PartitionState state(LogId log) const override;
+  std::vector<LogId> partitions() const override;
+  std::optional<schemas::Error> read_only() const override;
+  void close() override;
+
+ private:
+  struct Partition;
+  /// A record on its way. It lives until it was reported, and read back or given up.
+  struct Flight {
+    enum class Report : std::uint8_t { none, delivered, surely_not, perhaps };
+    Partition* partition;
+    Append append;
+    Report report = Report::none;
+    bool landed = false;
+  };
+  struct Partition {
+    explicit Partition(LogId which) : log(which) {}
+    const LogId log;
+    std::atomic<Offset> end = 0;
+    mutable std::mutex mutex;
+    PartitionState state;  // under the mutex; changed by the log's thread only
+    // The log's thread only:
+    AppendGate gate;
+    std::deque<std::unique_ptr<Flight>> flights;  // landed ones first
+    std::optional<schemas::Error> broken;         // by the first failure among the flights
+  };
+  struct OpenTopic {
+    Topic topic;
+    kafka::TopicHandle to;    // of the producer
+    kafka::TopicHandle from;  // of the consumer
+    std::vector<std::unique_ptr<Partition>> partitions;
+  };
+
+  KafkaLog(kafka::Options options, LogObserver& observer);
+  schemas::Result<void> start();
+  schemas::Result<void> renew_producer();
+  schemas::Result<void> fold_existing(OpenTopic& topic);
+  void stop(bool drain);
+
+  void run();
+  bool goes_on();
+  void wait_for_news();
+  void wake() const;
+  bool send_queued();
+  void send(Append append);
+  void refuse(const Append& append, schemas::Error error);
+  static void on_report(rd_kafka_t* producer, const rd_kafka_message_t* message, void* log);
+  bool read_back();
+  void fold(const rd_kafka_message_t& message, std::vector<StoredRecord>& group);
+  void settle(Partition& partition);
+  void give_up(Partition& partition, std::size_t from);
+
+  OpenTopic* find_topic(TopicId id) const;
+  Partition* find(LogId log) const;
+  std::string topic_of(TopicId topic) const override;
+  Offset end_of(LogId log) const override { return durable_end(log); }
+
+  const kafka::Options options_;
+  LogObserver& observer_;
+  kafka::Handle producer_;
+  kafka::Handle consumer_;
+  kafka::Queue records_;  // of all partitions
+  int news_ = -1;         // eventfd: something was appended, was reported, or can be read
+
+  mutable std::shared_mutex topics_mutex_;
+  std::map<TopicId, std::unique_ptr<OpenTopic>> topics_;
+
+  mutable std::mutex mutex_;  // over what follows
+  std::vector<Append> queue_;
+  std::optional<schemas::Error> read_only_;
+  enum class Stop : std::uint8_t { no, drained, at_once } stop_ = Stop::no;
+
+  // The log's thread only:
+  std::map<LogId, AppendGate> strays_;  // of partitions that are not open
+  std::vector<Partition*> reported_;    // something about their flights
+  std::size_t in_flight_ = 0;           // neither landed nor given up
+  std::size_t unreported_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace eventstore

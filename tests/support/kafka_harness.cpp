@@ -1,0 +1,51 @@
+#include "tests/support/kafka_harness.h"
+
+#include <librdkafka/rdkafka_mock.h>
+
+namespace eventstore {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::int16_t produce_request = 0;  // ApiKey of Kafka's protocol
+constexpr int partitions = 8;
+constexpr auto outcome_after = 3s;
+
+}  // namespace
+
+KafkaMockHarness::KafkaMockHarness() {
+  handle_.reset(rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), nullptr, 0));
+  cluster_ = rd_kafka_mock_cluster_new(handle_.get(), 1);
+  for (const auto* topic : {"tm.blue", "tm.red"}) {
+    rd_kafka_mock_topic_create(cluster_, topic, partitions, 1);
+  }
+}
+
+KafkaMockHarness::~KafkaMockHarness() {
+  rd_kafka_mock_cluster_destroy(cluster_);
+}
+
+std::unique_ptr<Log> KafkaMockHarness::open(LogObserver& observer) {
+  auto log = KafkaLog::open({.brokers = rd_kafka_mock_cluster_bootstraps(cluster_),
+                             .properties = {},
+                             .outcome_after = outcome_after,
+                             // The mock answers no earlier, though records come.
+                             .fetch_wait = 5ms},
+                            observer);
+  ENSURE(log);
+  return std::move(*log);
+}
+
+void KafkaMockHarness::refuse_next_commit() {
+  rd_kafka_mock_push_request_errors(cluster_, produce_request, 1,
+                                    RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+}
+
+/// No answer in time. (One that is written though its answer is lost would be read back.)
+void KafkaMockHarness::lose_next_outcome() {
+  rd_kafka_mock_broker_push_request_error_rtts(
+      cluster_, 1, produce_request, 1, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+      static_cast<int>(std::chrono::milliseconds(2 * outcome_after).count()));
+}
+
+}  // namespace eventstore

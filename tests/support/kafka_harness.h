@@ -1,0 +1,27 @@
+#pragma once
+
+#include "eventstore/kafka_log.h"
+#include "tests/support/log_fixture.h"
+
+struct rd_kafka_mock_cluster_s;
+
+namespace eventstore {
+
+/// The log on librdkafka's mock cluster of one broker, inside this process.
+class KafkaMockHarness final : public LogHarness {
+ public:
+  KafkaMockHarness();
+  ~KafkaMockHarness() override;
+
+  std::unique_ptr<Log> open(LogObserver& observer) override;
+  void kill(std::unique_ptr<Log> log) override { log.reset(); }
+  void refuse_next_commit() override;
+  schemas::ErrorCode refusal() const override { return schemas::ErrorCode::record_too_large; }
+  void lose_next_outcome() override;
+
+ private:
+  kafka::Handle handle_;
+  rd_kafka_mock_cluster_s* cluster_;
+};
+
+}  // namespace eventstore
