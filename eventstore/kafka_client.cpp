@@ -50,10 +50,6 @@ Result<Handle> make(rd_kafka_type_t type, Conf conf) {
   return handle;
 }
 
-int int_of(std::chrono::milliseconds time) {
-  return static_cast<int>(time.count());
-}
-
 }  // namespace
 
 Result<Handle> make_producer(const Options& options, DeliveryReport told, void* opaque) {
@@ -87,30 +83,11 @@ Result<Handle> make_consumer(const Options& options) {
   return make(RD_KAFKA_CONSUMER, std::move(*conf));
 }
 
-std::string topic_name(std::string_view product) {
-  return "tm." + std::string(product);
-}
-
 schemas::Error to_error(std::string_view doing, rd_kafka_resp_err_t code) {
   const auto kind = code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE    ? ErrorCode::record_too_large
                     : code == RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR ? ErrorCode::disk_full
                                                                     : ErrorCode::internal;
   return {kind, fmt::format("{}: {}", doing, rd_kafka_err2str(code)), {}, {}};
-}
-
-Result<std::uint16_t> partition_count(rd_kafka_t* handle, const std::string& topic,
-                                      std::chrono::milliseconds within) {
-  const TopicHandle named(rd_kafka_topic_new(handle, topic.c_str(), nullptr));
-  const rd_kafka_metadata_t* metadata = nullptr;
-  const auto code = rd_kafka_metadata(handle, 0, named.get(), &metadata, int_of(within));
-  const std::unique_ptr<const rd_kafka_metadata_t, Destroy<rd_kafka_metadata_destroy>> owned(
-      metadata);
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return fail(to_error("topic " + topic, code));
-  if (metadata->topic_cnt == 0) return 0;
-  const auto& found = metadata->topics[0];
-  if (found.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) return 0;
-  if (found.err != RD_KAFKA_RESP_ERR_NO_ERROR) return fail(to_error("topic " + topic, found.err));
-  return static_cast<std::uint16_t>(found.partition_cnt);
 }
 
 }  // namespace eventstore::kafka

@@ -15,6 +15,8 @@ namespace eventstore::kafka {
 struct Options {
   /// Bootstrap servers: host:port[,host:port…].
   std::string brokers;
+  /// Before the product's name in topic names.
+  std::string topic_prefix = "tm.";
   /// More settings of librdkafka by name, such as those of TLS and SASL.
   std::map<std::string, std::string> properties;
   /// So long the brokers may leave a record without an answer before its outcome is unknown.
@@ -45,13 +47,6 @@ schemas::Result<Handle> make_producer(const Options& options, DeliveryReport tol
 /// One who reads from offsets that it names; never one that the broker chooses.
 schemas::Result<Handle> make_consumer(const Options& options);
 
-/// `tm.` and the product's name.
-std::string topic_name(std::string_view product);
-
 schemas::Error to_error(std::string_view doing, rd_kafka_resp_err_t code);
-
-/// How many partitions a topic has; 0: there is none of this name. Blocks.
-schemas::Result<std::uint16_t> partition_count(rd_kafka_t* handle, const std::string& topic,
-                                               std::chrono::milliseconds within);
 
 }  // namespace eventstore::kafka

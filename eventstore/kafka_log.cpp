@@ -10,6 +10,7 @@
 #include <fmt/core.h>
 
 #include "eventstore/kafka_records.h"
+#include "eventstore/kafka_topics.h"
 #include "schemas/batch.h"
 
 namespace eventstore {
@@ -70,7 +71,7 @@ Result<void> KafkaLog::renew_producer() {
   if (!producer) return std::unexpected(std::move(producer).error());
   const std::unique_lock lock(topics_mutex_);
   for (auto& [id, topic] : topics_) {
-    const auto name = kafka::topic_name(topic->topic.name);
+    const auto name = name_of(topic->topic);
     topic->to.reset(rd_kafka_topic_new(producer->get(), name.c_str(), nullptr));
   }
   producer_ = std::move(*producer);
@@ -86,16 +87,11 @@ Result<void> KafkaLog::open_topic(const Topic& topic) {
     return schemas::fail(ErrorCode::internal,
                          fmt::format("topic {} is already open as something else", topic.name));
   }
-  const auto name = kafka::topic_name(topic.name);
+  const auto name = name_of(topic);
   // The producer's connections: questions wait behind a fetch that waits for records.
-  auto count = kafka::partition_count(producer_.get(), name, options_.answer_within);
-  if (!count) return std::unexpected(std::move(count).error());
-  if (*count != topic.partitions) {
-    return schemas::fail(
-        ErrorCode::internal,
-        fmt::format("topic {} has {} partitions among the brokers, the log says {}", name, *count,
-                    topic.partitions));
-  }
+  auto provided =
+      kafka::provide_topic(producer_.get(), name, topic.partitions, options_.answer_within);
+  if (!provided) return provided;
   auto opened = std::make_unique<OpenTopic>();
   opened->topic = topic;
   opened->to.reset(rd_kafka_topic_new(producer_.get(), name.c_str(), nullptr));
@@ -123,7 +119,7 @@ Result<void> KafkaLog::fold_existing(OpenTopic& topic) {
   auto consumer = kafka::make_consumer(options_);
   if (!consumer) return std::unexpected(std::move(consumer).error());
   kafka::Fetcher fetcher(std::move(*consumer));
-  const auto name = kafka::topic_name(topic.topic.name);
+  const auto name = name_of(topic.topic);
   for (const auto& partition : topic.partitions) {
     if (auto begun = fetcher.start(partition->log, name, 0); !begun) return begun;
   }
@@ -434,7 +430,7 @@ KafkaLog::Partition* KafkaLog::find(LogId log) const {
 
 std::string KafkaLog::topic_of(TopicId topic) const {
   const auto* found = find_topic(topic);
-  return found == nullptr ? std::string() : kafka::topic_name(found->topic.name);
+  return found == nullptr ? std::string() : name_of(found->topic);
 }
 
 }  // namespace eventstore

@@ -95,6 +95,7 @@ class KafkaLog final : public Log, private kafka::ReadSide {
   void settle(Partition& partition);
   void give_up(Partition& partition, std::size_t from);
 
+  std::string name_of(const Topic& topic) const { return options_.topic_prefix + topic.name; }
   OpenTopic* find_topic(TopicId id) const;
   Partition* find(LogId log) const;
   std::string topic_of(TopicId topic) const override;

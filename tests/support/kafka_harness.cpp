@@ -1,6 +1,10 @@
 #include "tests/support/kafka_harness.h"
 
+#include <cstdlib>
 #include <librdkafka/rdkafka_mock.h>
+#include <random>
+
+#include <fmt/core.h>
 
 namespace eventstore {
 namespace {
@@ -46,6 +50,19 @@ void KafkaMockHarness::lose_next_outcome() {
   rd_kafka_mock_broker_push_request_error_rtts(
       cluster_, 1, produce_request, 1, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
       static_cast<int>(std::chrono::milliseconds(2 * outcome_after).count()));
+}
+
+const char* KafkaHarness::brokers() {
+  return std::getenv("KAFKA_BROKERS");
+}
+
+KafkaHarness::KafkaHarness() : prefix_(fmt::format("t{:x}.", std::random_device{}())) {}
+
+std::unique_ptr<Log> KafkaHarness::open(LogObserver& observer) {
+  auto log =
+      KafkaLog::open({.brokers = brokers(), .topic_prefix = prefix_, .properties = {}}, observer);
+  ENSURE(log);
+  return std::move(*log);
 }
 
 }  // namespace eventstore

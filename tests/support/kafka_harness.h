@@ -24,4 +24,20 @@ class KafkaMockHarness final : public LogHarness {
   rd_kafka_mock_cluster_s* cluster_;
 };
 
+/// The log on real brokers, whose addresses KAFKA_BROKERS names; topics of its own each time.
+class KafkaHarness final : public LogHarness {
+ public:
+  static const char* brokers();  // null: there are none
+  KafkaHarness();
+
+  std::unique_ptr<Log> open(LogObserver& observer) override;
+  void kill(std::unique_ptr<Log> log) override { log.reset(); }
+  bool can_break() const override { return false; }
+  void refuse_next_commit() override {}
+  void lose_next_outcome() override {}
+
+ private:
+  const std::string prefix_;
+};
+
 }  // namespace eventstore

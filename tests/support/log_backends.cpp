@@ -129,9 +129,14 @@ class JournalHarness final : public LogHarness {
 }  // namespace
 
 std::vector<Backend> all_backends() {
-  return {{"memory", [] { return std::unique_ptr<LogHarness>(new MemoryHarness); }},
-          {"journal", [] { return std::unique_ptr<LogHarness>(new JournalHarness); }},
-          {"kafka_mock", [] { return std::unique_ptr<LogHarness>(new KafkaMockHarness); }}};
+  std::vector<Backend> backends = {
+      {"memory", [] { return std::unique_ptr<LogHarness>(new MemoryHarness); }},
+      {"journal", [] { return std::unique_ptr<LogHarness>(new JournalHarness); }},
+      {"kafka_mock", [] { return std::unique_ptr<LogHarness>(new KafkaMockHarness); }}};
+  if (KafkaHarness::brokers() != nullptr) {
+    backends.push_back({"kafka", [] { return std::unique_ptr<LogHarness>(new KafkaHarness); }});
+  }
+  return backends;
 }
 
 }  // namespace eventstore

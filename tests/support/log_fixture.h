@@ -64,6 +64,8 @@ class LogHarness {
   virtual std::unique_ptr<Log> open(LogObserver& observer) = 0;
   /// Ends the process, so to say: without close.
   virtual void kill(std::unique_ptr<Log> log) = 0;
+  /// Whether the next two do something.
+  virtual bool can_break() const { return true; }
   /// What the next commit meets.
   virtual void refuse_next_commit() = 0;
   /// As what it is refused then.

@@ -1,0 +1,149 @@
+"""Apache Kafka for tests: brokers in KRaft mode on free loopback ports, from jars of Maven Central.
+
+    with Brokers(nodes=3) as brokers:
+        brokers.bootstrap          # host:port,…
+        brokers.kill(1)            # kill -9; start(1) again on its data
+
+By hand: `python3 tests/kafka/brokers.py [nodes]` runs them until Ctrl-C. Needs java and mvn; `missing()` says what is
+not there. Jars stay in build/kafka/<version>.
+"""
+import base64
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+VERSION = os.environ.get("KAFKA_VERSION", "3.9.1")
+START_SECONDS = 60
+
+SETTINGS = """
+process.roles=broker,controller
+node.id={node}
+controller.quorum.voters={voters}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+log.dirs={data}
+auto.create.topics.enable=false
+unclean.leader.election.enable=false
+offsets.topic.num.partitions=1
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+broker.heartbeat.interval.ms=500
+broker.session.timeout.ms=3000
+num.network.threads=2
+num.io.threads=2
+log.cleaner.dedupe.buffer.size=16777216
+message.max.bytes=5242880
+replica.fetch.max.bytes=5242880
+"""
+
+
+def missing():
+    """What cannot be had here, as text; nothing when brokers can run."""
+    for program in ("java", "mvn"):
+        if not shutil.which(program):
+            return f"{program} is not installed"
+    return None
+
+
+def jars(version):
+    """The directory with everything that a broker needs; fetched when it is not there."""
+    directory = os.path.join(ROOT, "build", "kafka", version)
+    if not os.path.exists(os.path.join(directory, "complete")):
+        subprocess.run(["mvn", "-q", "-B", "-f", os.path.join(HERE, "pom.xml"), f"-Dkafka={version}", "dependency:copy-dependencies",
+                        f"-DoutputDirectory={directory}"], check=True)
+        with open(os.path.join(directory, "complete"), "w", encoding="utf-8"):
+            pass
+    return directory
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Brokers:
+    def __init__(self, nodes=1, version=VERSION, settings=""):
+        self.directory = tempfile.mkdtemp(prefix="kafka-")
+        self.classpath = os.path.join(jars(version), "*")
+        self.ports = [free_port() for _ in range(nodes)]
+        self.processes = [None] * nodes
+        controllers = [free_port() for _ in range(nodes)]
+        voters = ",".join(f"{node + 1}@127.0.0.1:{port}" for node, port in enumerate(controllers))
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        for node in range(nodes):
+            with open(self.settings_of(node), "w", encoding="utf-8") as file:
+                file.write(SETTINGS.format(node=node + 1, voters=voters, port=self.ports[node], controller=controllers[node],
+                                           data=os.path.join(self.directory, str(node + 1))) + settings)
+            subprocess.run([*self.java(128), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", self.settings_of(node)],
+                           check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def settings_of(self, node):
+        return os.path.join(self.directory, f"{node + 1}.properties")
+
+    def java(self, megabytes):
+        return ["java", f"-Xmx{megabytes}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", self.classpath,
+                "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+
+    @property
+    def bootstrap(self):
+        return ",".join(f"127.0.0.1:{port}" for port in self.ports)
+
+    def start(self, node):
+        with open(os.path.join(self.directory, f"{node + 1}.log"), "ab") as log:
+            self.processes[node] = subprocess.Popen([*self.java(512), "kafka.Kafka", self.settings_of(node)], stdout=log, stderr=log)
+
+    def wait_for(self, node):
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.processes[node].poll() is not None:
+                break
+            try:
+                socket.create_connection(("127.0.0.1", self.ports[node]), 1).close()
+                return
+            except OSError:
+                time.sleep(0.1)
+        with open(os.path.join(self.directory, f"{node + 1}.log"), encoding="utf-8", errors="replace") as log:
+            raise RuntimeError(f"broker {node + 1} did not start: {log.read()[-2000:]}")
+
+    def signal(self, node, number):
+        self.processes[node].send_signal(number)
+
+    def kill(self, node):
+        self.signal(node, signal.SIGKILL)
+        self.processes[node].wait()
+
+    def __enter__(self):
+        for node in range(len(self.ports)):
+            self.start(node)
+        for node in range(len(self.ports)):
+            self.wait_for(node)
+        return self
+
+    def __exit__(self, *_):
+        for process in self.processes:
+            if process and process.poll() is None:
+                process.kill()
+                process.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def main():
+    with Brokers(int(sys.argv[1]) if len(sys.argv) > 1 else 1) as brokers:
+        print(brokers.bootstrap, flush=True)
+        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+
+
+if __name__ == "__main__":
+    main()
