@@ -91,10 +91,10 @@ class Opening {
   SegmentFolder& folder_;
   const Options options_;
   OpeningReport report_;
-  SegmentHeader header_{};                    // of the segment where reading starts
-  ClosingTable start_{};                      // what stands before it
-  WalkState walk_start_{};                    // at its base
-  std::uint64_t tail_end_ = 0;                // of what stands behind the end
+  SegmentHeader header_{};      // of the segment where reading starts
+  ClosingTable start_{};        // what stands before it
+  WalkState walk_start_{};      // at its base
+  std::uint64_t tail_end_ = 0;  // of what stands behind the end
   bool tail_kept_ = false;
   std::map<LogId, std::uint64_t> last_seen_;  // positions that fold met
   std::unordered_map<LogId, IndexSampler> samplers_;
