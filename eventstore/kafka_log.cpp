@@ -253,7 +253,8 @@ void KafkaLog::send(Append append) {
     ++unreported_;
     return;
   }
-  if (!partition->broken) partition->broken = to_error("appending", rd_kafka_last_error());
+  flight->failure = partition->broken ? RD_KAFKA_RESP_ERR__PURGE_QUEUE : rd_kafka_last_error();
+  partition->broken = true;
   std::free(value.bytes);
   flight->report = Flight::Report::surely_not;
   reported_.push_back(partition);
@@ -273,7 +274,8 @@ void KafkaLog::on_report(rd_kafka_t* /*producer*/, const rd_kafka_message_t* mes
   } else {
     const bool surely_not = rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
     flight.report = surely_not ? Flight::Report::surely_not : Flight::Report::perhaps;
-    if (!flight.partition->broken) flight.partition->broken = to_error("appending", message->err);
+    flight.failure = message->err;
+    flight.partition->broken = true;
   }
   self.reported_.push_back(flight.partition);
 }
@@ -352,10 +354,11 @@ void KafkaLog::give_up(Partition& partition, std::size_t from) {
     return flight->report == Flight::Report::surely_not;
   });
   const auto offset = (*first)->append.expected;
+  auto error = to_error("appending", (*first)->failure);
+  partition.broken = false;
   in_flight_ -= static_cast<std::size_t>(flights.end() - first);
   flights.erase(first, flights.end());
   partition.gate.take_back(offset);
-  auto error = *std::exchange(partition.broken, std::nullopt);
   if (refused) {
     observer_.on_failure(
         {partition.log, offset, AppendFailure::Outcome::refused, std::move(error)});

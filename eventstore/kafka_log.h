@@ -56,6 +56,7 @@ class KafkaLog final : public Log, private kafka::ReadSide {
     Partition* partition;
     Append append;
     Report report = Report::none;
+    rd_kafka_resp_err_t failure = RD_KAFKA_RESP_ERR_NO_ERROR;
     bool landed = false;
   };
   struct Partition {
@@ -67,7 +68,7 @@ class KafkaLog final : public Log, private kafka::ReadSide {
     // The log's thread only:
     AppendGate gate;
     std::deque<std::unique_ptr<Flight>> flights;  // landed ones first
-    std::optional<schemas::Error> broken;         // by the first failure among the flights
+    bool broken = false;                          // one of the flights failed
   };
   struct OpenTopic {
     Topic topic;

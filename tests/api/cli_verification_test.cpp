@@ -12,7 +12,6 @@ namespace {
 
 using eventstore::Append;
 using eventstore::JournalFixture;
-using eventstore::LogId;
 namespace journal = eventstore::journal;
 
 class JournalVerification : public JournalFixture {
