@@ -22,7 +22,8 @@ Time recorded_of(std::string_view row) {
 }  // namespace
 
 TimelineEvent Timeline::Record::event(std::uint32_t index) const {
-  TimelineEvent event{log, place.offset, index, count, position, batch};
+  TimelineEvent event{position.log, static_cast<Offset>(position.offset), index, count, position,
+                      batch};
   if (index + 1 < count) event.position.index = index;
   return event;
 }
@@ -39,9 +40,7 @@ schemas::Result<Timeline::Record> Timeline::read(TopicId topic, Offset offset) {
   const auto batch = schemas::BatchView::verify(record->payload.bytes());
   ENSURE(batch && batch->organization() == organization_ && batch->space() == space_);
   const auto& head = record->head;
-  return Record{.place = {batch->recorded(), topic, offset},
-                .log = log,
-                .position = schemas::marked({log, static_cast<std::int64_t>(offset), whole_record,
+  return Record{.position = schemas::marked({log, static_cast<std::int64_t>(offset), whole_record,
                                              head.epoch, head.sequence, head.chain}),
                 .batch = *batch,
                 .count = batch->event_count()};
@@ -120,7 +119,7 @@ schemas::Result<void> TimelineWalk::enter(Lane& lane) {
   record_ = *record;
   first_ = 0;
   end_ = record->count;
-  const auto offset = static_cast<std::int64_t>(record->place.offset);
+  const auto offset = record->position.offset;
   if (offset == lane.from.offset && lane.from.index != whole_record) {
     const auto behind = std::min(lane.from.index + 1, end_);
     (ascending() ? first_ : end_) = behind;

@@ -57,8 +57,6 @@ class Timeline {
     friend auto operator<=>(const RecordPlace&, const RecordPlace&) = default;
   };
   struct Record {
-    RecordPlace place;
-    LogId log;
     schemas::MarkedPosition position;  // behind all of it
     schemas::BatchView batch;
     std::uint32_t count;
