@@ -90,4 +90,8 @@ schemas::Error to_error(std::string_view doing, rd_kafka_resp_err_t code) {
   return {kind, fmt::format("{}: {}", doing, rd_kafka_err2str(code)), {}, {}};
 }
 
+std::unexpected<schemas::Error> no_answer() {
+  return fail(ErrorCode::internal, "the kafka brokers do not answer");
+}
+
 }  // namespace eventstore::kafka

@@ -48,5 +48,6 @@ schemas::Result<Handle> make_producer(const Options& options, DeliveryReport tol
 schemas::Result<Handle> make_consumer(const Options& options);
 
 schemas::Error to_error(std::string_view doing, rd_kafka_resp_err_t code);
+std::unexpected<schemas::Error> no_answer();
 
 }  // namespace eventstore::kafka

@@ -19,10 +19,6 @@ namespace {
 constexpr Offset passed_over_max = 1'000;
 constexpr std::size_t batch_max = 1'000;
 
-std::unexpected<schemas::Error> no_answer() {
-  return fail(ErrorCode::internal, "the kafka brokers do not answer");
-}
-
 StoredRecord record_of(LogId log, Offset offset, const Decoded& decoded) {
   return {log, offset, decoded.head, Payload::copy(decoded.payload)};
 }

@@ -88,21 +88,17 @@ Result<void> KafkaLog::open_topic(const Topic& topic) {
                          fmt::format("topic {} is already open as something else", topic.name));
   }
   const auto name = name_of(topic);
-  // The producer's connections: questions wait behind a fetch that waits for records.
-  auto provided =
-      kafka::provide_topic(producer_.get(), name, topic.partitions, options_.answer_within);
-  if (!provided) return provided;
   auto opened = std::make_unique<OpenTopic>();
   opened->topic = topic;
-  opened->to.reset(rd_kafka_topic_new(producer_.get(), name.c_str(), nullptr));
-  opened->from.reset(rd_kafka_topic_new(consumer_.get(), name.c_str(), nullptr));
   for (std::uint16_t i = 0; i < topic.partitions; ++i) {
     opened->partitions.push_back(std::make_unique<Partition>(LogId{topic.id, i}));
   }
   if (auto folded = fold_existing(*opened); !folded) return folded;
-  auto& open = *opened;
+  opened->from.reset(rd_kafka_topic_new(consumer_.get(), name.c_str(), nullptr));
+  const auto& open = *opened;
   {
     const std::unique_lock lock(topics_mutex_);
+    opened->to.reset(rd_kafka_topic_new(producer_.get(), name.c_str(), nullptr));
     topics_.emplace(topic.id, std::move(opened));
   }
   for (const auto& partition : open.partitions) {
@@ -114,19 +110,23 @@ Result<void> KafkaLog::open_topic(const Topic& topic) {
   return {};
 }
 
-/// Reads each partition until the brokers say that it ends.
+/// Makes the topic if need be, and reads each partition until the brokers say that it ends.
 Result<void> KafkaLog::fold_existing(OpenTopic& topic) {
+  // Connections of its own: on the log's, questions wait behind a fetch that waits for records.
   auto consumer = kafka::make_consumer(options_);
   if (!consumer) return std::unexpected(std::move(consumer).error());
-  kafka::Fetcher fetcher(std::move(*consumer));
   const auto name = name_of(topic.topic);
+  auto provided =
+      kafka::provide_topic(consumer->get(), name, topic.topic.partitions, options_.answer_within);
+  if (!provided) return provided;
+  kafka::Fetcher fetcher(std::move(*consumer));
   for (const auto& partition : topic.partitions) {
     if (auto begun = fetcher.start(partition->log, name, 0); !begun) return begun;
   }
   for (std::size_t ended = 0; ended < topic.partitions.size();) {
     auto fetched = fetcher.next(options_.answer_within);
     if (!fetched) return std::unexpected(std::move(fetched).error());
-    if (!*fetched) return schemas::fail(ErrorCode::internal, "the kafka brokers do not answer");
+    if (!*fetched) return kafka::no_answer();
     const auto& [log, offset, message] = **fetched;
     auto& partition = *topic.partitions[log.partition];
     if (!message) {
@@ -238,26 +238,31 @@ void KafkaLog::send(Append append) {
     case AppendGate::Answer::take:
       break;
   }
-  auto* topic = find_topic(append.log.topic);
-  const auto value = kafka::encode(append.head, append.payload.bytes());
-  const auto key = key_of(append);
   partition->flights.push_back(std::make_unique<Flight>(partition, std::move(append)));
-  auto* flight = partition->flights.back().get();
+  auto& flight = *partition->flights.back();
   ++in_flight_;
   // Behind a failure nothing is sent: it shares that one's fate.
-  const auto failed =
-      partition->broken ||
-      rd_kafka_produce(topic->to.get(), partition->log.partition, RD_KAFKA_MSG_F_FREE, value.bytes,
-                       value.size, key.empty() ? nullptr : key.data(), key.size(), flight) != 0;
-  if (!failed) {
+  flight.failure = partition->broken ? RD_KAFKA_RESP_ERR__PURGE_QUEUE : produce(flight);
+  if (flight.failure == RD_KAFKA_RESP_ERR_NO_ERROR) {
     ++unreported_;
     return;
   }
-  flight->failure = partition->broken ? RD_KAFKA_RESP_ERR__PURGE_QUEUE : rd_kafka_last_error();
   partition->broken = true;
-  std::free(value.bytes);
-  flight->report = Flight::Report::surely_not;
+  flight.report = Flight::Report::surely_not;
   reported_.push_back(partition);
+}
+
+rd_kafka_resp_err_t KafkaLog::produce(Flight& flight) {
+  const auto& append = flight.append;
+  const auto value = kafka::encode(append.head, append.payload.bytes());
+  const auto key = key_of(append);
+  const auto taken = rd_kafka_produce(find_topic(append.log.topic)->to.get(), append.log.partition,
+                                      RD_KAFKA_MSG_F_FREE, value.bytes, value.size,
+                                      key.empty() ? nullptr : key.data(), key.size(), &flight) == 0;
+  if (taken) return RD_KAFKA_RESP_ERR_NO_ERROR;
+  const auto failure = rd_kafka_last_error();
+  std::free(value.bytes);
+  return failure;
 }
 
 void KafkaLog::refuse(const Append& append, Error error) {
@@ -344,12 +349,11 @@ void KafkaLog::settle(Partition& partition) {
   const auto waits = [](const auto& f) { return f->report == Report::none; };
   if (first == flights.end() || std::ranges::any_of(behind, waits)) return;
   if ((*first)->report == Report::delivered) return;  // it will be read back
-  give_up(partition, static_cast<std::size_t>(first - flights.begin()));
+  give_up(partition, first);
 }
 
-void KafkaLog::give_up(Partition& partition, std::size_t from) {
+void KafkaLog::give_up(Partition& partition, Flights::iterator first) {
   auto& flights = partition.flights;
-  const auto first = flights.begin() + static_cast<std::ptrdiff_t>(from);
   const bool refused = std::all_of(first, flights.end(), [](const auto& flight) {
     return flight->report == Flight::Report::surely_not;
   });

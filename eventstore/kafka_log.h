@@ -59,6 +59,7 @@ class KafkaLog final : public Log, private kafka::ReadSide {
     rd_kafka_resp_err_t failure = RD_KAFKA_RESP_ERR_NO_ERROR;
     bool landed = false;
   };
+  using Flights = std::deque<std::unique_ptr<Flight>>;
   struct Partition {
     explicit Partition(LogId which) : log(which) {}
     const LogId log;
@@ -67,8 +68,8 @@ class KafkaLog final : public Log, private kafka::ReadSide {
     PartitionState state;  // under the mutex; changed by the log's thread only
     // The log's thread only:
     AppendGate gate;
-    std::deque<std::unique_ptr<Flight>> flights;  // landed ones first
-    bool broken = false;                          // one of the flights failed
+    Flights flights;      // landed ones first
+    bool broken = false;  // one of the flights failed
   };
   struct OpenTopic {
     Topic topic;
@@ -89,12 +90,13 @@ class KafkaLog final : public Log, private kafka::ReadSide {
   void wake() const;
   bool send_queued();
   void send(Append append);
+  rd_kafka_resp_err_t produce(Flight& flight);
   void refuse(const Append& append, schemas::Error error);
   static void on_report(rd_kafka_t* producer, const rd_kafka_message_t* message, void* log);
   bool read_back();
   void fold(const rd_kafka_message_t& message, std::vector<StoredRecord>& group);
   void settle(Partition& partition);
-  void give_up(Partition& partition, std::size_t from);
+  void give_up(Partition& partition, Flights::iterator first);
 
   std::string name_of(const Topic& topic) const { return options_.topic_prefix + topic.name; }
   OpenTopic* find_topic(TopicId id) const;

@@ -72,7 +72,7 @@ Result<void> create(rd_kafka_t* handle, const std::string& name, std::uint16_t p
   auto* asked = topic.get();
   rd_kafka_CreateTopics(handle, &asked, 1, options.get(), answers.get());
   const Event event(rd_kafka_queue_poll(answers.get(), int_of(within) + 1'000));
-  if (!event) return fail(ErrorCode::internal, "the kafka brokers do not answer");
+  if (!event) return no_answer();
   auto code = rd_kafka_event_error(event.get());
   if (const auto* result = rd_kafka_event_CreateTopics_result(event.get())) {
     std::size_t count = 0;
