@@ -385,6 +385,7 @@ TEST_P(LogContract, a_refused_record_was_not_written_and_may_be_tried_again) {
   harness_->refuse_next_commit();
   append({writer_.noop("b"), writer_.noop("c")});
   ASSERT_TRUE(witness_->wait_for_failures(1));
+  harness_->refuse_no_more();
   EXPECT_EQ(witness_->failures()[0].outcome, Outcome::refused);
   EXPECT_EQ(witness_->failures()[0].error.code, harness_->refusal());
   EXPECT_EQ(witness_->failures()[0].first, 1);

@@ -40,9 +40,14 @@ std::unique_ptr<Log> KafkaMockHarness::open(LogObserver& observer) {
   return std::move(*log);
 }
 
+/// librdkafka may send what is behind a refused request before it knows of that.
 void KafkaMockHarness::refuse_next_commit() {
-  rd_kafka_mock_push_request_errors(cluster_, produce_request, 1,
-                                    RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+  const std::vector<rd_kafka_resp_err_t> errors(100, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+  rd_kafka_mock_push_request_errors_array(cluster_, produce_request, errors.size(), errors.data());
+}
+
+void KafkaMockHarness::refuse_no_more() {
+  rd_kafka_mock_clear_request_errors(cluster_, produce_request);
 }
 
 /// No answer in time. (One that is written though its answer is lost would be read back.)

@@ -16,6 +16,7 @@ class KafkaMockHarness final : public LogHarness {
   std::unique_ptr<Log> open(LogObserver& observer) override;
   void kill(std::unique_ptr<Log> log) override { log.reset(); }
   void refuse_next_commit() override;
+  void refuse_no_more() override;
   schemas::ErrorCode refusal() const override { return schemas::ErrorCode::record_too_large; }
   void lose_next_outcome() override;
 

@@ -68,6 +68,8 @@ class LogHarness {
   virtual bool can_break() const { return true; }
   /// What the next commit meets.
   virtual void refuse_next_commit() = 0;
+  /// After that one: a backend that cannot say where a commit ends refuses all until then.
+  virtual void refuse_no_more() {}
   /// As what it is refused then.
   virtual schemas::ErrorCode refusal() const { return schemas::ErrorCode::disk_full; }
   virtual void lose_next_outcome() = 0;
