@@ -12,6 +12,7 @@
 /// broken invariants of our own, on in every build, and ends the process.
 namespace schemas {
 
+/// The numbers travel between processes: codes are only added, at the end.
 enum class ErrorCode : std::uint8_t {
   malformed_json,
   invalid_parameter,
@@ -51,6 +52,7 @@ enum class ErrorCode : std::uint8_t {
   outcome_unknown,
   internal,
   disk_full,
+  not_owner,  // says one process to another, which then asks elsewhere
 };
 
 /// One wrong field. `where` is a JSON pointer for `in == body`, else the name of a parameter or

@@ -91,6 +91,7 @@ unsigned status_of(ErrorCode code) {
     case ErrorCode::projection_frozen:
     case ErrorCode::clock_jump:
     case ErrorCode::outcome_unknown:
+    case ErrorCode::not_owner:
       return 503;
     case ErrorCode::disk_full:
       return 507;

@@ -137,13 +137,18 @@ constexpr auto types = std::to_array<ProblemType>({
     {ErrorCode::disk_full, "disk-full", "Disk full",
      "The log's disk has no room. Nothing was written, reads go on.",
      "The operator frees or adds space; writes go on by themselves."},
+    {ErrorCode::not_owner, "not-owner", "Not the owner",
+     "Another process owns the log partition. Processes say so to each other; a client sees it "
+     "only "
+     "while owners change. Nothing was written.",
+     "Try again after Retry-After."},
 });
 
 consteval bool in_order() {
   for (std::size_t i = 0; i < types.size(); ++i) {
     if (static_cast<std::size_t>(types[i].code) != i) return false;
   }
-  return static_cast<std::size_t>(ErrorCode::disk_full) + 1 == types.size();
+  return static_cast<std::size_t>(ErrorCode::not_owner) + 1 == types.size();
 }
 static_assert(in_order());
 
