@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "api/http/server.h"
+#include "eventstore/roles.h"
 #include "schemas/crypto.h"
 #include "schemas/ids.h"
 #include "schemas/result.h"
@@ -39,6 +40,25 @@ struct Settings {
   std::string log_level = "info";  // as spdlog names them
   http::Deadlines deadlines;
   std::size_t connections_max = http::Limits{}.connections;
+
+  // Where the log is, and how Kafka's brokers are reached; `api/kafka_settings.h` reads them.
+  std::string log;  // empty: the journal in the data directory
+  std::string kafka_security_protocol = "plaintext";
+  std::optional<std::string> kafka_sasl_mechanism;
+  std::optional<std::string> kafka_username;
+  std::optional<schemas::Secret> kafka_password;
+  std::optional<std::string> kafka_password_file;  // instead of `kafka_password`
+  std::optional<std::string> kafka_ca;             // these are paths of PEM files
+  std::optional<std::string> kafka_certificate;
+  std::optional<std::string> kafka_key;
+  std::string kafka_topic_prefix = "tm.";
+
+  // Of a process among others.
+  eventstore::Roles roles;
+  http::ListenAddress rpc_listen{"127.0.0.1", 0};
+  std::optional<std::string> rpc_certificate;  // these are paths of PEM files
+  std::optional<std::string> rpc_key;
+  std::optional<std::string> rpc_ca;
 
   // Of commands that talk to a server.
   std::string url = "http://127.0.0.1:8080";

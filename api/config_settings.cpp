@@ -1,10 +1,13 @@
 #include <algorithm>
+#include <array>
+#include <cctype>
 #include <charconv>
 #include <limits>
 
 #include <fmt/format.h>
 
 #include "api/config.h"
+#include "api/kafka_settings.h"
 
 /// The table of all settings.
 namespace api {
@@ -92,14 +95,26 @@ std::string set_key_file(Settings& settings, Text text) {
   return set_text<&Settings::key_file>(settings, text);
 }
 
-std::string set_listen(Settings& settings, Text text) {
+/// Whichever of kafka_password and kafka_password_file comes later counts.
+std::string set_kafka_password(Settings& settings, Text text) {
+  settings.kafka_password_file.reset();
+  return set_secret<&Settings::kafka_password>(settings, text);
+}
+std::string set_kafka_password_file(Settings& settings, Text text) {
+  settings.kafka_password.reset();
+  return set_text<&Settings::kafka_password_file>(settings, text);
+}
+
+template <auto member>
+std::string set_address(Settings& settings, Text text) {
   auto address = http::parse_listen_address(text);
   if (!address) return fmt::format("must be HOST:PORT or [V6]:PORT, not \"{}\"", text);
-  settings.listen = std::move(*address);
+  settings.*member = std::move(*address);
   return {};
 }
-std::string show_listen(const Settings& settings) {
-  const auto& [host, port] = settings.listen;
+template <auto member>
+std::string show_address(const Settings& settings) {
+  const auto& [host, port] = settings.*member;
   return fmt::format(fmt::runtime(host.contains(':') ? "[{}]:{}" : "{}:{}"), host, port);
 }
 
@@ -132,6 +147,62 @@ std::string show_space(const Settings& settings) {
   return settings.space ? std::string(to_text(*settings.space)) : "";
 }
 
+std::string set_log(Settings& settings, Text text) {
+  if (auto brokers = parse_kafka_address(text); !text.empty() && !brokers) {
+    return brokers.error().detail;
+  }
+  settings.log = text;
+  return {};
+}
+
+/// One of a few words, whatever its case; kept as it stands in `words`.
+template <auto member, const auto& words>
+std::string set_word(Settings& settings, Text text) {
+  const auto same = [&](Text word) {
+    return std::ranges::equal(word, text, [](unsigned char a, unsigned char b) {
+      return std::tolower(a) == std::tolower(b);
+    });
+  };
+  const auto* const found = std::ranges::find_if(words, same);
+  if (found == std::end(words)) {
+    return fmt::format("must be one of {}, not \"{}\"", fmt::join(words, ", "), text);
+  }
+  settings.*member = std::string(*found);
+  return {};
+}
+constexpr std::array<Text, 4> security_protocols{"plaintext", "ssl", "sasl_plaintext", "sasl_ssl"};
+constexpr std::array<Text, 3> sasl_mechanisms{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"};
+
+/// As Kafka names topics, with room for a product's name.
+std::string set_topic_prefix(Settings& settings, Text text) {
+  constexpr std::size_t length_max = 100;
+  const auto fits = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '_' || c == '-';
+  };
+  if (text.empty() || text.size() > length_max || !std::ranges::all_of(text, fits)) {
+    return fmt::format(
+        "must be up to {} letters, digits, dots, underscores and hyphens, not \"{}\"", length_max,
+        text);
+  }
+  settings.kafka_topic_prefix = text;
+  return {};
+}
+
+std::string set_roles(Settings& settings, Text text) {
+  const auto roles = eventstore::parse_roles(text);
+  if (!roles) {
+    return fmt::format(
+        "must be some of gateway,manager,projector,deliverer with commas between, "
+        "not \"{}\"",
+        text);
+  }
+  settings.roles = *roles;
+  return {};
+}
+std::string show_roles(const Settings& settings) {
+  return to_text(settings.roles);
+}
+
 using S = Settings;
 using D = http::Deadlines;
 constexpr auto open = Setting::Secrecy::open;
@@ -144,7 +215,7 @@ constexpr Setting table[] = {
     {"data", "DIR", "where everything is kept", flag, open, set_text<&S::data>,
      show_text<&S::data>},
     {"listen", "HOST:PORT", "where the server answers; port 0 lets the system choose", flag, open,
-     set_listen, show_listen},
+     set_address<&S::listen>, show_address<&S::listen>},
     {"bootstrap_key_file", "PATH",
      "the platform key of a new log is read from there, or written there, instead of printed", flag,
      open, set_text<&S::bootstrap_key_file>, show_text<&S::bootstrap_key_file>},
@@ -172,6 +243,38 @@ constexpr Setting table[] = {
      open, set_seconds<&D::stop>, show_seconds<&D::stop>},
     {"connections_max", "N", "more than so many connections are turned away", flag, open,
      set_number<&S::connections_max, 1, size_max>, show_number<&S::connections_max>},
+    {"log", "ADDRESS",
+     "where the log is: kafka://HOST:PORT[,HOST:PORT…]; empty: the journal in the data directory",
+     flag, open, set_log, show_text<&S::log>},
+    {"kafka_security_protocol", "PROTOCOL", "plaintext, ssl, sasl_plaintext or sasl_ssl", flag,
+     open, set_word<&S::kafka_security_protocol, security_protocols>,
+     show_text<&S::kafka_security_protocol>},
+    {"kafka_sasl_mechanism", "NAME", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", flag, open,
+     set_word<&S::kafka_sasl_mechanism, sasl_mechanisms>, show_text<&S::kafka_sasl_mechanism>},
+    {"kafka_username", "NAME", "who logs in to Kafka", flag, open, set_text<&S::kafka_username>,
+     show_text<&S::kafka_username>},
+    {"kafka_password", "TEXT", "with what they log in", no_flag, secret, set_kafka_password,
+     show_secret<&S::kafka_password>},
+    {"kafka_password_file", "PATH", "a file that holds the password", flag, open,
+     set_kafka_password_file, show_text<&S::kafka_password_file>},
+    {"kafka_ca", "PATH", "a PEM file of who certifies Kafka's brokers, if the system does not know",
+     flag, open, set_text<&S::kafka_ca>, show_text<&S::kafka_ca>},
+    {"kafka_certificate", "PATH", "a PEM file of the certificate to show to Kafka's brokers", flag,
+     open, set_text<&S::kafka_certificate>, show_text<&S::kafka_certificate>},
+    {"kafka_key", "PATH", "a PEM file of that certificate's key", flag, open,
+     set_text<&S::kafka_key>, show_text<&S::kafka_key>},
+    {"kafka_topic_prefix", "TEXT", "how the names of this log's topics begin", flag, open,
+     set_topic_prefix, show_text<&S::kafka_topic_prefix>},
+    {"roles", "ROLE,…", "what this process does for a cluster on Kafka", flag, open, set_roles,
+     show_roles},
+    {"rpc_listen", "HOST:PORT", "where the cluster's other processes reach this one", flag, open,
+     set_address<&S::rpc_listen>, show_address<&S::rpc_listen>},
+    {"rpc_certificate", "PATH", "a PEM file of the certificate that this process shows to them",
+     flag, open, set_text<&S::rpc_certificate>, show_text<&S::rpc_certificate>},
+    {"rpc_key", "PATH", "a PEM file of that certificate's key", flag, open, set_text<&S::rpc_key>,
+     show_text<&S::rpc_key>},
+    {"rpc_ca", "PATH", "a PEM file of who certifies the cluster's processes", flag, open,
+     set_text<&S::rpc_ca>, show_text<&S::rpc_ca>},
     {"url", "URL", "where the server is that a command talks to", flag, open, set_text<&S::url>,
      show_text<&S::url>},
     {"key", "KEY", "who asks; TIDEMARK_KEY and --key-file keep it out of process lists", flag,

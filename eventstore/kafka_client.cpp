@@ -1,9 +1,13 @@
 #include "eventstore/kafka_client.h"
 
 #include <array>
+#include <map>
+#include <string>
 
 #include <fmt/core.h>
 #include <spdlog/spdlog.h>
+
+#include "eventstore/record.h"
 
 namespace eventstore::kafka {
 namespace {
@@ -30,6 +34,7 @@ Result<Conf> make_conf(const Options& options, const Settings& ours) {
   settings["reconnect.backoff.ms"] = "50";
   settings["reconnect.backoff.max.ms"] = "500";
   settings["socket.nagle.disable"] = "true";
+  if (options.password) settings["sasl.password"] = options.password->reveal();
   for (const auto& [name, value] : ours) settings[name] = value;
   for (const auto& [name, value] : settings) {
     const auto set =

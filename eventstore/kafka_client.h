@@ -1,31 +1,14 @@
 #pragma once
 
-#include <chrono>
 #include <librdkafka/rdkafka.h>
-#include <map>
 #include <memory>
-#include <string>
 #include <string_view>
 
-#include "eventstore/log.h"
+#include "eventstore/kafka_options.h"
+#include "schemas/result.h"
 
 /// librdkafka with owners and Results: handles of ours and the settings that LOG.md 5 rests on.
 namespace eventstore::kafka {
-
-struct Options {
-  /// Bootstrap servers: host:port[,host:port…].
-  std::string brokers;
-  /// Before the product's name in topic names.
-  std::string topic_prefix = "tm.";
-  /// More settings of librdkafka by name, such as those of TLS and SASL.
-  std::map<std::string, std::string> properties;
-  /// So long the brokers may leave a record without an answer before its outcome is unknown.
-  std::chrono::milliseconds outcome_after{120'000};
-  /// So long a broker keeps a question for records waiting while there are none.
-  std::chrono::milliseconds fetch_wait{500};
-  /// So long a question about topics and ends may take.
-  std::chrono::milliseconds answer_within{10'000};
-};
 
 template <auto destroy>
 struct Destroy {
