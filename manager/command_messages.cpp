@@ -1,0 +1,274 @@
+#include "manager/command_messages.h"
+
+#include <algorithm>
+
+#include "fb/rpc/commands_generated.h"
+
+// Structs are taken apart by structured bindings: a member that is added to one of them and
+// forgotten here does not compile.
+namespace manager {
+namespace {
+
+namespace rpc = fb::rpc;
+using flatbuffers::FlatBufferBuilder;
+using projections::Access;
+template <typename T>
+using Ref = flatbuffers::Offset<T>;
+using TextRef = Ref<flatbuffers::String>;
+using TextRefs = Ref<flatbuffers::Vector<TextRef>>;
+using BytesRef = Ref<flatbuffers::Vector<std::uint8_t>>;
+
+fb::Uuid to_fb(const Uuid& uuid) {
+  return fb::Uuid(uuid.bytes);
+}
+fb::Digest to_fb(const std::array<std::uint8_t, 16>& digest) {
+  return fb::Digest(digest);
+}
+fb::Space to_fb(Space space) {
+  return static_cast<fb::Space>(space);
+}
+std::int64_t to_number(Time time) {
+  return time.time_since_epoch().count();
+}
+flatbuffers::Optional<std::int64_t> to_number(const std::optional<Time>& time) {
+  if (!time) return flatbuffers::nullopt;
+  return to_number(*time);
+}
+
+class Encoder {
+ public:
+  explicit Encoder(std::size_t size_expected) : b_(size_expected) {}
+
+  template <typename Items, typename Make>
+  auto tables(const Items& items, const Make& make) {
+    std::vector<decltype(make(*items.begin()))> refs;
+    refs.reserve(items.size());
+    for (const auto& item : items) refs.push_back(make(item));
+    return b_.CreateVector(refs);
+  }
+  Ref<rpc::Submit> submit(const Submission& submission) {
+    const auto& [call, sequence, left, context, command, seen] = submission;
+    ENSURE(command.has_value());
+    const auto [type, table] =
+        std::visit([this](const auto& known) { return this->command(known); }, *command);
+    const auto seen_tables = tables(seen, [this](const SeenPosition& position) {
+      const auto& [log, end] = position;
+      return rpc::CreateSeen(b_, static_cast<std::uint16_t>(log.topic), log.partition, end);
+    });
+    const auto context_table = this->context(context);
+    const auto left_ms = std::clamp<std::int64_t>(left.count(), 0, 0xffff'ffff);
+    return rpc::CreateSubmit(b_, call, optional_number(sequence),
+                             static_cast<std::uint32_t>(left_ms), context_table, type, table,
+                             seen_tables);
+  }
+  Ref<rpc::Answer> answer(const Answered& answered) {
+    const auto& [call, result] = answered;
+    if (result) return rpc::CreateAnswer(b_, call, outcome(*result));
+    return rpc::CreateAnswer(b_, call, 0, error(result.error()));
+  }
+
+  FlatBufferBuilder& builder() { return b_; }
+  template <typename Root>
+  MessageBytes finish(Ref<Root> root) {
+    b_.Finish(root);
+    const auto bytes = b_.GetBufferSpan();
+    return {bytes.begin(), bytes.end()};
+  }
+
+ private:
+  using Written = std::pair<rpc::Command, Ref<void>>;
+
+  Written command(const CreateOrganization& command) {
+    const auto& [name, slug] = command;
+    return {rpc::Command::CreateOrganization,
+            rpc::CreateCreateOrganization(b_, text(name), text(slug)).Union()};
+  }
+  Written command(const ChangeOrganization& command) {
+    const auto& [id, name, slug] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::ChangeOrganization,
+            rpc::CreateChangeOrganization(b_, &id_bytes, text(name), text(slug)).Union()};
+  }
+  Written command(const SuspendOrganization& command) {
+    const auto& [id] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::SuspendOrganization,
+            rpc::CreateSuspendOrganization(b_, &id_bytes).Union()};
+  }
+  Written command(const ResumeOrganization& command) {
+    const auto& [id] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::ResumeOrganization, rpc::CreateResumeOrganization(b_, &id_bytes).Union()};
+  }
+  Written command(const CreateKey& command) {
+    const auto& [name, permissions, projects, expires, digest, hint, platform] = command;
+    return {rpc::Command::CreateKey,
+            rpc::CreateCreateKey(b_, text(name), texts(permissions), texts(projects),
+                                 to_number(expires), bytes(digest), text(hint), platform)
+                .Union()};
+  }
+  Written command(const RotateKey& command) {
+    const auto& [id, digest, hint, overlap] = command;
+    const auto id_bytes = to_fb(id);
+    return {
+        rpc::Command::RotateKey,
+        rpc::CreateRotateKey(b_, &id_bytes, bytes(digest), text(hint), overlap.count()).Union()};
+  }
+  Written command(const RevokeKey& command) {
+    const auto& [id] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::RevokeKey, rpc::CreateRevokeKey(b_, &id_bytes).Union()};
+  }
+  Written command(const DeclareProduct& command) {
+    const auto& [name, manifest] = command;
+    return {rpc::Command::DeclareProduct,
+            rpc::CreateDeclareProduct(b_, text(name), text(manifest)).Union()};
+  }
+  Written command(const CreateProject& command) {
+    const auto& [name, slug] = command;
+    return {rpc::Command::CreateProject,
+            rpc::CreateCreateProject(b_, text(name), text(slug)).Union()};
+  }
+  Written command(const ChangeProject& command) {
+    const auto& [id, name, slug] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::ChangeProject,
+            rpc::CreateChangeProject(b_, &id_bytes, text(name), text(slug)).Union()};
+  }
+  Written command(const ArchiveProject& command) {
+    const auto& [id] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::ArchiveProject, rpc::CreateArchiveProject(b_, &id_bytes).Union()};
+  }
+  Written command(const RestoreProject& command) {
+    const auto& [id] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::RestoreProject, rpc::CreateRestoreProject(b_, &id_bytes).Union()};
+  }
+  Written command(const DeleteProject& command) {
+    const auto& [id] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::DeleteProject, rpc::CreateDeleteProject(b_, &id_bytes).Union()};
+  }
+  Written command(const AppendEvents& command) {
+    const auto& [product, events, conditions] = command;
+    const auto event_tables = tables(events, [this](const AppendEvents::Event& event) {
+      const auto& [kind, entity, type, data, occurred] = event;
+      return rpc::CreateAppendedEvent(b_, text(kind), text(entity), text(type), text(data),
+                                      to_number(occurred));
+    });
+    const auto condition_tables =
+        tables(conditions, [this](const AppendEvents::Condition& condition) {
+          const auto& [kind, entity, expected] = condition;
+          const auto& [is, version] = expected;
+          return rpc::CreateCondition(b_, text(kind), text(entity),
+                                      static_cast<rpc::ExpectedCase>(is),
+                                      schemas::to_number(version));
+        });
+    return {rpc::Command::AppendEvents,
+            rpc::CreateAppendEvents(b_, text(product), event_tables, condition_tables).Union()};
+  }
+
+  Ref<rpc::Context> context(const CommandContext& context) {
+    const auto& [organization, space, actor, rights, correlation, traceparent, idempotency,
+                 if_match, sequence] = context;
+    const auto organization_bytes = to_fb(organization.uuid());
+    const auto& [actor_kind, actor_id] = actor;
+    const auto actor_bytes = to_fb(actor_id);
+    const auto key = idempotency ? to_fb(idempotency->key) : fb::Digest();
+    const auto request = idempotency ? to_fb(idempotency->request) : fb::Digest();
+    flatbuffers::Optional<std::uint64_t> if_match_number;
+    if (if_match) if_match_number = schemas::to_number(*if_match);
+    return rpc::CreateContext(
+        b_, &organization_bytes, to_fb(space), static_cast<fb::ActorKind>(actor_kind), &actor_bytes,
+        rights ? access(*rights) : 0, text(correlation), text(traceparent),
+        idempotency ? &key : nullptr, idempotency ? &request : nullptr, if_match_number);
+  }
+  Ref<rpc::Access> access(const Access& access) {
+    const auto& [organization, space, key, permissions, projects, expires, platform] = access;
+    const auto organization_bytes = to_fb(organization);
+    const auto key_bytes = to_fb(key);
+    return rpc::CreateAccess(b_, &organization_bytes, to_fb(space), &key_bytes, texts(permissions),
+                             texts(projects), to_number(expires), platform);
+  }
+
+  Ref<rpc::Outcome> outcome(const Outcome& outcome) {
+    const auto& [position, recorded, replayed, unchanged, events, subject, row] = outcome;
+    const auto event_tables = tables(events, [this](const WrittenEvent& event) {
+      const auto& [id, kind, entity, version] = event;
+      const auto id_bytes = to_fb(id.uuid());
+      const auto entity_bytes = to_fb(entity.id);
+      return rpc::CreateWrittenEvent(b_, &id_bytes, text(kind), &entity_bytes, text(entity.name),
+                                     schemas::to_number(version));
+    });
+    const auto& [subject_id, subject_name] = subject;
+    const auto subject_bytes = to_fb(subject_id);
+    return rpc::CreateOutcome(b_, this->position(position), to_number(recorded), replayed,
+                              unchanged, event_tables, &subject_bytes, text(subject_name),
+                              bytes(row));
+  }
+  Ref<rpc::Position> position(const schemas::Position& position) {
+    const auto& [log, offset, index, epoch, sequence, chain] = position;
+    const auto chain_bytes = to_fb(chain);
+    return rpc::CreatePosition(b_, static_cast<std::uint16_t>(log.topic), log.partition, offset,
+                               index, epoch.offset, epoch.nonce, sequence, &chain_bytes);
+  }
+  Ref<rpc::Error> error(const schemas::Error& error) {
+    const auto& [code, detail, fields, members] = error;
+    const auto field_tables = tables(fields, [this](const schemas::FieldError& field) {
+      const auto& [in, where, field_detail] = field;
+      return rpc::CreateFieldError(b_, static_cast<rpc::FieldIn>(in), text(where),
+                                   text(field_detail));
+    });
+    const auto member_tables = tables(members, [this](const auto& member) {
+      return rpc::CreateMember(b_, text(member.first), text(member.second));
+    });
+    return rpc::CreateError(b_, static_cast<std::uint8_t>(code), text(detail), field_tables,
+                            member_tables);
+  }
+
+  static flatbuffers::Optional<std::uint64_t> optional_number(std::optional<std::uint64_t> value) {
+    return value ? flatbuffers::Optional<std::uint64_t>(*value) : flatbuffers::nullopt;
+  }
+  TextRef text(const std::string& text) { return b_.CreateString(text); }
+  TextRef text(const std::optional<std::string>& text) {
+    return text ? b_.CreateString(*text) : TextRef(0);
+  }
+  TextRefs texts(const std::vector<std::string>& texts) { return b_.CreateVectorOfStrings(texts); }
+  TextRefs texts(const std::optional<std::vector<std::string>>& texts) {
+    return texts ? b_.CreateVectorOfStrings(*texts) : TextRefs(0);
+  }
+  BytesRef bytes(const std::string& bytes) {
+    return b_.CreateVector(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+  }
+
+  FlatBufferBuilder b_;
+};
+
+}  // namespace
+
+MessageBytes encode(const Questions& questions) {
+  Encoder encoder(1024);
+  const auto submits =
+      encoder.tables(questions.submissions, [&](const Submission& s) { return encoder.submit(s); });
+  const auto over = encoder.builder().CreateVector(questions.over);
+  return encoder.finish(rpc::CreateQuestions(encoder.builder(), submits, over));
+}
+
+MessageBytes encode(std::span<const Answered> answers) {
+  Encoder encoder(1024);
+  const auto tables = encoder.tables(answers, [&](const Answered& a) { return encoder.answer(a); });
+  return encoder.finish(rpc::CreateAnswers(encoder.builder(), tables));
+}
+
+std::size_t bytes_of(const schemas::Result<Outcome>& result) {
+  std::size_t bytes = sizeof(schemas::Result<Outcome>);
+  if (!result) return bytes + result.error().detail.size();
+  bytes += result->row.size() + result->subject.name.size();
+  for (const auto& event : result->events) {
+    bytes += sizeof event + event.kind.size() + event.entity.name.size();
+  }
+  return bytes;
+}
+
+}  // namespace manager

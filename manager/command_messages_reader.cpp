@@ -1,0 +1,281 @@
+#include <cstring>
+
+#include "fb/rpc/commands_generated.h"
+#include "manager/command_messages.h"
+
+namespace manager {
+namespace {
+
+namespace rpc = fb::rpc;
+using projections::Access;
+template <typename T>
+using Ref = flatbuffers::Offset<T>;
+using TextRef = Ref<flatbuffers::String>;
+using TextVector = flatbuffers::Vector<TextRef>;
+
+std::unexpected<schemas::Error> malformed() {
+  return schemas::fail(schemas::ErrorCode::internal, "a message between processes is malformed");
+}
+
+Uuid from_fb(const fb::Uuid* uuid) {
+  Uuid result;
+  std::memcpy(result.bytes.data(), uuid->bytes()->data(), result.bytes.size());
+  return result;
+}
+std::array<std::uint8_t, 16> from_fb(const fb::Digest* digest) {
+  std::array<std::uint8_t, 16> result{};
+  std::memcpy(result.data(), digest->bytes()->data(), result.size());
+  return result;
+}
+Time to_time(std::int64_t milliseconds) {
+  return Time{std::chrono::milliseconds{milliseconds}};
+}
+std::optional<Time> to_time(flatbuffers::Optional<std::int64_t> milliseconds) {
+  return milliseconds ? std::optional(to_time(*milliseconds)) : std::nullopt;
+}
+std::string to_string(const flatbuffers::String* text) {
+  return text->str();
+}
+std::string to_string(const flatbuffers::Vector<std::uint8_t>* bytes) {
+  return {reinterpret_cast<const char*>(bytes->data()), bytes->size()};
+}
+std::optional<std::string> to_optional(const flatbuffers::String* text) {
+  return text == nullptr ? std::nullopt : std::optional(text->str());
+}
+/// An absent vector is an empty one.
+template <typename Items, typename Make>
+auto to_vector(const Items* items, const Make& make) {
+  std::vector<decltype(make(items->Get(0)))> result;
+  if (items == nullptr) return result;
+  result.reserve(items->size());
+  for (const auto& item : *items) result.push_back(make(item));
+  return result;
+}
+std::vector<std::string> to_strings(const TextVector* texts) {
+  return to_vector(texts, [](const flatbuffers::String* text) { return text->str(); });
+}
+std::optional<std::vector<std::string>> to_optional(const TextVector* texts) {
+  return texts == nullptr ? std::nullopt : std::optional(to_strings(texts));
+}
+
+CreateKey to_create_key(const rpc::CreateKey& create) {
+  return {.name = to_string(create.name()),
+          .permissions = to_strings(create.permissions()),
+          .projects = to_optional(create.projects()),
+          .expires = to_time(create.expires()),
+          .digest = to_string(create.digest()),
+          .hint = to_string(create.hint()),
+          .platform = create.platform()};
+}
+
+Outcome to_outcome(const rpc::Outcome& from) {
+  auto event = [](const rpc::WrittenEvent* written) {
+    return WrittenEvent{.id = schemas::EventId(from_fb(written->id())),
+                        .kind = to_string(written->kind()),
+                        .entity = {from_fb(written->entity()), to_string(written->name())},
+                        .version = Version{written->version()}};
+  };
+  const auto& position = *from.position();
+  return {.position = {.log = {schemas::TopicId{position.topic()}, position.partition()},
+                       .offset = position.offset(),
+                       .index = position.index(),
+                       .epoch = {position.epoch_offset(), position.epoch_nonce()},
+                       .sequence = position.sequence(),
+                       .chain = from_fb(position.chain())},
+          .recorded = to_time(from.recorded()),
+          .replayed = from.replayed(),
+          .unchanged = from.unchanged(),
+          .events = to_vector(from.events(), event),
+          .subject = {from_fb(from.subject()), to_string(from.subject_name())},
+          .row = to_string(from.row())};
+}
+
+/// Reads verified tables. A number that names nothing leaves it no longer ok().
+class Decoder {
+ public:
+  Submission to_submission(const rpc::Submit& from) {
+    auto seen = [](const rpc::Seen* position) {
+      return SeenPosition{{schemas::TopicId{position->topic()}, position->partition()},
+                          position->end()};
+    };
+    std::optional<std::uint64_t> sequence;
+    if (from.sequence()) sequence = *from.sequence();
+    return {.call = from.call(),
+            .sequence = sequence,
+            .left = std::chrono::milliseconds(from.left_ms()),
+            .context = to_context(*from.context()),
+            .command = to_command(from),
+            .seen = to_vector(from.seen(), seen)};
+  }
+
+  Answered to_answered(const rpc::Answer& from) {
+    if (from.outcome() != nullptr) return {from.call(), to_outcome(*from.outcome())};
+    ok_ = ok_ && from.error() != nullptr;
+    if (!ok_) return {from.call(), malformed()};
+    return {from.call(), schemas::fail(to_error(*from.error()))};
+  }
+
+  bool ok() const { return ok_; }
+
+ private:
+  template <typename Enum, typename Number>
+  Enum known(Number number, Enum last) {
+    ok_ = ok_ && static_cast<std::size_t>(number) <= static_cast<std::size_t>(last);
+    return static_cast<Enum>(number);
+  }
+
+  std::shared_ptr<const Access> to_access(const rpc::Access* from) {
+    if (from == nullptr) return nullptr;
+    return std::make_shared<const Access>(Access{.organization = from_fb(from->organization()),
+                                                 .space = known(from->space(), Space::test),
+                                                 .key = from_fb(from->key()),
+                                                 .permissions = to_strings(from->permissions()),
+                                                 .projects = to_optional(from->projects()),
+                                                 .expires = to_time(from->expires()),
+                                                 .platform = from->platform()});
+  }
+
+  CommandContext to_context(const rpc::Context& from) {
+    CommandContext context{
+        .organization = schemas::OrganizationId(from_fb(from.organization())),
+        .space = known(from.space(), Space::test),
+        .actor = {known(from.actor_kind(), schemas::ActorKind::key), from_fb(from.actor())},
+        .rights = to_access(from.rights()),
+        .correlation = to_string(from.correlation()),
+        .traceparent = to_string(from.traceparent())};
+    if (from.idempotency() != nullptr && from.request() != nullptr) {
+      context.idempotency = {from_fb(from.idempotency()), from_fb(from.request())};
+    }
+    if (from.if_match()) context.if_match = Version{*from.if_match()};
+    return context;
+  }
+
+  std::optional<Command> to_command(const rpc::Submit& submit) {
+    // Verified is that the table fits its type if it is there.
+    if (submit.command() == nullptr) return std::nullopt;
+    switch (submit.command_type()) {
+      case rpc::Command::CreateOrganization: {
+        const auto& from = *submit.command_as_CreateOrganization();
+        return CreateOrganization{.name = to_string(from.name()), .slug = to_string(from.slug())};
+      }
+      case rpc::Command::ChangeOrganization: {
+        const auto& from = *submit.command_as_ChangeOrganization();
+        return ChangeOrganization{.id = from_fb(from.id()),
+                                  .name = to_optional(from.name()),
+                                  .slug = to_optional(from.slug())};
+      }
+      case rpc::Command::SuspendOrganization:
+        return SuspendOrganization{from_fb(submit.command_as_SuspendOrganization()->id())};
+      case rpc::Command::ResumeOrganization:
+        return ResumeOrganization{from_fb(submit.command_as_ResumeOrganization()->id())};
+      case rpc::Command::CreateKey:
+        return to_create_key(*submit.command_as_CreateKey());
+      case rpc::Command::RotateKey: {
+        const auto& from = *submit.command_as_RotateKey();
+        return RotateKey{.id = from_fb(from.id()),
+                         .digest = to_string(from.digest()),
+                         .hint = to_string(from.hint()),
+                         .overlap = std::chrono::seconds(from.overlap_seconds())};
+      }
+      case rpc::Command::RevokeKey:
+        return RevokeKey{from_fb(submit.command_as_RevokeKey()->id())};
+      case rpc::Command::DeclareProduct: {
+        const auto& from = *submit.command_as_DeclareProduct();
+        return DeclareProduct{.name = to_string(from.name()),
+                              .manifest = to_string(from.manifest())};
+      }
+      case rpc::Command::CreateProject: {
+        const auto& from = *submit.command_as_CreateProject();
+        return CreateProject{.name = to_string(from.name()), .slug = to_optional(from.slug())};
+      }
+      case rpc::Command::ChangeProject: {
+        const auto& from = *submit.command_as_ChangeProject();
+        return ChangeProject{.id = from_fb(from.id()),
+                             .name = to_optional(from.name()),
+                             .slug = to_optional(from.slug())};
+      }
+      case rpc::Command::ArchiveProject:
+        return ArchiveProject{from_fb(submit.command_as_ArchiveProject()->id())};
+      case rpc::Command::RestoreProject:
+        return RestoreProject{from_fb(submit.command_as_RestoreProject()->id())};
+      case rpc::Command::DeleteProject:
+        return DeleteProject{from_fb(submit.command_as_DeleteProject()->id())};
+      case rpc::Command::AppendEvents:
+        return to_append(*submit.command_as_AppendEvents());
+      case rpc::Command::NONE:
+        break;
+    }
+    return std::nullopt;
+  }
+
+  AppendEvents to_append(const rpc::AppendEvents& append) {
+    auto event = [](const rpc::AppendedEvent* from) {
+      return AppendEvents::Event{.kind = to_string(from->kind()),
+                                 .entity = to_string(from->entity()),
+                                 .type = to_string(from->type()),
+                                 .data = to_string(from->data()),
+                                 .occurred = to_time(from->occurred())};
+    };
+    auto condition = [this](const rpc::Condition* from) {
+      return AppendEvents::Condition{
+          .kind = to_string(from->kind()),
+          .entity = to_string(from->entity()),
+          .expected = {.is = known(from->expected(), Expected::Case::exactly),
+                       .version = Version{from->version()}}};
+    };
+    return {.product = to_string(append.product()),
+            .events = to_vector(append.events(), event),
+            .conditions = to_vector(append.conditions(), condition)};
+  }
+
+  schemas::Error to_error(const rpc::Error& from) {
+    using schemas::ErrorCode;
+    using In = schemas::FieldError::In;
+    auto field = [this](const rpc::FieldError* wrong) {
+      return schemas::FieldError{known(wrong->in(), In::header), to_string(wrong->where()),
+                                 to_string(wrong->detail())};
+    };
+    auto member = [](const rpc::Member* extra) {
+      return std::pair(to_string(extra->name()), to_string(extra->json()));
+    };
+    // Of a newer version's code nothing is known, not even that nothing was written.
+    const bool newer = from.code() > static_cast<std::uint8_t>(ErrorCode::not_owner);
+    return {.code = newer ? ErrorCode::outcome_unknown : static_cast<ErrorCode>(from.code()),
+            .detail = to_string(from.detail()),
+            .fields = to_vector(from.fields(), field),
+            .members = to_vector(from.members(), member)};
+  }
+
+  bool ok_ = true;
+};
+
+template <typename Root>
+const Root* verified(std::span<const std::uint8_t> bytes) {
+  flatbuffers::Verifier verifier(bytes.data(), bytes.size());
+  return verifier.VerifyBuffer<Root>() ? flatbuffers::GetRoot<Root>(bytes.data()) : nullptr;
+}
+
+}  // namespace
+
+schemas::Result<Questions> decode_questions(std::span<const std::uint8_t> bytes) {
+  const auto* root = verified<rpc::Questions>(bytes);
+  if (root == nullptr) return malformed();
+  Decoder decoder;
+  auto submission = [&](const rpc::Submit* submit) { return decoder.to_submission(*submit); };
+  auto number = [](std::uint64_t sequence) { return sequence; };
+  Questions questions{to_vector(root->submits(), submission), to_vector(root->over(), number)};
+  if (!decoder.ok()) return malformed();
+  return questions;
+}
+
+schemas::Result<std::vector<Answered>> decode_answers(std::span<const std::uint8_t> bytes) {
+  const auto* root = verified<rpc::Answers>(bytes);
+  if (root == nullptr) return malformed();
+  Decoder decoder;
+  auto answer = [&](const rpc::Answer* from) { return decoder.to_answered(*from); };
+  auto answers = to_vector(root->answers(), answer);
+  if (!decoder.ok()) return malformed();
+  return answers;
+}
+
+}  // namespace manager
