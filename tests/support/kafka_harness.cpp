@@ -64,8 +64,12 @@ const char* KafkaHarness::brokers() {
 KafkaHarness::KafkaHarness() : prefix_(fmt::format("t{:x}.", std::random_device{}())) {}
 
 std::unique_ptr<Log> KafkaHarness::open(LogObserver& observer) {
-  auto log =
-      KafkaLog::open({.brokers = brokers(), .topic_prefix = prefix_, .properties = {}}, observer);
+  auto log = KafkaLog::open({.brokers = brokers(),
+                             .topic_prefix = prefix_,
+                             .properties = {},
+                             // So long closing waits too, and every test opens and closes.
+                             .fetch_wait = 10ms},
+                            observer);
   ENSURE(log);
   return std::move(*log);
 }
