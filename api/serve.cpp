@@ -179,7 +179,7 @@ Result<void> Process::start() {
   if (!founded) return founded;
   auto bootstrapped = bootstrap();
   if (!bootstrapped) return bootstrapped;
-  core_thread_.every_second([this] { core_->resume(); });
+  core_thread_.every_second([this] { core_->tick(); });
   server_->start();
   return {};
 }

@@ -44,6 +44,9 @@ class AppendGate {
     next_ = first;
   }
 
+  /// What came before is settled: from here on.
+  void go_on_at(Offset next) { *this = AppendGate(next); }
+
   Offset next() const { return next_; }
 
  private:

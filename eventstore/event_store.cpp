@@ -3,6 +3,7 @@
 #include <boost/asio/post.hpp>
 #include <spdlog/spdlog.h>
 
+#include "schemas/controls.h"
 #include "schemas/crypto.h"
 #include "schemas/planted.h"
 
@@ -13,6 +14,22 @@ using namespace std::chrono_literals;
 
 /// LOG.md 2: a jump of more than a minute against the monotonic clock is refused.
 constexpr auto clock_jump_max = 60s;
+
+schemas::Error moved_on() {
+  return {schemas::ErrorCode::outcome_unknown, "the record stands at another place", {}, {}};
+}
+schemas::Error not_written() {
+  return {schemas::ErrorCode::no_owner,
+          "the brokers did not take this write in time; nothing of it was written, try it again",
+          {},
+          {}};
+}
+schemas::Error taken_over() {
+  return {schemas::ErrorCode::no_owner,
+          "another process took over while this was written; nothing of it counts, try it again",
+          {},
+          {}};
+}
 
 }  // namespace
 
@@ -34,13 +51,17 @@ EventStore::Partition& EventStore::partition(LogId log) {
   auto [found, is_new] = partitions_.try_emplace(log);
   if (!is_new) return found->second;
   auto& fresh = found->second;
-  fresh.tip = log_->state(log);
+  fresh.folded = log_->state(log);
+  fresh.tip = fresh.folded;
+  // What another life of this process sent may still arrive: there every start claims anew.
+  if (log_->shared()) return fresh;
   // The nonce was derived from the epoch before the claim, which a restart no longer has: a claim
   // is this process's own when its successor's input, its own epoch, was signed by the same seed.
   if (fresh.tip.epoch.offset >= 0) {
     auto claim = log_->read_one(log, static_cast<Offset>(fresh.tip.epoch.offset));
     if (claim && !fresh.tip.lost() && nonce_(log, claim->head.epoch) == fresh.tip.epoch.nonce) {
       fresh.standing = Standing::owned;
+      fresh.ours = fresh.tip.epoch;
     }
   }
   return fresh;
@@ -50,14 +71,32 @@ bool EventStore::owned(LogId log) {
   return partition(log).standing == Standing::owned;
 }
 
+std::vector<LogId> EventStore::owned() const {
+  std::vector<LogId> logs;
+  for (const auto& [log, partition] : partitions_) {
+    if (partition.standing == Standing::owned) logs.push_back(log);
+  }
+  return logs;
+}
+
 void EventStore::claim(LogId log) {
   auto& target = partition(log);
   if (target.standing != Standing::unclaimed) return;
   target.standing = Standing::claiming;
-  target.tip = log_->state(log);
-  auto record = make_claim(target.tip, nonce_(log, target.tip.epoch), process_);
-  submitted_.push_back({log, target.tip.next_offset, record.head, std::move(record.payload)});
+  claims_due_.erase(log);
+  auto record = make_claim(target.folded, nonce_(log, target.folded.epoch), process_);
+  submitted_.push_back({log, target.folded.next_offset, record.head, std::move(record.payload)});
   flush();
+}
+
+void EventStore::release(LogId log) {
+  auto& target = partition(log);
+  ENSURE(target.standing == Standing::owned && target.in_flight.empty());
+  target.standing = Standing::unclaimed;
+}
+
+void EventStore::tick() {
+  for (auto log : std::exchange(claims_due_, {})) claim(log);
 }
 
 schemas::Result<Time> EventStore::now(LogId log) {
@@ -102,6 +141,7 @@ const PartitionState& EventStore::submit(LogId log, RecordKind kind, Payload pay
   const auto offset = tip.next_offset;
   auto verdict = tip.apply_own(offset, head, bytes);
   ENSURE(verdict == Verdict::events || verdict == Verdict::control);
+  target.in_flight.push_back(offset);
   submitted_.push_back({log, offset, head, std::move(payload)});
   return tip;
 }
@@ -120,27 +160,105 @@ void EventStore::on_failure(AppendFailure failure) {
 }
 
 void EventStore::settle(const std::vector<StoredRecord>& group) {
-  std::vector<LogId> claimed;
+  std::vector<Told> told;
   for (const auto& record : group) {
-    if (record.head.kind != RecordKind::claim) continue;
-    auto& target = partition(record.log);
-    if (target.standing != Standing::claiming) continue;
-    // Folded through a claim: the partition is ours when the rule made our nonce the current one.
-    const auto verdict = target.tip.apply(record.offset, record.head, record.payload.bytes());
-    const bool ours = target.tip.epoch.nonce == nonce_(record.log, record.head.epoch);
-    target.standing = verdict == Verdict::claim && ours ? Standing::owned : Standing::unclaimed;
-    claimed.push_back(record.log);
+    const auto known = partitions_.find(record.log);
+    if (known != partitions_.end()) follow(record, known->second, told);
   }
   owner_->durable(group);
-  for (auto log : claimed) owner_->claimed(log);
+  for (const auto& one : told) tell(one);
+  flush();
+}
+
+void EventStore::follow(const StoredRecord& record, Partition& partition, std::vector<Told>& told) {
+  auto& [folded, tip, in_flight, standing, ours] = partition;
+  if (record.offset < folded.next_offset) return;
+  if (record.after_loss) folded.lose();
+  const bool own = ours == record.head.epoch && record.head.kind != RecordKind::claim;
+  const auto bytes = record.payload.bytes();
+  const auto verdict = own ? folded.apply_own(record.offset, record.head, bytes)
+                           : folded.apply(record.offset, record.head, bytes);
+  if (record.head.kind == RecordKind::claim) {
+    return follow_claim(record, verdict, partition, told);
+  }
+  const bool counts = verdict == Verdict::events || verdict == Verdict::control;
+  if (!own || !counts) {
+    tip.next_offset = std::max(tip.next_offset, folded.next_offset);
+    return;
+  }
+  if (in_flight.empty()) {
+    // It was told refused, wrongly: nothing more is decided on top of a state without it.
+    spdlog::critical("a refused record counts topic={} partition={} offset={}",
+                     static_cast<int>(record.log.topic), record.log.partition, record.offset);
+    standing = Standing::unclaimed;
+    return;
+  }
+  const auto expected = in_flight.front();
+  if (expected != record.offset && standing == Standing::owned) {
+    // A stranger's record came before it. It counts, but what was decided on its place is wrong.
+    fail({record.log, expected, AppendFailure::Outcome::unknown, moved_on()});
+  }
+  in_flight.pop_front();
+  told.push_back({record.log, Told::What::landed, record.offset});
+}
+
+void EventStore::follow_claim(const StoredRecord& record, Verdict verdict, Partition& partition,
+                              std::vector<Told>& told) {
+  auto& [folded, tip, in_flight, standing, ours] = partition;
+  const auto control = schemas::read_control(record.payload.bytes());
+  const auto* claim = control ? std::get_if<schemas::Claim>(&*control) : nullptr;
+  const bool is_ours = claim && claim->nonce == nonce_(record.log, record.head.epoch);
+  if (verdict == Verdict::claim) {
+    // Nothing of the epochs before it can count from here on.
+    if (std::exchange(in_flight, {}).size() > 0 || standing == Standing::owned) {
+      std::erase_if(submitted_, [&](const Append& a) {
+        return a.log == record.log && a.head.kind != RecordKind::claim;
+      });
+      told.push_back({record.log, Told::What::voided, 0, is_ours ? not_written() : taken_over()});
+    }
+    if (standing == Standing::owned) standing = Standing::unclaimed;
+    if (is_ours && standing == Standing::claiming) {
+      standing = Standing::owned;
+      ours = folded.epoch;
+      tip = folded;
+    }
+  } else if (is_ours && standing == Standing::claiming) {
+    standing = Standing::unclaimed;  // it came too late
+  }
+  if (is_ours) told.push_back({record.log, Told::What::claimed});
+}
+
+void EventStore::tell(const Told& told) {
+  switch (told.what) {
+    case Told::What::landed:
+      return owner_->landed(told.log, told.offset);
+    case Told::What::voided:
+      return owner_->voided(told.log, told.why);
+    case Told::What::claimed:
+      return owner_->claimed(told.log);
+  }
 }
 
 void EventStore::fail(const AppendFailure& failure) {
-  // Whatever was submitted behind the failure is gone with it; the partition starts again from what
-  // is durable, under a new claim.
+  auto& target = partition(failure.log);
+  // Whatever was submitted behind the failure is gone with it.
   std::erase_if(submitted_, [&](const Append& a) { return a.log == failure.log; });
-  partitions_.erase(failure.log);
+  const bool in_doubt =
+      failure.outcome == AppendFailure::Outcome::unknown && !log_->read_only() && log_->shared();
+  if (target.standing == Standing::claiming) {
+    target.standing = Standing::unclaimed;
+    if (!target.in_flight.empty()) {
+      claims_due_.insert(failure.log);
+      return;
+    }
+  } else if (in_doubt) {
+    target.standing = Standing::unclaimed;
+  } else {
+    std::erase_if(target.in_flight, [&](Offset expected) { return expected >= failure.first; });
+    target.tip = target.folded;
+  }
   owner_->failed(failure);
+  if (in_doubt && !target.in_flight.empty()) claim(failure.log);
 }
 
 }  // namespace eventstore

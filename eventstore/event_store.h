@@ -1,9 +1,11 @@
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -20,6 +22,14 @@
 ///
 /// While one group syncs, the next is submitted on top of it. All members are core thread only, but
 /// for the LogObserver's two, which post there.
+///
+/// Where other processes write too (Log::shared), what was submitted has one of two ends, whatever
+/// happens to producers, brokers and networks: it comes back and counts (`landed`), or a later
+/// claim comes back that counts, ours or another's, and it never will (`voided`). So after an
+/// unknown outcome the partition is claimed anew first, and judged then.
+///
+///     owned ──unknown, or another offset than expected──► in doubt, claiming ──► owned
+///       └──────── another's claim ──► voided, unclaimed       └─ landed…, voided ┘
 namespace eventstore {
 
 using schemas::Time;
@@ -31,8 +41,14 @@ class EventStore final : public LogObserver {
    public:
     virtual ~Owner() = default;
     virtual void durable(const std::vector<StoredRecord>& group) = 0;
-    /// Everything submitted in the partition from `failure.first` on is gone (refused) or unknown.
+    /// The oldest record of the partition that was submitted and had no end yet: it counts, and
+    /// stands at `offset`. After the group that brought it.
+    virtual void landed(LogId log, Offset offset) = 0;
+    /// Everything submitted in the partition from `failure.first` on is gone (refused), or unknown:
+    /// then, in a log that can still be written, it is in doubt until it is landed or voided.
     virtual void failed(const AppendFailure& failure) = 0;
+    /// What was submitted in the partition and has not landed never will.
+    virtual void voided(LogId log, const schemas::Error& why) = 0;
     /// A claim on the partition was decided: it may be written if it is `owned` now.
     virtual void claimed(LogId log) = 0;
   };
@@ -49,6 +65,12 @@ class EventStore final : public LogObserver {
   /// Owner::claimed.
   bool owned(LogId log);
   void claim(LogId log);
+  /// Lets another process claim it: nothing is submitted before the next claim.
+  void release(LogId log);
+  /// Partitions that are owned. In no order.
+  std::vector<LogId> owned() const;
+  /// To be called now and then: claims again where a claim failed and something is in doubt.
+  void tick();
 
   /// The accepted time of a record submitted now: never before the one before it. clock_jump when
   /// the wall clock moved more than a minute against the monotonic one.
@@ -67,11 +89,26 @@ class EventStore final : public LogObserver {
  private:
   enum class Standing : std::uint8_t { unclaimed, claiming, owned };
   struct Partition {
-    PartitionState tip;
+    PartitionState folded;         // of what came back
+    PartitionState tip;            // of what was submitted besides
+    std::deque<Offset> in_flight;  // where what was submitted and has no end yet is expected
     Standing standing = Standing::unclaimed;
+    std::optional<Epoch> ours;  // the last one that we wrote under
+  };
+  /// What the owner is told of a group after it was told of the group.
+  struct Told {
+    enum class What : std::uint8_t { landed, voided, claimed };
+    LogId log;
+    What what;
+    Offset offset = 0;
+    schemas::Error why = {};
   };
   Partition& partition(LogId log);
   void settle(const std::vector<StoredRecord>& group);
+  void follow(const StoredRecord& record, Partition& partition, std::vector<Told>& told);
+  void follow_claim(const StoredRecord& record, Verdict verdict, Partition& partition,
+                    std::vector<Told>& told);
+  void tell(const Told& told);
   void fail(const AppendFailure& failure);
 
   boost::asio::any_io_executor core_;
@@ -82,6 +119,7 @@ class EventStore final : public LogObserver {
   Owner* owner_ = nullptr;
   std::unordered_map<LogId, Partition> partitions_;
   std::vector<Append> submitted_;
+  std::unordered_set<LogId> claims_due_;
   MonotonicTime anchor_monotonic_;
   Time anchor_wall_;
   bool jumped_ = false;  // told already

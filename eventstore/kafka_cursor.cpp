@@ -16,8 +16,10 @@ using schemas::Result;
 namespace {
 
 /// Fetched anew rather than passed over one by one.
-constexpr Offset passed_over_max = 1'000;
+constexpr Offset passed_over_max = 100;
 constexpr std::size_t batch_max = 1'000;
+/// At the end of a partition a broker holds a question back so long, and with it the next reader's.
+constexpr std::chrono::milliseconds one_reading{10};
 
 StoredRecord record_of(LogId log, Offset offset, const Decoded& decoded) {
   return {log, offset, decoded.head, Payload::copy(decoded.payload)};
@@ -25,24 +27,52 @@ StoredRecord record_of(LogId log, Offset offset, const Decoded& decoded) {
 
 }  // namespace
 
-Fetcher::~Fetcher() {
-  fetched_.clear();
-  stop();
+/// Whatever is read next would not follow what was read before, so nothing is.
+schemas::Error cannot_read(const rd_kafka_message_t& message) {
+  const auto place = fmt::format("{}/{} cannot be read at offset {}",
+                                 message.rkt ? rd_kafka_topic_name(message.rkt) : "a topic",
+                                 message.partition, message.offset);
+  switch (message.err) {
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+      return {ErrorCode::read_only,
+              place +
+                  ": it ends before that. The topic was truncated or made anew, or these are "
+                  "other brokers than before; nothing is written until they hold this log again",
+              {},
+              {}};
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+      return {ErrorCode::read_only,
+              place +
+                  ": the topic is gone. It was deleted, or these are other brokers than before; "
+                  "nothing is written until they hold this log again",
+              {},
+              {}};
+    default:
+      return {ErrorCode::read_only,
+              fmt::format("{}: {}", place, rd_kafka_message_errstr(&message)),
+              {},
+              {}};
+  }
 }
 
-void Fetcher::stop() {
+Fetcher::~Fetcher() {
+  reset();
+}
+
+void Fetcher::reset() {
+  fetched_.clear();
+  if (sources_.empty()) return;
   for (const auto& source : sources_) {
     rd_kafka_consume_stop(source->topic.get(), source->log.partition);
   }
+  sources_.clear();
+  queue_.reset(rd_kafka_queue_new(consumer_.get()));
 }
 
 Result<void> Fetcher::start(LogId log, const std::string& topic, Offset offset) {
-  const auto known = std::ranges::find(sources_, log, [](const auto& s) { return s->log; });
-  if (known != sources_.end()) {
-    rd_kafka_consume_stop((*known)->topic.get(), log.partition);
-    sources_.erase(known);
-    std::erase_if(fetched_, [&](const auto& m) { return m->partition == log.partition; });
-  }
   TopicHandle handle(rd_kafka_topic_new(consumer_.get(), topic.c_str(), nullptr));
   auto source = std::make_unique<Source>(log, std::move(handle));
   const auto started = rd_kafka_consume_start_queue(
@@ -76,25 +106,45 @@ Result<std::optional<Fetcher::Fetched>> Fetcher::next(std::chrono::milliseconds 
   const auto log = (*source)->log;
   const auto offset = static_cast<Offset>(message->offset);
   if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) return Fetched{log, offset, nullptr};
-  if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return fail(ErrorCode::read_only,
-                fmt::format("{}/{} at offset {}: {}", rd_kafka_topic_name(message->rkt),
-                            log.partition, offset, rd_kafka_message_errstr(message.get())));
-  }
+  if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) return fail(cannot_read(*message));
   return Fetched{log, offset, std::move(message)};
 }
 
-Result<std::unique_ptr<Cursor>> KafkaCursor::open(const Options& options, const ReadSide& side,
-                                                  const std::vector<ReadFrom>& from) {
+Result<Fetchers::Lent> Fetchers::lend() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!idle_.empty()) {
+      Lent lent(idle_.back().release(), Return{this});
+      idle_.pop_back();
+      return lent;
+    }
+  }
+  auto options = options_;
+  options.fetch_wait = std::min(options.fetch_wait, one_reading);
+  options.properties["fetch.message.max.bytes"] = std::to_string(bytes_);
   auto consumer = make_consumer(options);
   if (!consumer) return fail(std::move(consumer).error());
-  std::unique_ptr<KafkaCursor> cursor(new KafkaCursor(options, side, std::move(*consumer)));
+  return Lent(new Fetcher(std::move(*consumer)), Return{this});
+}
+
+void Fetchers::Return::operator()(Fetcher* fetcher) const {
+  std::unique_ptr<Fetcher> back(fetcher);
+  back->reset();
+  const std::lock_guard lock(to->mutex_);
+  if (to->idle_.size() < kept_max) to->idle_.push_back(std::move(back));
+}
+
+Result<std::unique_ptr<Cursor>> KafkaCursor::open(Fetchers& fetchers, const ReadSide& side,
+                                                  const std::vector<ReadFrom>& from) {
+  auto fetcher = fetchers.lend();
+  if (!fetcher) return fail(std::move(fetcher).error());
+  std::unique_ptr<KafkaCursor> cursor(new KafkaCursor(fetchers, side, std::move(*fetcher)));
   for (const auto& [log, offset] : from) {
     const auto topic = side.topic_of(log.topic);
     if (topic.empty()) continue;
     // Nothing stands beyond the end, and brokers refuse to begin there.
     const auto begin = std::min(offset, side.end_of(log));
-    if (auto started = cursor->fetcher_.start(log, topic, begin); !started) {
+    if (auto started = cursor->fetcher_->start(log, topic, begin); !started) {
       return fail(std::move(started).error());
     }
     cursor->positions_[log] = offset;
@@ -116,7 +166,7 @@ Result<std::optional<StoredRecord>> KafkaCursor::next() {
     return std::exchange(pending_, {});
   }
   while (!at_end()) {
-    auto fetched = fetcher_.next(patience_);
+    auto fetched = fetcher_->next(patience_);
     if (!fetched) return fail(std::move(fetched).error());
     if (!*fetched) return no_answer();
     const auto& [log, offset, message] = **fetched;
@@ -139,13 +189,14 @@ Result<std::optional<StoredRecord>> KafkaCursor::next() {
 
 Result<void> KafkaRecordReader::go_to(Offset offset) {
   if (!fetcher_) {
-    auto consumer = make_consumer(options_);
-    if (!consumer) return fail(std::move(consumer).error());
-    fetcher_.emplace(std::move(*consumer));
+    auto fetcher = fetchers_.lend();
+    if (!fetcher) return fail(std::move(fetcher).error());
+    fetcher_ = std::move(*fetcher);
   } else if (offset >= position_ && offset - position_ < passed_over_max) {
     return {};
   }
   position_ = offset;
+  fetcher_->reset();
   return fetcher_->start(log_, side_.topic_of(log_.topic), offset);
 }
 
@@ -158,7 +209,7 @@ Result<StoredRecord> KafkaRecordReader::read(Offset offset) {
   if (offset >= side_.end_of(log_)) return not_found();
   if (auto there = go_to(offset); !there) return fail(std::move(there).error());
   while (position_ <= offset) {
-    auto fetched = fetcher_->next(options_.answer_within);
+    auto fetched = fetcher_->next(fetchers_.patience());
     if (!fetched) return fail(std::move(fetched).error());
     if (!*fetched) return no_answer();
     const auto& [log, at, message] = **fetched;

@@ -2,12 +2,14 @@
 
 #include <deque>
 #include <map>
+#include <mutex>
+#include <vector>
 
 #include "eventstore/kafka_client.h"
 #include "eventstore/log.h"
 
-/// Reading from Kafka, each with a connection of its own. They show what the log shows: nothing at
-/// or behind its durable end.
+/// Reading from Kafka over connections that are kept for the next reader. They show what the log
+/// shows: nothing at or behind its durable end.
 namespace eventstore::kafka {
 
 /// What readers ask the log whose topics they read. Any thread.
@@ -19,6 +21,9 @@ class ReadSide {
   virtual Offset end_of(LogId log) const = 0;
 };
 
+/// Why a partition cannot be read on from where one stands in it.
+schemas::Error cannot_read(const rd_kafka_message_t& message);
+
 /// Messages of some partitions, as they come. Not thread-safe.
 class Fetcher {
  public:
@@ -28,8 +33,11 @@ class Fetcher {
   Fetcher(const Fetcher&) = delete;
   Fetcher& operator=(const Fetcher&) = delete;
 
-  /// From `offset` on; goes elsewhere when the partition is fetched already.
+  /// From `offset` on. A partition is started once.
   schemas::Result<void> start(LogId log, const std::string& topic, Offset offset);
+  /// Nothing is fetched any more, and nothing comes that was.
+  void reset();
+  rd_kafka_t* handle() const { return consumer_.get(); }
 
   struct Fetched {
     LogId log;
@@ -44,7 +52,6 @@ class Fetcher {
     LogId log;
     TopicHandle topic;
   };
-  void stop();
   void take_what_is_there();
 
   Handle consumer_;
@@ -53,37 +60,60 @@ class Fetcher {
   std::deque<Message> fetched_;
 };
 
+/// Fetchers for whoever reads next: a connection costs more than most readings. Any thread.
+class Fetchers {
+ public:
+  /// `bytes`: what is asked for at once.
+  Fetchers(Options options, std::size_t bytes) : options_(std::move(options)), bytes_(bytes) {}
+
+  /// Lent: comes back by itself. Must not outlive this.
+  struct Return {
+    Fetchers* to;
+    void operator()(Fetcher* fetcher) const;
+  };
+  using Lent = std::unique_ptr<Fetcher, Return>;
+  schemas::Result<Lent> lend();
+  std::chrono::milliseconds patience() const { return options_.answer_within; }
+
+ private:
+  static constexpr std::size_t kept_max = 8;
+  const Options options_;
+  const std::size_t bytes_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Fetcher>> idle_;
+};
+
 class KafkaCursor final : public Cursor {
  public:
-  static schemas::Result<std::unique_ptr<Cursor>> open(const Options& options, const ReadSide& side,
+  static schemas::Result<std::unique_ptr<Cursor>> open(Fetchers& fetchers, const ReadSide& side,
                                                        const std::vector<ReadFrom>& from);
   schemas::Result<std::optional<StoredRecord>> next() override;
 
  private:
-  KafkaCursor(const Options& options, const ReadSide& side, Handle consumer)
-      : side_(side), patience_(options.answer_within), fetcher_(std::move(consumer)) {}
+  KafkaCursor(const Fetchers& fetchers, const ReadSide& side, Fetchers::Lent fetcher)
+      : side_(side), patience_(fetchers.patience()), fetcher_(std::move(fetcher)) {}
   bool at_end() const;
 
   const ReadSide& side_;
   const std::chrono::milliseconds patience_;
-  Fetcher fetcher_;
+  Fetchers::Lent fetcher_;
   std::map<LogId, Offset> positions_;
   std::optional<StoredRecord> pending_;  // fetched, but not durable for the log yet
 };
 
 class KafkaRecordReader final : public RecordReader {
  public:
-  KafkaRecordReader(const Options& options, const ReadSide& side, LogId log)
-      : options_(options), side_(side), log_(log) {}
+  KafkaRecordReader(Fetchers& fetchers, const ReadSide& side, LogId log)
+      : fetchers_(fetchers), side_(side), log_(log) {}
   schemas::Result<StoredRecord> read(Offset offset) override;
 
  private:
   schemas::Result<void> go_to(Offset offset);
 
-  const Options& options_;
+  Fetchers& fetchers_;
   const ReadSide& side_;
   const LogId log_;
-  std::optional<Fetcher> fetcher_;
+  Fetchers::Lent fetcher_;
   Offset position_ = 0;
 };
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <fmt/core.h>
+#include <spdlog/spdlog.h>
 
 #include "eventstore/kafka_records.h"
 #include "eventstore/kafka_topics.h"
@@ -24,10 +25,23 @@ namespace {
 
 constexpr std::size_t read_back_max = 1'000;
 constexpr int longest_sleep_ms = 100;  // should news be missed
+constexpr std::size_t stretch_bytes = 4 << 20;
+constexpr std::size_t single_bytes = 64 << 10;
 
 bool same(const RecordHead& a, const RecordHead& b) {
   return a.kind == b.kind && a.epoch == b.epoch && a.sequence == b.sequence && a.chain == b.chain &&
          a.length == b.length && a.payload_crc == b.payload_crc;
+}
+
+Error not_this_log(const rd_kafka_message_t& message) {
+  return {
+      ErrorCode::read_only,
+      fmt::format("{}/{} at offset {} holds a record that does not follow what stood before it: "
+                  "the topic was truncated or made anew; nothing is written until the brokers "
+                  "hold this log again",
+                  rd_kafka_topic_name(message.rkt), message.partition, message.offset),
+      {},
+      {}};
 }
 
 /// An organization's records keep their order for readers that know only keys.
@@ -40,11 +54,16 @@ std::string key_of(const Append& append) {
 
 // ---- opening ----
 
-KafkaLog::KafkaLog(kafka::Options options, LogObserver& observer)
-    : options_(std::move(options)), observer_(observer) {}
+KafkaLog::KafkaLog(kafka::Options options, LogObserver& observer, Folded folded)
+    : options_(std::move(options)),
+      observer_(observer),
+      folded_(std::move(folded)),
+      fetchers_(options_, stretch_bytes),
+      singles_(options_, single_bytes) {}
 
-Result<std::unique_ptr<KafkaLog>> KafkaLog::open(kafka::Options options, LogObserver& observer) {
-  std::unique_ptr<KafkaLog> log(new KafkaLog(std::move(options), observer));
+Result<std::unique_ptr<KafkaLog>> KafkaLog::open(kafka::Options options, LogObserver& observer,
+                                                 Folded folded) {
+  std::unique_ptr<KafkaLog> log(new KafkaLog(std::move(options), observer, std::move(folded)));
   if (auto started = log->start(); !started) return std::unexpected(std::move(started).error());
   return log;
 }
@@ -75,6 +94,7 @@ Result<void> KafkaLog::renew_producer() {
     topic->to.reset(rd_kafka_topic_new(producer->get(), name.c_str(), nullptr));
   }
   producer_ = std::move(*producer);
+  purged_ = false;
   const kafka::Queue reports(rd_kafka_queue_get_main(producer_.get()));
   static constexpr std::uint64_t one = 1;
   rd_kafka_queue_io_event_enable(reports.get(), news_, &one, sizeof one);
@@ -94,7 +114,9 @@ Result<void> KafkaLog::open_topic(const Topic& topic) {
     opened->partitions.push_back(std::make_unique<Partition>(LogId{topic.id, i}));
   }
   if (auto folded = fold_existing(*opened); !folded) return folded;
-  opened->from.reset(rd_kafka_topic_new(consumer_.get(), name.c_str(), nullptr));
+  auto* conf = rd_kafka_topic_conf_new();
+  rd_kafka_topic_conf_set_opaque(conf, opened.get());
+  opened->from.reset(rd_kafka_topic_new(consumer_.get(), name.c_str(), conf));
   const auto& open = *opened;
   {
     const std::unique_lock lock(topics_mutex_);
@@ -112,34 +134,40 @@ Result<void> KafkaLog::open_topic(const Topic& topic) {
 
 /// Makes the topic if need be, and reads each partition until the brokers say that it ends.
 Result<void> KafkaLog::fold_existing(OpenTopic& topic) {
-  // Connections of its own: on the log's, questions wait behind a fetch that waits for records.
-  auto consumer = kafka::make_consumer(options_);
-  if (!consumer) return std::unexpected(std::move(consumer).error());
+  auto fetcher = fetchers_.lend();
+  if (!fetcher) return std::unexpected(std::move(fetcher).error());
   const auto name = name_of(topic.topic);
-  auto provided =
-      kafka::provide_topic(consumer->get(), name, topic.topic.partitions, options_.answer_within);
+  auto provided = kafka::provide_topic((*fetcher)->handle(), name, topic.topic.partitions,
+                                       options_.answer_within);
   if (!provided) return provided;
-  kafka::Fetcher fetcher(std::move(*consumer));
   for (const auto& partition : topic.partitions) {
-    if (auto begun = fetcher.start(partition->log, name, 0); !begun) return begun;
+    if (folded_) partition->state = folded_(partition->log);
+    auto begun = (*fetcher)->start(partition->log, name, partition->state.next_offset);
+    if (!begun) return begun;
   }
   for (std::size_t ended = 0; ended < topic.partitions.size();) {
-    auto fetched = fetcher.next(options_.answer_within);
+    auto fetched = (*fetcher)->next(options_.answer_within);
     if (!fetched) return std::unexpected(std::move(fetched).error());
     if (!*fetched) return kafka::no_answer();
     const auto& [log, offset, message] = **fetched;
     auto& partition = *topic.partitions[log.partition];
-    if (!message) {
-      partition.state.next_offset = offset;
-      partition.end = offset;
-      partition.gate = AppendGate(offset);
-      ++ended;
-    } else if (const auto decoded = kafka::decode(*message)) {
-      const auto payload = Payload::copy(decoded->payload);  // aligned, as batches are read
-      partition.state.apply(offset, decoded->head, payload.bytes());
+    if (message) {
+      fold_into(partition, offset, *message);
+      continue;
     }
+    partition.state.next_offset = offset;
+    partition.end = offset;
+    partition.gate.go_on_at(offset);
+    ++ended;
   }
   return {};
+}
+
+void KafkaLog::fold_into(Partition& partition, Offset offset, const rd_kafka_message_t& message) {
+  const auto decoded = kafka::decode(message);
+  if (!decoded) return;
+  const auto payload = Payload::copy(decoded->payload);  // aligned, as batches are read
+  partition.state.apply(offset, decoded->head, payload.bytes());
 }
 
 // ---- the log's thread ----
@@ -194,11 +222,12 @@ void KafkaLog::run() {
     busy |= rd_kafka_poll(producer_.get(), 0) > 0;
     busy |= read_back();
     for (auto* partition : std::exchange(reported_, {})) settle(*partition);
-    if (rd_kafka_fatal_error(producer_.get(), nullptr, 0) != RD_KAFKA_RESP_ERR_NO_ERROR &&
-        unreported_ == 0) {
+    if (rd_kafka_fatal_error(producer_.get(), nullptr, 0) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      if (!std::exchange(purged_, true)) {
+        rd_kafka_purge(producer_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+      }
       // What cannot be made now is made at the next turn; until then nothing is taken.
-      if (!renew_producer()) wait_for_news();
-      continue;
+      if (unreported_ == 0 && renew_producer()) continue;
     }
     if (!busy) wait_for_news();
   }
@@ -229,11 +258,16 @@ void KafkaLog::send(Append append) {
     refuse(append, closed.value_or(Error{ErrorCode::internal, "the topic is not open", {}, {}}));
     return;
   }
+  // Others write too: where a claim will stand nobody can know, and nothing waits behind it.
+  if (append.head.kind == RecordKind::claim) partition->gate.go_on_at(append.expected);
   switch (partition->gate.admit(append.expected)) {
     case AppendGate::Answer::covered:
       return;
     case AppendGate::Answer::refuse:
-      refuse(append, {ErrorCode::internal, "the offset is not the partition's next one", {}, {}});
+      refuse(append, {ErrorCode::no_owner,
+                      "another process wrote in between; nothing was written, try it again",
+                      {},
+                      {}});
       return;
     case AppendGate::Answer::take:
       break;
@@ -292,7 +326,11 @@ bool KafkaLog::read_back() {
   std::vector<StoredRecord> group;
   for (ssize_t i = 0; i < count; ++i) {
     const kafka::Message message(messages[static_cast<std::size_t>(i)]);
-    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) fold(*message, group);
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      fold(*message, group);
+    } else if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+      stop_reading(kafka::cannot_read(*message));
+    }
   }
   if (!group.empty()) {
     observer_.on_durable(std::make_shared<const std::vector<StoredRecord>>(std::move(group)));
@@ -301,38 +339,53 @@ bool KafkaLog::read_back() {
 }
 
 void KafkaLog::fold(const rd_kafka_message_t& message, std::vector<StoredRecord>& group) {
-  Partition* partition = nullptr;
-  {
-    const std::shared_lock lock(topics_mutex_);
-    for (const auto& [id, topic] : topics_) {
-      if (topic->from.get() != message.rkt) continue;
-      partition = topic->partitions[static_cast<std::size_t>(message.partition)].get();
-    }
-  }
-  if (partition == nullptr) return;
+  auto& topic = *static_cast<OpenTopic*>(rd_kafka_topic_opaque(message.rkt));
+  auto& partition = *topic.partitions[static_cast<std::size_t>(message.partition)];
+  if (partition.stopped) return;
   const auto offset = static_cast<Offset>(message.offset);
   const auto decoded = kafka::decode(message);
-  const auto flight = std::ranges::find(partition->flights, false, &Flight::landed);
+  const auto flight = std::ranges::find(partition.flights, false, &Flight::landed);
   const bool is_ours =
-      decoded && flight != partition->flights.end() && same(decoded->head, (*flight)->append.head);
-  StoredRecord record{partition->log, offset, {}, {}};
+      decoded && flight != partition.flights.end() && same(decoded->head, (*flight)->append.head);
+  StoredRecord record{partition.log, offset, {}, {}};
   {
-    const std::lock_guard lock(partition->mutex);
+    const std::lock_guard lock(partition.mutex);
+    const auto before = partition.state;
+    auto verdict = Verdict::void_epoch;
     if (decoded) {
       record.head = decoded->head;
       record.payload = is_ours ? (*flight)->append.payload : Payload::copy(decoded->payload);
-      partition->state.apply(offset, record.head, record.payload.bytes());
+      verdict = partition.state.apply(offset, record.head, record.payload.bytes());
+      // Nobody who reads this log can believe in an epoch that begins behind the current one.
+      if (is_void(verdict) && record.head.epoch.offset > before.epoch.offset)
+        verdict = Verdict::fork;
     } else {
-      partition->state.next_offset = offset + 1;
+      partition.state.next_offset = offset + 1;
     }
-    partition->end.store(offset + 1, std::memory_order_release);
+    if (verdict == Verdict::fork || verdict == Verdict::malformed) {
+      partition.state = before;
+      partition.stopped = true;
+    } else {
+      partition.end.store(offset + 1, std::memory_order_release);
+    }
   }
+  if (partition.stopped) return stop_reading(not_this_log(message));
   if (decoded) group.push_back(std::move(record));
   if (is_ours) {
     (*flight)->landed = true;
     --in_flight_;
   }
-  reported_.push_back(partition);
+  const bool none_waits = std::ranges::all_of(partition.flights, &Flight::landed);
+  if (none_waits) partition.gate.go_on_at(offset + 1);
+  reported_.push_back(&partition);
+}
+
+/// What comes behind would not follow what was folded: neither read on nor written.
+void KafkaLog::stop_reading(Error why) {
+  const std::lock_guard lock(mutex_);
+  if (read_only_) return;
+  spdlog::critical("the log stops detail=\"{}\"", why.detail);
+  read_only_ = std::move(why);
 }
 
 /// Lets go of what was reported and read back, and tells of a failure once all that it takes along
@@ -369,10 +422,6 @@ void KafkaLog::give_up(Partition& partition, Flights::iterator first) {
     return;
   }
   error.code = ErrorCode::outcome_unknown;
-  {
-    const std::lock_guard lock(mutex_);
-    if (!read_only_) read_only_ = Error{ErrorCode::read_only, error.detail, {}, {}};
-  }
   observer_.on_failure({partition.log, offset, AppendFailure::Outcome::unknown, std::move(error)});
 }
 
@@ -387,12 +436,12 @@ void KafkaLog::append(std::vector<Append> records) {
 }
 
 Result<std::unique_ptr<Cursor>> KafkaLog::read(std::vector<ReadFrom> from) {
-  return kafka::KafkaCursor::open(options_, *this, from);
+  return kafka::KafkaCursor::open(fetchers_, *this, from);
 }
 
 std::unique_ptr<RecordReader> KafkaLog::reader(LogId log) {
   const kafka::ReadSide& side = *this;
-  return std::make_unique<kafka::KafkaRecordReader>(options_, side, log);
+  return std::make_unique<kafka::KafkaRecordReader>(singles_, side, log);
 }
 
 Offset KafkaLog::durable_end(LogId log) const {

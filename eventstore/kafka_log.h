@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -32,11 +33,16 @@ namespace eventstore {
 
 class KafkaLog final : public Log, private kafka::ReadSide {
  public:
+  /// What the caller has folded of a partition before: there reading begins. It is believed;
+  /// whoever kept it checks that it is still this log's (projections/projector.h).
+  using Folded = std::function<PartitionState(LogId)>;
+
   /// The observer must outlive the log.
   static schemas::Result<std::unique_ptr<KafkaLog>> open(kafka::Options options,
-                                                         LogObserver& observer);
+                                                         LogObserver& observer, Folded folded = {});
   ~KafkaLog() override;
 
+  bool shared() const override { return true; }
   /// Folds what the topic holds already; the observer is told of what comes behind that.
   schemas::Result<void> open_topic(const Topic& topic) override;
   void append(std::vector<Append> records) override;
@@ -68,8 +74,9 @@ class KafkaLog final : public Log, private kafka::ReadSide {
     PartitionState state;  // under the mutex; changed by the log's thread only
     // The log's thread only:
     AppendGate gate;
-    Flights flights;      // landed ones first
-    bool broken = false;  // one of the flights failed
+    Flights flights;       // landed ones first
+    bool broken = false;   // one of the flights failed
+    bool stopped = false;  // it cannot be read on
   };
   struct OpenTopic {
     Topic topic;
@@ -78,10 +85,11 @@ class KafkaLog final : public Log, private kafka::ReadSide {
     std::vector<std::unique_ptr<Partition>> partitions;
   };
 
-  KafkaLog(kafka::Options options, LogObserver& observer);
+  KafkaLog(kafka::Options options, LogObserver& observer, Folded folded);
   schemas::Result<void> start();
   schemas::Result<void> renew_producer();
   schemas::Result<void> fold_existing(OpenTopic& topic);
+  static void fold_into(Partition& partition, Offset offset, const rd_kafka_message_t& message);
   void stop(bool drain);
 
   void run();
@@ -97,6 +105,7 @@ class KafkaLog final : public Log, private kafka::ReadSide {
   void fold(const rd_kafka_message_t& message, std::vector<StoredRecord>& group);
   void settle(Partition& partition);
   void give_up(Partition& partition, Flights::iterator first);
+  void stop_reading(schemas::Error why);
 
   std::string name_of(const Topic& topic) const { return options_.topic_prefix + topic.name; }
   OpenTopic* find_topic(TopicId id) const;
@@ -106,6 +115,9 @@ class KafkaLog final : public Log, private kafka::ReadSide {
 
   const kafka::Options options_;
   LogObserver& observer_;
+  const Folded folded_;
+  kafka::Fetchers fetchers_;  // of whole stretches
+  kafka::Fetchers singles_;   // of records here and there
   kafka::Handle producer_;
   kafka::Handle consumer_;
   kafka::Queue records_;  // of all partitions
@@ -123,6 +135,7 @@ class KafkaLog final : public Log, private kafka::ReadSide {
   std::map<LogId, AppendGate> strays_;  // of partitions that are not open
   std::vector<Partition*> reported_;    // something about their flights
   std::size_t in_flight_ = 0;           // neither landed nor given up
+  bool purged_ = false;                 // after the producer's fatal error
   std::size_t unreported_ = 0;
   std::thread thread_;
 };

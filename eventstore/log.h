@@ -98,13 +98,18 @@ class Log {
  public:
   virtual ~Log() = default;
 
+  /// Whether other processes may write to it too. Then foreign records come between one's own, and
+  /// an append may stand behind the offset that it expected: whoever appended looks where it
+  /// stands.
+  virtual bool shared() const { return false; }
+
   /// Makes a topic known before its first use; idempotent. Thread: start-up or core, may block
   /// shortly.
   virtual schemas::Result<void> open_topic(const Topic& topic) = 0;
 
   /// Queues records, in order; never blocks. Each ends in exactly one on_durable or on_failure. An
-  /// append whose `expected` is not the partition's next offset is refused. One writer thread at a
-  /// time.
+  /// append whose `expected` is not the partition's next offset is refused, but for claims in a
+  /// shared log. One writer thread at a time.
   virtual void append(std::vector<Append> records) = 0;
 
   /// Records of the named partitions from the given offsets on; per partition in offset order,

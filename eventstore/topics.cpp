@@ -49,13 +49,11 @@ void Topics::apply(const schemas::Control& control) {
   }
 }
 
-namespace {
-
 /// A number that was given twice would fold two products into one.
-schemas::Result<void> agree(const Topics& topics, const schemas::Control& control) {
+schemas::Result<void> Topics::agree(const schemas::Control& control) const {
   const auto* added = std::get_if<schemas::TopicAdded>(&control);
   if (added == nullptr) return {};
-  const auto known = topics.name(added->topic);
+  const auto known = name(added->topic);
   if (known.empty() || known == added->name) return {};
   return schemas::fail(schemas::ErrorCode::read_only,
                        "tm.log gives topic " + std::to_string(static_cast<unsigned>(added->topic)) +
@@ -63,37 +61,39 @@ schemas::Result<void> agree(const Topics& topics, const schemas::Control& contro
                            "': which events are whose cannot be told; restore a backup");
 }
 
-}  // namespace
+schemas::Result<void> Topics::follow(const StoredRecord& record) {
+  if (record.offset < folded_.next_offset) return {};
+  const auto payload = record.payload.bytes();
+  if (record.after_loss) folded_.lose();
+  const auto verdict = folded_.apply(record.offset, record.head, payload);
+  if (verdict == Verdict::fork || verdict == Verdict::malformed) {
+    return schemas::fail(schemas::ErrorCode::read_only,
+                         "tm.log offset " + std::to_string(record.offset) + " is a " +
+                             std::string(to_text(verdict)) +
+                             ": which topics there are cannot be told; run `tidemark log verify`");
+  }
+  if (verdict != Verdict::control) return {};
+  auto control = schemas::read_control(payload);
+  if (!control) return {};
+  auto agreed = agree(*control);
+  if (agreed) apply(*control);
+  return agreed;
+}
 
 schemas::Result<void> load_topics(Log& log, Topics& topics) {
   auto opened = log.open_topic({log_topic, "log", 1});
   if (!opened) return opened;
   auto cursor = log.read({{log_partition, 0}});
   if (!cursor) return std::unexpected(std::move(cursor).error());
-  PartitionState state;
   // Not to the end of the log: what comes behind the last of these few records is all the rest.
   const auto end = log.durable_end(log_partition);
-  while (state.next_offset < end) {
+  for (Offset next = 0; next < end;) {
     auto record = (*cursor)->next();
     if (!record) return std::unexpected(std::move(record).error());
     if (!*record) break;
-    const auto& found = **record;
-    const auto payload = found.payload.bytes();
-    if (found.after_loss) state.lose();
-    const auto verdict = state.apply(found.offset, found.head, payload);
-    if (verdict == Verdict::fork || verdict == Verdict::malformed) {
-      return schemas::fail(
-          schemas::ErrorCode::read_only,
-          "tm.log offset " + std::to_string(found.offset) + " is a " +
-              std::string(to_text(verdict)) +
-              ": which topics there are cannot be told; run `tidemark log verify`");
-    }
-    if (verdict != Verdict::control) continue;
-    auto control = schemas::read_control(payload);
-    if (!control) continue;
-    auto agreed = agree(topics, *control);
-    if (!agreed) return agreed;
-    topics.apply(*control);
+    auto followed = topics.follow(**record);
+    if (!followed) return followed;
+    next = (*record)->offset + 1;
   }
   for (const auto& topic : topics.all()) {
     opened = log.open_topic(topic);

@@ -32,11 +32,17 @@ class Topics {
   /// Whether a log can hold one more topic: ask before TopicAdded is written.
   bool has_room() const;
 
-  /// Folds one control record of `tm.log`.
+  /// Folds the next record of `tm.log`; one that was folded already changes nothing. An error means
+  /// that which topics there are cannot be told.
+  schemas::Result<void> follow(const StoredRecord& record);
+  /// Folds a control record of `tm.log` that counts.
   void apply(const schemas::Control& control);
 
  private:
+  schemas::Result<void> agree(const schemas::Control& control) const;
+
   mutable std::shared_mutex mutex_;
+  PartitionState folded_;  // of `tm.log`; whoever follows
   std::map<TopicId, Topic> topics_;
   std::uint16_t partitions_ = 0;
   schemas::Uuid log_id_;

@@ -14,7 +14,7 @@ namespace {
 
 using eventstore::Payload;
 using eventstore::RecordKind;
-using eventstore::StoredRecord;
+using projections::guarded;
 using projections::LayeredRows;
 using projections::RowReader;
 using projections::WriteSet;
@@ -28,20 +28,6 @@ schemas::Error too_much() {
           {}};
 }
 
-Load::Kind kind_of(const CommandContext& context) {
-  return context.sequence ? Load::Kind::bulk : Load::Kind::single;
-}
-
-/// A store that cannot be read is the disk's failure, not the command's: nothing is decided on it.
-template <typename Work>
-auto guarded(const Work& work) -> decltype(work()) {
-  try {
-    return work();
-  } catch (const projections::StoreFailure& failure) {
-    return fail(ErrorCode::internal, failure.what());
-  }
-}
-
 /// Rows as they will be when everything in flight is applied.
 std::string subject_row(const RowReader& rows, const CommandContext& context, LogId log,
                         std::string_view kind, const Entity& subject) {
@@ -50,6 +36,14 @@ std::string subject_row(const RowReader& rows, const CommandContext& context, Lo
 }
 
 }  // namespace
+
+schemas::Error CommandHandler::no_brokers() {
+  return {ErrorCode::no_owner, "the brokers of the log do not answer; try it again", {}, {}};
+}
+
+schemas::Error CommandHandler::not_ours() {
+  return {ErrorCode::no_owner, "another process writes this partition; try it again", {}, {}};
+}
 
 boost::asio::awaitable<schemas::Result<Outcome>> Commands::execute(CommandContext context,
                                                                    Command command) {
@@ -74,7 +68,7 @@ std::optional<schemas::Error> CommandHandler::overloaded(schemas::OrganizationId
 
 void CommandHandler::submit(CommandContext context, Command command, Done done) {
   const auto bytes = bytes_of(command);
-  const auto kind = kind_of(context);
+  const auto kind = context.sequence ? Load::Kind::bulk : Load::Kind::single;
   const auto number = context.sequence ? context.sequence->next() : 0;
   const std::size_t alone = kind == Load::Kind::single ? 1 : 0;
   if (!load_.enter(context.organization, kind,
@@ -130,9 +124,14 @@ void CommandHandler::drain() {
 void CommandHandler::take(Asked asked) {
   auto log = route(asked);
   if (!log) return refuse(std::move(asked), std::move(log).error());
+  auto& partition = partitions_[*log];
+  if (partition.stalled) return refuse(std::move(asked), no_brokers());
+  const auto standing = standing_of(*log);
+  if (standing == Ownership::Standing::others) return refuse(std::move(asked), not_ours());
   if (!parts_.store.owned(*log)) {
-    partitions_[*log].unclaimed.push_back(std::move(asked));
-    return parts_.store.claim(*log);
+    partition.unclaimed.push_back(std::move(asked));
+    if (standing == Ownership::Standing::ours) parts_.store.claim(*log);
+    return;
   }
   if (lacks_topic(asked) && would_write(*log, asked)) return declare_topic(std::move(asked));
   run(*log, std::move(asked));
@@ -217,15 +216,24 @@ void CommandHandler::run(LogId log, Asked asked) {
   Result<Outcome> result = refused ? std::unexpected(std::move(*refused))
                                    : guarded([&] { return handle(log, asked, written); });
   if (!result && asked.context.sequence) asked.context.sequence->refuse(asked.number);
-  partition.line.push_back({written, std::move(result), std::move(asked.done),
-                            asked.context.organization, asked.bytes, kind_of(asked.context),
-                            asked.context.sequence, asked.number});
+  const bool needs_rows = written.has_value();
+  if (!written) written = confirm(log, partition);
+  partition.line.push_back({.offset = written,
+                            .result = std::move(result),
+                            .done = std::move(asked.done),
+                            .organization = asked.context.organization,
+                            .bytes = asked.bytes,
+                            .load = asked.load(),
+                            .sequence = asked.context.sequence,
+                            .number = asked.number,
+                            .needs_rows = needs_rows,
+                            .since = asked.since});
   // Answers that wait for nothing need no durable group to release them.
   if (partition.records.empty()) answer_line(partition, 0);
   if (planted(schemas::Fault::answer_refusals_at_once) && !partition.line.empty() && !written) {
     auto refusal = std::move(partition.line.back());
     partition.line.pop_back();
-    answer(std::move(refusal));
+    answer(refusal);
   }
 }
 
@@ -371,7 +379,7 @@ Result<Outcome> CommandHandler::append(LogId log, const Asked& asked, const Deci
                   .changes = {},
                   .organization = context.organization,
                   .bytes = built.bytes.size(),
-                  .load = kind_of(context)};
+                  .load = asked.load()};
   auto folded =
       projections::fold(rows, {log, record.offset, schemas::BatchView::trusted(built.bytes)},
                         record.changes, fold_limits);
@@ -429,152 +437,69 @@ void CommandHandler::append_control(schemas::Control control,
   parts_.store.flush();
 }
 
+/// With the partition owned, all that `tm.log` holds is folded: what another process wrote
+/// meanwhile is not written again.
+bool CommandHandler::is_said(const schemas::Control& control) const {
+  if (std::holds_alternative<schemas::LogIdentity>(control)) {
+    return parts_.topics.partition_count() != 0;
+  }
+  const auto* added = std::get_if<schemas::TopicAdded>(&control);
+  return added != nullptr && parts_.topics.find(added->name).has_value();
+}
+
 void CommandHandler::submit_controls(LogId log, Partition& partition) {
   for (auto& [control, done] : std::exchange(partition.controls, {})) {
-    auto built = schemas::build_control(control);
-    auto offset = parts_.store.tip(log).next_offset;
-    parts_.store.submit(log, RecordKind::control, Payload(built.owner, built.bytes));
-    auto finish = [this, control, done](Result<Outcome> result) {
-      if (!result) return done(std::unexpected(std::move(result).error()));
-      parts_.topics.apply(control);
-      if (const auto* added = std::get_if<schemas::TopicAdded>(&control)) {
-        return done(
-            parts_.log.open_topic({added->topic, added->name, parts_.topics.partition_count()}));
-      }
+    if (is_said(control)) {
       done({});
-    };
-    const auto platform = schemas::platform_organization;
-    partition.records.push_back({offset, next_ticket_++, {}, platform, 0});
-    load_.add(platform, {.commands = 1});
-    partition.line.push_back(
-        {.offset = offset,
-         .result =
-             Outcome{
-                 .position = {.log = log}, .recorded = {}, .events = {}, .subject = {}, .row = {}},
-         .done = std::move(finish),
-         .organization = platform,
-         .needs_rows = false});
-  }
-}
-
-void CommandHandler::durable(const std::vector<StoredRecord>& group) {
-  auto prepared = [this](LogId log, Offset offset) -> const WriteSet* {
-    auto& partition = partitions_[log];
-    while (partition.applied < partition.records.size()) {
-      const auto& record = partition.records[partition.applied];
-      if (record.offset > offset) break;
-      ++partition.applied;
-      if (record.offset == offset) return &record.changes;
-    }
-    return nullptr;
-  };
-  auto applied = behind_ ? Result<void>(std::unexpected(*behind_))
-                         : guarded([&] { return parts_.projector.apply(group, prepared); });
-  if (!applied) {
-    if (!behind_) spdlog::critical("rows stand still detail=\"{}\"", applied.error().detail);
-    behind_ = std::move(applied).error();
-  } else if (parts_.on_applied) {
-    parts_.on_applied(group);
-  }
-  std::unordered_map<LogId, Offset> ends;
-  for (const auto& record : group) ends[record.log] = record.offset + 1;
-  for (auto [log, end] : ends) {
-    auto& partition = partitions_[log];
-    while (!partition.records.empty() && partition.records.front().offset < end) {
-      drop(partition.records.front());
-      partition.records.pop_front();
-    }
-    partition.applied = 0;
-    answer_line(partition, end);
-  }
-}
-
-void CommandHandler::resume() {
-  const auto why = behind_ ? behind_ : parts_.rows.broken();
-  if (!why || why->code != ErrorCode::disk_full) return;
-  auto resumed = guarded([&] { return parts_.projector.resume(parts_.log); });
-  if (!resumed) {
-    if (resumed.error().code != ErrorCode::disk_full) {
-      spdlog::error("rows cannot go on yet detail=\"{}\"", resumed.error().detail);
-    }
-    behind_ = why;
-    return;
-  }
-  spdlog::warn("rows go on: there is space again");
-  behind_.reset();
-  if (parts_.on_applied) parts_.on_applied({});
-}
-
-void CommandHandler::failed(const eventstore::AppendFailure& failure) {
-  auto& partition = partitions_[failure.log];
-  while (!partition.records.empty() && partition.records.back().offset >= failure.first) {
-    if (!planted(schemas::Fault::keep_failed_overlay)) drop(partition.records.back());
-    partition.records.pop_back();
-  }
-  bool gone = false;
-  std::deque<Answer> kept;
-  for (auto& waiting : std::exchange(partition.line, {})) {
-    // Whoever stands behind the failed record was decided on it: nothing of that happened either.
-    gone = gone || (waiting.offset && *waiting.offset >= failure.first);
-    if (!gone) {
-      kept.push_back(std::move(waiting));
       continue;
     }
-    waiting.result = std::unexpected(failure.error);
-    if (waiting.sequence) waiting.sequence->refuse(waiting.number);
-    answer(std::move(waiting));
-  }
-  partition.line = std::move(kept);
-  for (auto& asked : std::exchange(partition.unclaimed, {})) {
-    refuse(std::move(asked), failure.error);
-  }
-  for (auto& [control, done] : std::exchange(partition.controls, {})) {
-    done(std::unexpected(failure.error));
-  }
-}
-
-void CommandHandler::claimed(LogId log) {
-  auto& partition = partitions_[log];
-  for (auto& asked : std::exchange(partition.unclaimed, {})) take(std::move(asked));
-  if (parts_.store.owned(log)) submit_controls(log, partition);
-  if (!partition.controls.empty()) parts_.store.claim(log);
-  parts_.store.flush();
-}
-
-void CommandHandler::answer_line(Partition& partition, Offset durable_end) {
-  while (!partition.line.empty()) {
-    auto& front = partition.line.front();
-    if (front.offset && *front.offset >= durable_end) break;
-    auto next = std::move(front);
-    partition.line.pop_front();
-    if (behind_ && next.offset && next.needs_rows) {
-      next.result = fail(ErrorCode::outcome_unknown,
-                         "the write is in the log, but the rows could not be written");
+    if (auto* added = std::get_if<schemas::TopicAdded>(&control)) {
+      added->topic = parts_.topics.next_id();
     }
-    answer(std::move(next));
+    auto built = schemas::build_control(control);
+    auto finish = [done](Result<Outcome> result) {
+      done(result ? Result<void>() : std::unexpected(std::move(result).error()));
+    };
+    const auto platform = schemas::platform_organization;
+    const auto offset =
+        submit_apart(log, partition, RecordKind::control, Payload(built.owner, built.bytes));
+    load_.add(platform, {.commands = 1});
+    partition.line.push_back({.offset = offset,
+                              .result = Outcome{.position = parts_.store.tip(log).position(log),
+                                                .recorded = {},
+                                                .events = {},
+                                                .subject = {},
+                                                .row = {}},
+                              .done = std::move(finish),
+                              .organization = platform,
+                              .needs_rows = false,
+                              .since = parts_.clock.monotonic()});
   }
 }
 
-void CommandHandler::answer(Answer answer) {
-  load_.leave(answer.organization, answer.load, {.commands = 1, .bytes = answer.bytes});
-  answer.done(std::move(answer.result));
+/// A record that changes no rows.
+Offset CommandHandler::submit_apart(LogId log, Partition& partition, RecordKind kind,
+                                    Payload payload) {
+  const auto offset = parts_.store.tip(log).next_offset;
+  parts_.store.submit(log, kind, std::move(payload));
+  partition.records.push_back({.offset = offset,
+                               .ticket = next_ticket_++,
+                               .changes = {},
+                               .organization = schemas::platform_organization,
+                               .bytes = 0});
+  return offset;
 }
 
-/// The record is in the rows now, or never will be.
-void CommandHandler::drop(const InFlight& record) {
-  overlay_.remove(record.ticket, record.changes);
-  load_.leave(record.organization, record.load, {.bytes = record.bytes});
+/// Where others may write, an answer that writes nothing is only right if this process still owns
+/// the partition. When nothing has said so lately, a record of its own that counts does.
+std::optional<Offset> CommandHandler::confirm(LogId log, Partition& partition) {
+  const bool believed = parts_.clock.monotonic() - partition.confirmed < ownership_believed;
+  if (!parts_.log.shared() || !partition.records.empty() || believed) return std::nullopt;
+  return submit_apart(log, partition, RecordKind::noop, Payload::copy({}));
 }
 
-/// Answers a command that never came to its turn.
-void CommandHandler::refuse(Asked asked, schemas::Error error) {
-  if (asked.context.sequence) asked.context.sequence->refuse(asked.number);
-  answer({{},
-          std::unexpected(std::move(error)),
-          std::move(asked.done),
-          asked.context.organization,
-          asked.bytes,
-          kind_of(asked.context)});
+Ownership::Standing CommandHandler::standing_of(LogId log) const {
+  return parts_.ownership ? parts_.ownership->of(log) : Ownership::Standing::ours;
 }
 
 }  // namespace manager

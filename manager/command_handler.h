@@ -16,6 +16,7 @@
 #include "manager/decide.h"
 #include "manager/load.h"
 #include "manager/overlay.h"
+#include "manager/ownership.h"
 #include "manager/turns.h"
 #include "projections/fold.h"
 #include "projections/progress.h"
@@ -67,6 +68,8 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
     /// Called with every group once its records are in the rows; with an empty one when the rows
     /// have gone on after a standstill and anything may have changed. Core thread.
     std::function<void(const std::vector<eventstore::StoredRecord>&)> on_applied;
+    /// Null: this process writes everything. Must outlive the handler.
+    const Ownership* ownership = nullptr;
   };
   /// Bytes are those of commands and of the rows that they change.
   static constexpr Load::Limits load_limits{
@@ -78,6 +81,11 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
   /// A mark of everything that an organization has must hold a position of each product.
   static constexpr std::size_t topics_max = schemas::MarkCodec::positions_max - 3;
 
+  /// In a shared log: so long a command waits for the brokers before it is told that its outcome is
+  /// unknown, and so long a record of its own that counts proves that this process is the owner.
+  static constexpr std::chrono::seconds patience{10};
+  static constexpr std::chrono::seconds ownership_believed{1};
+
   explicit CommandHandler(Parts parts) : parts_(std::move(parts)) {}
 
   void submit(CommandContext context, Command command, Done done) override;
@@ -86,12 +94,17 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
   /// Writes a control record to `tm.log` and folds it; used for the log's identity and for topics.
   void append_control(schemas::Control control, std::function<void(Result<void>)> done);
 
-  /// After the rows could not be written because the disk was full: goes on if there is space, and
-  /// folds what they lack. Core thread, at any time; nothing happens while all is well.
-  void resume();
+  /// To be called about every second, on the core thread: goes on after a full disk, claims again,
+  /// and tells those who wait for brokers that do not answer.
+  void tick();
+  /// To be called when the ownership may have changed, on the core thread: lets go of partitions
+  /// that others should write, and takes those that have become this process's.
+  void rebalance();
 
   void durable(const std::vector<eventstore::StoredRecord>& group) override;
+  void landed(schemas::LogId log, schemas::Offset offset) override;
   void failed(const eventstore::AppendFailure& failure) override;
+  void voided(schemas::LogId log, const schemas::Error& why) override;
   void claimed(schemas::LogId log) override;
 
  private:
@@ -105,6 +118,7 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
     Sequence::Number number = 0;  // in its sequence, if it has one
     schemas::OrganizationId organization = context.organization;
     bool bulk = context.sequence != nullptr;
+    Load::Kind load() const { return bulk ? Load::Kind::bulk : Load::Kind::single; }
   };
   /// A record between submit and durable, with the rows it changes.
   struct InFlight {
@@ -117,21 +131,25 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
   };
   /// An answer in its partition's line; without an offset it only waits for those before it.
   struct Answer {
-    std::optional<schemas::Offset> offset;
+    std::optional<schemas::Offset> offset;  // at which the record is expected
     schemas::Result<Outcome> result;
-    Done done;
+    Done done;  // null once it was called
     schemas::OrganizationId organization;
     std::size_t bytes = 0;  // of the command
     Load::Kind load = Load::Kind::single;
     std::shared_ptr<Sequence> sequence = {};
     Sequence::Number number = 0;
-    bool needs_rows = true;  // a control record counts once it is durable
+    bool needs_rows = true;  // a record without rows counts once it is durable
+    eventstore::MonotonicTime since = {};
   };
   struct Partition {
     std::vector<Asked> unclaimed;  // until the claim stands
     std::deque<InFlight> records;
     std::size_t applied = 0;  // of records, during one durable()
     std::deque<Answer> line;
+    bool in_doubt = false;  // what is in flight is not in the overlay, and may stand anywhere
+    bool stalled = false;   // nothing lands
+    eventstore::MonotonicTime confirmed = {};  // when a record of this process last counted
     std::vector<std::pair<schemas::Control, std::function<void(Result<void>)>>> controls;
   };
 
@@ -156,8 +174,21 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
   bool would_write(schemas::LogId log, const Asked& asked);
   void declare_topic(Asked asked);
   Result<const Manifest*> manifest_of(const std::string& product);
+  bool is_said(const schemas::Control& control) const;
+  schemas::Offset submit_apart(schemas::LogId log, Partition& partition,
+                               eventstore::RecordKind kind, eventstore::Payload payload);
+  std::optional<schemas::Offset> confirm(schemas::LogId log, Partition& partition);
+  Ownership::Standing standing_of(schemas::LogId log) const;
+
+  void resume();
+  void take_controls(const std::vector<eventstore::StoredRecord>& group);
+  void doubt(Partition& partition, const schemas::Error& why);
+  void stall(Partition& partition);
+  void refuse_waiting(Answer waiting, const schemas::Error& why);
   void answer_line(Partition& partition, schemas::Offset durable_end);
-  void answer(Answer answer);
+  void answer(Answer& answer);
+  static schemas::Error no_brokers();
+  static schemas::Error not_ours();
   void drop(const InFlight& record);
   void refuse(Asked asked, schemas::Error error);
 

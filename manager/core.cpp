@@ -27,7 +27,8 @@ void Core::attach(eventstore::Log& log) {
                                                              .rows = options_.rows,
                                                              .projector = projector_,
                                                              .progress = progress_,
-                                                             .on_applied = options_.on_applied});
+                                                             .on_applied = options_.on_applied,
+                                                             .ownership = options_.ownership});
   store_.attach(log, *handler_);
 }
 

@@ -34,6 +34,7 @@ class Core {
     std::string process;
     projections::ReadStore& rows;
     std::function<void(const std::vector<eventstore::StoredRecord>&)> on_applied;
+    const Ownership* ownership = nullptr;  // null: this process writes everything
   };
   explicit Core(Options options);
 
@@ -49,8 +50,9 @@ class Core {
   /// too.
   void found(std::uint16_t partitions, std::function<void(Result<void>)> done);
 
-  /// To be called now and then: goes on after a full disk (CommandHandler::resume). Core thread.
-  void resume() { handler_->resume(); }
+  /// CommandHandler's, core thread.
+  void tick() { handler_->tick(); }
+  void rebalance() { handler_->rebalance(); }
 
   Commands& commands() { return *handler_; }
   eventstore::Topics& topics() { return topics_; }

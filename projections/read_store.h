@@ -26,6 +26,15 @@ class StoreFailure : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
+/// Work that reads the store, with such a failure as its result.
+template <typename Work>
+auto guarded(const Work& work) -> decltype(work()) {
+  try {
+    return work();
+  } catch (const StoreFailure& failure) {
+    return schemas::fail(schemas::ErrorCode::internal, failure.what());
+  }
+}
 
 /// Reads of the store itself: any thread.
 class ReadStore : public RowReader {

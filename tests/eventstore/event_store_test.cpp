@@ -30,6 +30,12 @@ class RememberingOwner final : public EventStore::Owner {
     groups.push_back(group);
     for (const auto& record : group) told.push_back("durable " + place(record.log, record.offset));
   }
+  void landed(LogId log, Offset offset) override {
+    if (tells_landings) told.push_back("landed " + place(log, offset));
+  }
+  void voided(LogId log, const schemas::Error&) override {
+    told.push_back("voided " + std::to_string(log.partition));
+  }
   void failed(const AppendFailure& failure) override {
     failures.push_back(failure);
     told.push_back("failed " + place(failure.log, failure.first));
@@ -44,19 +50,18 @@ class RememberingOwner final : public EventStore::Owner {
   std::vector<std::vector<StoredRecord>> groups;
   std::vector<AppendFailure> failures;
   std::vector<std::string> told;
+  bool tells_landings = false;
   std::function<void(LogId)> on_claimed;
 };
 
 /// One process: its own seed makes its own nonces.
 struct Process {
   Process(std::shared_ptr<MemoryStorage> storage, const Clock& clock, std::uint64_t seed)
-      : store(
-            context.get_executor(), clock,
-            [seed](LogId log, const Epoch& epoch) {
-              return seed * 1'000'003 + log.partition * 101 +
-                     static_cast<std::uint64_t>(epoch.offset + 2);
-            },
-            "process"),
+      : nonce([seed](LogId log, const Epoch& epoch) {
+          return seed * 1'000'003 + log.partition * 101 +
+                 static_cast<std::uint64_t>(epoch.offset + 2);
+        }),
+        store(context.get_executor(), clock, nonce, "process"),
         log(store, MemoryLog::Drive::manual, std::move(storage)) {
     EXPECT_TRUE(log.open_topic({topic, "test", 4}));
     store.attach(log, owner);
@@ -94,6 +99,7 @@ struct Process {
 
   boost::asio::io_context context;
   RememberingOwner owner;
+  EventStore::Nonce nonce;
   EventStore store;
   MemoryLog log;
 };
@@ -342,8 +348,10 @@ TEST_F(EventStoreTest, ClaimsThatWaitedAreToldInTheirGroup) {
 TEST_F(EventStoreTest, AnotherProcessesClaimIsNotTakenForItsOwn) {
   process->store.claim(log_a);
   auto theirs = make_claim({}, 999, "another");
-  process->store.on_durable(std::make_shared<const std::vector<StoredRecord>>(
-      std::vector<StoredRecord>{{log_a, 0, theirs.head, theirs.payload}}));
+  auto ours = make_claim({}, process->nonce(log_a, {}), "process");
+  process->store.on_durable(
+      std::make_shared<const std::vector<StoredRecord>>(std::vector<StoredRecord>{
+          {log_a, 0, theirs.head, theirs.payload}, {log_a, 1, ours.head, ours.payload}}));
   process->tell();
   EXPECT_FALSE(process->store.owned(log_a));
   EXPECT_EQ(process->owner.told.back(), "claimed 0") << "so that it is claimed again";

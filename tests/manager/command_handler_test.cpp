@@ -361,11 +361,11 @@ TEST_F(Handler, AFullDiskUnderTheRowsStopsWritesUntilThereIsSpaceAndLosesNothing
   EXPECT_EQ(first->code(), ErrorCode::outcome_unknown);
   EXPECT_EQ(second->code(), ErrorCode::disk_full) << "known before anything was appended";
   EXPECT_EQ(world.run(of(acme), CreateProject{"c", "c"}).error().code, ErrorCode::disk_full);
-  world.core().resume();
+  world.core().tick();
   EXPECT_EQ(world.run(of(acme), CreateProject{"c", "c"}).error().code, ErrorCode::disk_full);
   world.rows().mend();
   EXPECT_EQ(world.run(of(acme), CreateProject{"c", "c"}).error().code, ErrorCode::disk_full);
-  world.core().resume();
+  world.core().tick();
   auto again = world.run(with_key(of(acme), "a"), CreateProject{"a", "a"});
   ASSERT_TRUE(again);
   EXPECT_TRUE(again->replayed);
@@ -384,7 +384,7 @@ TEST_F(Handler, ATopicAddedWhileTheRowsStandStillKeepsItsNumber) {
   world.settle();
   EXPECT_FALSE(git->ok());
   world.rows().mend();
-  world.core().resume();
+  world.core().tick();
   ASSERT_TRUE(world.run(platform(), DeclareProduct{"hg", std::string(git_manifest)}));
   ASSERT_TRUE(world.run(platform(), DeclareProduct{"git", std::string(git_manifest)}));
   EXPECT_NE(world.topic("git"), world.topic("hg"));
@@ -404,7 +404,7 @@ TEST_F(Handler, WhatSyncsWhileTheRowsGoOnIsAppliedOnce) {
   world.rows().break_with(disk_full);
   world.log().pump();  // durable; the handler has not heard of it yet
   world.rows().mend();
-  world.core().resume();
+  world.core().tick();
   world.settle();
   EXPECT_TRUE(one->ok() && two->ok() && beside->ok());
   const auto hash = world.hash();

@@ -286,7 +286,7 @@ class Life::Impl {
     world_.disk().set_capacity(full_ ? dice.below(2) * 48 * 1024 : ~std::uint64_t{0});
     if (full_) return;
     world_.rows().mend();
-    world_.core().resume();
+    world_.core().tick();
     if (world_.rows().broken()) throw Broken("rows do not go on although there is space");
     settle();
   }
@@ -299,9 +299,9 @@ class Life::Impl {
     look_at_rows();
     for (auto count = dice.below(3); count > 0; --count) ask(random_intent(dice));
     settle();
-    world_.core().resume();
+    world_.core().tick();
     world_.rows().mend();
-    world_.core().resume();
+    world_.core().tick();
     if (world_.rows().broken()) throw Broken("rows do not go on although there is space");
     ledger_.read_back(world_.log(), !world_.log().read_only());
     try_again();

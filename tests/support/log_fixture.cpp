@@ -101,7 +101,7 @@ Append PartitionWriter::zombie(std::string_view payload) {
   auto bytes = Payload::copy(schemas::bytes_of(payload));
   const RecordHead head{.length = length_of(bytes),
                         .kind = RecordKind::noop,
-                        .epoch = {7'000'000, 42},
+                        .epoch = {-1, 42},
                         .payload_crc = schemas::crc32c(bytes.bytes())};
   const Offset offset = state_.next_offset;
   state_.apply(offset, head, bytes.bytes());

@@ -1,0 +1,241 @@
+#include <algorithm>
+
+#include <spdlog/spdlog.h>
+
+#include "manager/command_handler.h"
+#include "schemas/planted.h"
+
+/// The second half of the handler: what becomes of what was submitted.
+namespace manager {
+
+using eventstore::StoredRecord;
+using projections::guarded;
+using projections::WriteSet;
+using schemas::LogId;
+using schemas::Offset;
+
+void CommandHandler::durable(const std::vector<StoredRecord>& group) {
+  auto prepared = [this](LogId log, Offset offset) -> const WriteSet* {
+    auto& partition = partitions_[log];
+    if (partition.in_doubt) return nullptr;
+    while (partition.applied < partition.records.size()) {
+      const auto& record = partition.records[partition.applied];
+      if (record.offset > offset) break;
+      ++partition.applied;
+      if (record.offset == offset) return &record.changes;
+    }
+    return nullptr;
+  };
+  auto applied = behind_ ? Result<void>(std::unexpected(*behind_))
+                         : guarded([&] { return parts_.projector.apply(group, prepared); });
+  if (!applied) {
+    if (!behind_) spdlog::critical("rows stand still detail=\"{}\"", applied.error().detail);
+    behind_ = std::move(applied).error();
+  }
+  take_controls(group);
+  if (!behind_ && parts_.on_applied) parts_.on_applied(group);
+}
+
+/// What `tm.log` says, whoever wrote it.
+void CommandHandler::take_controls(const std::vector<StoredRecord>& group) {
+  for (const auto& record : group) {
+    if (record.log != eventstore::log_partition) continue;
+    const auto before = parts_.topics.all().size();
+    auto followed = parts_.topics.follow(record);
+    const auto topics = parts_.topics.all();
+    if (followed && topics.size() > before) followed = parts_.log.open_topic(topics.back());
+    if (!followed) {
+      spdlog::critical("what tm.log says cannot be followed detail=\"{}\"",
+                       followed.error().detail);
+    }
+  }
+}
+
+void CommandHandler::landed(LogId log, Offset offset) {
+  auto& partition = partitions_[log];
+  const auto record = std::move(partition.records.front());
+  partition.records.pop_front();
+  if (partition.applied > 0) --partition.applied;
+  if (!partition.in_doubt) drop(record);
+  partition.stalled = false;
+  partition.confirmed = parts_.clock.monotonic();
+  if (offset != record.offset) {
+    auto waits = std::ranges::find(partition.line, record.offset, &Answer::offset);
+    if (waits != partition.line.end() && waits->needs_rows && !behind_) {
+      waits->result = guarded([&] { return read_outcome(log, offset, parts_.rows); });
+      if (waits->result) waits->result->replayed = false;
+    }
+  }
+  if (partition.records.empty()) partition.in_doubt = false;
+  answer_line(partition, record.offset + 1);
+}
+
+void CommandHandler::resume() {
+  const auto why = behind_ ? behind_ : parts_.rows.broken();
+  if (!why || why->code != ErrorCode::disk_full) return;
+  auto resumed = guarded([&] { return parts_.projector.resume(parts_.log); });
+  if (!resumed) {
+    if (resumed.error().code != ErrorCode::disk_full) {
+      spdlog::error("rows cannot go on yet detail=\"{}\"", resumed.error().detail);
+    }
+    behind_ = why;
+    return;
+  }
+  spdlog::warn("rows go on: there is space again");
+  behind_.reset();
+  if (parts_.on_applied) parts_.on_applied({});
+}
+
+void CommandHandler::failed(const eventstore::AppendFailure& failure) {
+  auto& partition = partitions_[failure.log];
+  const bool unknown = failure.outcome == eventstore::AppendFailure::Outcome::unknown;
+  if (unknown && parts_.log.shared() && !parts_.log.read_only() && !partition.records.empty()) {
+    return doubt(partition, failure.error);
+  }
+  while (!partition.records.empty() && partition.records.back().offset >= failure.first) {
+    if (!planted(schemas::Fault::keep_failed_overlay)) drop(partition.records.back());
+    partition.records.pop_back();
+  }
+  bool gone = false;
+  std::deque<Answer> kept;
+  for (auto& waiting : std::exchange(partition.line, {})) {
+    // Whoever stands behind the failed record was decided on it: nothing of that happened either.
+    gone = gone || (waiting.offset && *waiting.offset >= failure.first);
+    if (gone) {
+      refuse_waiting(std::move(waiting), failure.error);
+    } else {
+      kept.push_back(std::move(waiting));
+    }
+  }
+  partition.line = std::move(kept);
+  for (auto& asked : std::exchange(partition.unclaimed, {})) {
+    refuse(std::move(asked), failure.error);
+  }
+  for (auto& [control, done] : std::exchange(partition.controls, {})) {
+    done(std::unexpected(failure.error));
+  }
+}
+
+/// Nothing more is decided on what is in flight until each record of it has landed or is voided.
+void CommandHandler::doubt(Partition& partition, const schemas::Error& why) {
+  if (std::exchange(partition.in_doubt, true)) return;
+  for (auto record = partition.records.rbegin(); record != partition.records.rend(); ++record) {
+    drop(*record);
+  }
+  std::deque<Answer> kept;
+  for (auto& waiting : std::exchange(partition.line, {})) {
+    if (waiting.offset) {
+      kept.push_back(std::move(waiting));
+    } else {
+      refuse_waiting(std::move(waiting), {ErrorCode::no_owner, why.detail, {}, {}});
+    }
+  }
+  partition.line = std::move(kept);
+}
+
+void CommandHandler::voided(LogId log, const schemas::Error& why) {
+  auto& partition = partitions_[log];
+  for (auto record = partition.records.rbegin(); record != partition.records.rend(); ++record) {
+    if (!partition.in_doubt) drop(*record);
+  }
+  partition.records.clear();
+  partition.applied = 0;
+  partition.in_doubt = false;
+  for (auto& waiting : std::exchange(partition.line, {})) refuse_waiting(std::move(waiting), why);
+}
+
+void CommandHandler::claimed(LogId log) {
+  auto& partition = partitions_[log];
+  partition.stalled = false;
+  partition.confirmed = parts_.clock.monotonic();
+  for (auto& asked : std::exchange(partition.unclaimed, {})) take(std::move(asked));
+  if (parts_.store.owned(log)) submit_controls(log, partition);
+  if (!partition.controls.empty()) parts_.store.claim(log);
+  parts_.store.flush();
+}
+
+void CommandHandler::tick() {
+  resume();
+  parts_.store.tick();
+  if (!parts_.log.shared()) return;
+  const auto begun = parts_.clock.monotonic() - patience;
+  for (auto& [log, partition] : partitions_) {
+    const bool waits_long = !partition.line.empty() && partition.line.front().since < begun;
+    const bool claims_long =
+        !partition.unclaimed.empty() && partition.unclaimed.front().since < begun;
+    if (waits_long || claims_long) stall(partition);
+  }
+}
+
+/// The brokers take nothing: whoever waits is told so, and whoever comes, until something lands.
+void CommandHandler::stall(Partition& partition) {
+  partition.stalled = true;
+  for (auto& waiting : partition.line) {
+    const auto code = waiting.offset ? ErrorCode::outcome_unknown : ErrorCode::no_owner;
+    waiting.result = fail(code, no_brokers().detail);
+    answer(waiting);
+  }
+  std::erase_if(partition.line, [](const Answer& waiting) { return !waiting.offset; });
+  for (auto& asked : std::exchange(partition.unclaimed, {})) refuse(std::move(asked), no_brokers());
+}
+
+void CommandHandler::rebalance() {
+  for (const auto log : parts_.store.owned()) {
+    auto& partition = partitions_[log];
+    const bool idle = partition.records.empty() && partition.line.empty();
+    if (idle && standing_of(log) == Ownership::Standing::others) parts_.store.release(log);
+  }
+  for (auto& [log, partition] : partitions_) {
+    if (partition.unclaimed.empty() || parts_.store.owned(log)) continue;
+    if (standing_of(log) == Ownership::Standing::wait) continue;
+    for (auto& asked : std::exchange(partition.unclaimed, {})) take(std::move(asked));
+  }
+  parts_.store.flush();
+}
+
+void CommandHandler::refuse_waiting(Answer waiting, const schemas::Error& why) {
+  waiting.result = std::unexpected(why);
+  if (waiting.sequence) waiting.sequence->refuse(waiting.number);
+  answer(waiting);
+}
+
+void CommandHandler::answer_line(Partition& partition, Offset durable_end) {
+  while (!partition.line.empty()) {
+    auto& front = partition.line.front();
+    if (front.offset && *front.offset >= durable_end) break;
+    auto next = std::move(front);
+    partition.line.pop_front();
+    if (behind_ && next.offset && next.needs_rows) {
+      next.result = fail(ErrorCode::outcome_unknown,
+                         "the write is in the log, but the rows could not be written");
+    }
+    answer(next);
+  }
+}
+
+/// Once: who was told before that the brokers take nothing is not told again.
+void CommandHandler::answer(Answer& answer) {
+  if (!answer.done) return;
+  load_.leave(answer.organization, answer.load, {.commands = 1, .bytes = answer.bytes});
+  std::exchange(answer.done, {})(std::move(answer.result));
+}
+
+/// The record is in the rows now, or never will be.
+void CommandHandler::drop(const InFlight& record) {
+  overlay_.remove(record.ticket, record.changes);
+  load_.leave(record.organization, record.load, {.bytes = record.bytes});
+}
+
+/// Answers a command that never came to its turn.
+void CommandHandler::refuse(Asked asked, schemas::Error error) {
+  if (asked.context.sequence) asked.context.sequence->refuse(asked.number);
+  Answer refused{.offset = {},
+                 .result = std::unexpected(std::move(error)),
+                 .done = std::move(asked.done),
+                 .organization = asked.context.organization,
+                 .bytes = asked.bytes,
+                 .load = asked.load()};
+  answer(refused);
+}
+
+}  // namespace manager
