@@ -28,7 +28,7 @@ process.roles=broker,controller
 node.id={node}
 controller.quorum.voters={voters}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+advertised.listeners=PLAINTEXT://{advertised}
 controller.listener.names=CONTROLLER
 log.dirs={data}
 auto.create.topics.enable=false
@@ -74,7 +74,8 @@ def free_port():
 
 
 class Brokers:
-    def __init__(self, nodes=1, version=VERSION, settings=""):
+    def __init__(self, nodes=1, version=VERSION, settings="", advertised=None):
+        """`advertised`: host:port of each node as clients are told, such as a proxy's (proxy.py)."""
         self.directory = tempfile.mkdtemp(prefix="kafka-")
         self.classpath = os.path.join(jars(version), "*")
         self.ports = [free_port() for _ in range(nodes)]
@@ -85,6 +86,7 @@ class Brokers:
         for node in range(nodes):
             with open(self.settings_of(node), "w", encoding="utf-8") as file:
                 file.write(SETTINGS.format(node=node + 1, voters=voters, port=self.ports[node], controller=controllers[node],
+                                           advertised=advertised[node] if advertised else f"127.0.0.1:{self.ports[node]}",
                                            data=os.path.join(self.directory, str(node + 1))) + settings)
             subprocess.run([*self.java(128), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", self.settings_of(node)],
                            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
