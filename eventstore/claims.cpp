@@ -38,8 +38,9 @@ Verdict apply_claim(PartitionState& state, Offset offset, const RecordHead& head
   auto control = schemas::read_control(payload);
   const auto* claim = control ? std::get_if<schemas::Claim>(&*control) : nullptr;
   if (claim == nullptr) return Verdict::malformed;
-  if (head.chain != state.chain && !state.lost()) return Verdict::fork;
-  state.chain = head.chain;
+  // Its writer may not have seen the last records of the epoch that it ends: what it says of the
+  // chain is no promise. Only where records were lost nobody knows better.
+  if (state.lost()) state.chain = head.chain;
   state.epoch = {static_cast<std::int64_t>(offset), claim->nonce};
   state.sequence = 0;
   return Verdict::claim;

@@ -17,6 +17,8 @@
 /// A claim whose predecessor is not the current epoch is void. A record whose epoch is not current
 /// or whose sequence is not the next is void, so a zombie's late record, a hole or a double write
 /// is harmless by definition. A record that counts but whose chain does not follow is a fork: stop.
+/// A claim may be written while the epoch that it ends goes on: where it lands is not where its
+/// writer stood, so the chain in its head binds nobody.
 namespace eventstore {
 
 enum class Verdict : std::uint8_t {

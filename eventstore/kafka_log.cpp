@@ -413,7 +413,8 @@ void KafkaLog::give_up(Partition& partition, Flights::iterator first) {
   const auto offset = (*first)->append.expected;
   auto error = to_error("appending", (*first)->failure);
   partition.broken = false;
-  in_flight_ -= static_cast<std::size_t>(flights.end() - first);
+  in_flight_ -= static_cast<std::size_t>(std::count_if(
+      first, flights.end(), [](const auto& flight) { return !flight->landed; }));
   flights.erase(first, flights.end());
   partition.gate.take_back(offset);
   if (refused) {

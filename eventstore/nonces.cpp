@@ -35,6 +35,12 @@ Result<Nonces> Nonces::open_or_create(FileSystem& files, const std::string& data
   return Nonces(schemas::HmacKey(*seed));
 }
 
+Nonces Nonces::of_this_life() {
+  std::vector<std::uint8_t> seed(seed_bytes);
+  schemas::random_bytes(seed);
+  return Nonces(schemas::HmacKey(seed));
+}
+
 std::uint64_t Nonces::nonce(schemas::LogId log, schemas::Epoch predecessor) const {
   schemas::Packer message(2 + 2 + 8 + 8);
   message.put(log.topic);

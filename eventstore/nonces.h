@@ -19,6 +19,10 @@ class Nonces {
   static schemas::Result<Nonces> open_or_create(FileSystem& files,
                                                 const std::string& data_directory);
 
+  /// Kept nowhere: in a log that others write too every start claims anew, for what an earlier life
+  /// sent may still arrive.
+  static Nonces of_this_life();
+
   /// Of the claim that names `predecessor`: the start of HMAC-SHA-256 over both.
   std::uint64_t nonce(schemas::LogId log, schemas::Epoch predecessor) const;
 

@@ -42,7 +42,7 @@ schemas::Error CommandHandler::no_brokers() {
 }
 
 schemas::Error CommandHandler::not_ours() {
-  return {ErrorCode::no_owner, "another process writes this partition; try it again", {}, {}};
+  return {ErrorCode::not_owner, "another process writes this partition; try it again", {}, {}};
 }
 
 boost::asio::awaitable<schemas::Result<Outcome>> Commands::execute(CommandContext context,
@@ -374,7 +374,10 @@ Result<Outcome> CommandHandler::append(LogId log, const Asked& asked, const Deci
                 "the record would have " + std::to_string(built.bytes.size()) +
                     " bytes; a record has at most 4 MiB: send fewer or smaller events");
   }
-  InFlight record{.offset = parts_.store.tip(log).next_offset,
+  const auto& before = parts_.store.tip(log);
+  InFlight record{.offset = before.next_offset,
+                  .epoch = before.epoch,
+                  .sequence = before.sequence,
                   .ticket = next_ticket_,
                   .changes = {},
                   .organization = context.organization,
@@ -480,13 +483,16 @@ void CommandHandler::submit_controls(LogId log, Partition& partition) {
 /// A record that changes no rows.
 Offset CommandHandler::submit_apart(LogId log, Partition& partition, RecordKind kind,
                                     Payload payload) {
-  const auto offset = parts_.store.tip(log).next_offset;
-  parts_.store.submit(log, kind, std::move(payload));
+  const auto& before = parts_.store.tip(log);
+  const auto offset = before.next_offset;
   partition.records.push_back({.offset = offset,
+                               .epoch = before.epoch,
+                               .sequence = before.sequence,
                                .ticket = next_ticket_++,
                                .changes = {},
                                .organization = schemas::platform_organization,
                                .bytes = 0});
+  parts_.store.submit(log, kind, std::move(payload));
   return offset;
 }
 

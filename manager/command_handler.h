@@ -122,7 +122,9 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
   };
   /// A record between submit and durable, with the rows it changes.
   struct InFlight {
-    schemas::Offset offset;
+    schemas::Offset offset;  // at which it is expected
+    schemas::Epoch epoch;
+    std::uint64_t sequence;
     std::uint64_t ticket;
     projections::WriteSet changes;
     schemas::OrganizationId organization;

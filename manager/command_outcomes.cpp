@@ -15,16 +15,14 @@ using schemas::LogId;
 using schemas::Offset;
 
 void CommandHandler::durable(const std::vector<StoredRecord>& group) {
-  auto prepared = [this](LogId log, Offset offset) -> const WriteSet* {
-    auto& partition = partitions_[log];
-    if (partition.in_doubt) return nullptr;
-    while (partition.applied < partition.records.size()) {
-      const auto& record = partition.records[partition.applied];
-      if (record.offset > offset) break;
-      ++partition.applied;
-      if (record.offset == offset) return &record.changes;
-    }
-    return nullptr;
+  // What counts of ours comes back in order; at another place than expected it is folded anew.
+  auto prepared = [this](const StoredRecord& record) -> const WriteSet* {
+    auto& partition = partitions_[record.log];
+    if (partition.applied == partition.records.size()) return nullptr;
+    const auto& next = partition.records[partition.applied];
+    if (record.head.epoch != next.epoch || record.head.sequence != next.sequence) return nullptr;
+    ++partition.applied;
+    return record.offset == next.offset ? &next.changes : nullptr;
   };
   auto applied = behind_ ? Result<void>(std::unexpected(*behind_))
                          : guarded([&] { return parts_.projector.apply(group, prepared); });
@@ -223,7 +221,7 @@ void CommandHandler::answer(Answer& answer) {
 /// The record is in the rows now, or never will be.
 void CommandHandler::drop(const InFlight& record) {
   overlay_.remove(record.ticket, record.changes);
-  load_.leave(record.organization, record.load, {.bytes = record.bytes});
+  if (record.bytes > 0) load_.leave(record.organization, record.load, {.bytes = record.bytes});
 }
 
 /// Answers a command that never came to its turn.

@@ -64,6 +64,11 @@ PartitionState decode_position(std::string_view row) {
   return state;
 }
 
+PartitionState folded_of(const RowReader& rows, LogId log) {
+  const auto row = rows.get(position_key(log));
+  return row ? decode_position(*row) : PartitionState{};
+}
+
 namespace {
 
 std::string encode_frozen(const Frozen& frozen) {
@@ -139,7 +144,7 @@ void Projector::fold_record(const StoredRecord& record, Pass& pass, const Prepar
     fold_place(folded(record), pass.changes);
     return;
   }
-  if (const auto* ready = prepared ? prepared(record.log, record.offset) : nullptr) {
+  if (const auto* ready = prepared ? prepared(record) : nullptr) {
     pass.ready.push_back(ready);
     if (!pass.changes.empty()) merge_ready(pass);
     return;

@@ -34,7 +34,7 @@ class Projector {
   schemas::Result<CaughtUp> catch_up(eventstore::Log& log, const Report& report = {});
 
   /// The changes that deciding a record has already folded; null: fold here.
-  using Prepared = std::function<const WriteSet*(schemas::LogId, schemas::Offset)>;
+  using Prepared = std::function<const WriteSet*(const eventstore::StoredRecord&)>;
   /// Folds a durable group into rows and moves the progress on. After a failure nothing may be
   /// applied before resume() has folded that group too.
   schemas::Result<void> apply(const std::vector<eventstore::StoredRecord>& group,
@@ -98,6 +98,9 @@ class Projector {
 
 /// The row under a position key.
 eventstore::PartitionState decode_position(std::string_view row);
+
+/// How far rows have folded a partition.
+eventstore::PartitionState folded_of(const RowReader& rows, schemas::LogId log);
 
 /// SHA-256 over all rows, positions and expired idempotency rows left out: equal for equal
 /// histories.

@@ -146,8 +146,6 @@ TEST_F(Claims, ARecordDecidedOnAnotherStateIsAForkAndChangesNothing) {
   Writer forger;
   forger.believe(other_state);
   EXPECT_EQ(take(forger.events("y")), Verdict::fork);
-  forger.believe(other_state);
-  EXPECT_EQ(take(forger.claim(2)), Verdict::fork);
   auto after = reader;
   after.next_offset = before.next_offset;
   EXPECT_EQ(after, before);
@@ -230,11 +228,28 @@ TEST_F(Claims, BehindALossNothingOfTheEpochCountsAndTheNextClaimIsBelieved) {
   EXPECT_EQ(take(a.events("2")), Verdict::events);
 }
 
-TEST_F(Claims, WithoutALossSuchAClaimIsAFork) {
+TEST_F(Claims, WithoutALossWhatFollowsSuchAClaimIsAFork) {
   take(a.claim(1));
   take(a.events("1"));
   a.events("lost");
-  EXPECT_EQ(take(a.claim(2)), Verdict::fork);
+  a.stands_at(reader.next_offset);
+  EXPECT_EQ(take(a.claim(2)), Verdict::claim);
+  EXPECT_EQ(take(a.events("2")), Verdict::fork);
+}
+
+TEST_F(Claims, AClaimEndsAnEpochWhoseLastRecordsItsWriterHasNotSeen) {
+  take(a.claim(1));
+  take(a.events("1"));
+  b.believe(reader);
+  take(a.events("2"));
+  take(a.events("3"));
+  const auto chain = reader.chain;
+  b.stands_at(reader.next_offset);
+  EXPECT_EQ(take(b.claim(2)), Verdict::claim);
+  EXPECT_EQ(reader.chain, chain) << "what the claim says of the chain is no promise";
+  EXPECT_EQ(take(a.events("4")), Verdict::void_epoch);
+  b.believe(reader);  // folded through its own claim
+  EXPECT_EQ(take(b.events("5")), Verdict::events);
 }
 
 TEST_F(Claims, BehindALossAForeignClaimIsStillVoid) {

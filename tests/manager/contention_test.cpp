@@ -1,0 +1,309 @@
+// Goal: several processes that write the same partitions, over brokers that lose, delay and double
+// what is sent, keep every promise: what was acknowledged counts once, at the place that was
+// answered; what was refused never counts; every record that counts was decided on the state before
+// it; everybody's rows are equal. Method: seeded schedules over a shared log in memory, each a few
+// thousand steps; an oracle reads the log with nothing but the one rule. As a control, the rule
+// without sequences must find forks where the real one finds none.
+
+#include <random>
+
+#include <gtest/gtest.h>
+
+#include "projections/memory_store.h"
+#include "schemas/batch.h"
+#include "tests/support/shared_log.h"
+#include "tests/support/world.h"
+
+namespace manager {
+namespace {
+
+using eventstore::PartitionState;
+using eventstore::RecordKind;
+using eventstore::SharedBrokers;
+using eventstore::SharedLog;
+using eventstore::Verdict;
+using schemas::OrganizationId;
+
+constexpr std::uint16_t partition_count = 2;
+constexpr int organizations = 3;
+
+/// Advice that changes its mind, or says that everything is everybody's.
+struct Mood final : Ownership {
+  Standing of(schemas::LogId) const override { return standing; }
+  Standing standing = Standing::ours;
+};
+
+struct Node {
+  Node(std::shared_ptr<SharedBrokers> brokers, const TestClock& clock, std::uint64_t seed)
+      : core(Core::Options{.executor = context.get_executor(),
+                           .clock = clock,
+                           .nonce =
+                               [seed](schemas::LogId log, const schemas::Epoch& epoch) {
+                                 return seed * 0x9e3779b97f4a7c15 + log.partition * 31 +
+                                        static_cast<std::uint64_t>(epoch.offset + 2) * 1'000'003;
+                               },
+                           .process = "node",
+                           .rows = rows,
+                           .on_applied = {},
+                           .ownership = &mood}),
+        log(std::move(brokers), core.observer()) {
+    core.attach(log);
+    EXPECT_TRUE(core.catch_up());
+  }
+  void poll() {
+    context.restart();
+    context.poll();
+  }
+
+  boost::asio::io_context context{1};
+  projections::MemoryStore rows;
+  Mood mood;
+  Core core;
+  SharedLog log;
+  bool paused = false;
+};
+
+struct Sent {
+  std::string correlation;
+  ReplyPtr reply;
+};
+
+class Schedule {
+ public:
+  explicit Schedule(std::uint64_t seed) : random_(seed) {
+    nodes_.resize(2 + random_() % 2);
+    for (auto& node : nodes_) node = fresh();
+    found();
+  }
+
+  void run(int steps) {
+    for (int i = 0; i < steps; ++i) step();
+    end();
+  }
+  void check();
+  /// Records that readers without sequences would take, though decided on another state.
+  std::size_t forks_without_sequence() const { return forks_; }
+  std::size_t acknowledged() const { return acknowledged_; }
+  std::size_t voids() const { return voids_; }
+
+ private:
+  std::unique_ptr<Node> fresh() { return std::make_unique<Node>(brokers_, clock_, ++lives_); }
+  Node& any() { return *nodes_[random_() % nodes_.size()]; }
+  bool chance(int percent) { return static_cast<int>(random_() % 100) < percent; }
+
+  void found();
+  void step();
+  void send();
+  void fault();
+  void end();
+  void settle();
+  void judge(schemas::LogId log, std::map<std::string, std::vector<schemas::Position>>& counted);
+
+  std::mt19937_64 random_;
+  TestClock clock_;
+  std::shared_ptr<SharedBrokers> brokers_ = std::make_shared<SharedBrokers>();
+  std::uint64_t lives_ = 0;
+  std::vector<std::unique_ptr<Node>> nodes_;
+  std::vector<Sent> sent_;
+  std::size_t forks_ = 0;
+  std::size_t acknowledged_ = 0;
+  std::size_t voids_ = 0;
+};
+
+/// All at once, as when a cluster is started for the first time.
+void Schedule::found() {
+  std::vector<std::optional<Result<void>>> done(nodes_.size());
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    nodes_[i]->core.found(partition_count, [&done, i](Result<void> result) { done[i] = result; });
+  }
+  settle();
+  for (std::size_t round = 0; round < 20; ++round) {
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+      ASSERT_TRUE(done[i]) << "founding never ended";
+      if (*done[i]) continue;
+      ASSERT_EQ((*done[i]).error().code, ErrorCode::no_owner) << (*done[i]).error().detail;
+      done[i].reset();
+      nodes_[i]->core.found(partition_count, [&done, i](Result<void> result) { done[i] = result; });
+      settle();
+    }
+  }
+  for (auto& node : nodes_) {
+    ASSERT_TRUE(node->core.founded());
+    EXPECT_EQ(node->core.topics().log_id(), nodes_[0]->core.topics().log_id());
+  }
+}
+
+void Schedule::step() {
+  if (chance(3)) return fault();
+  auto& node = any();
+  const auto what = random_() % 10;
+  if (what < 3) return send();
+  if (what < 6) return node.log.deliver(SharedLog::Fate::stored);
+  if (node.paused) return;
+  if (what < 8) node.log.pump();
+  node.poll();
+  clock_.pass(std::chrono::milliseconds(random_() % 20));
+  if (chance(5)) boost::asio::post(node.context, [&node] { node.core.tick(); });
+  if (chance(20)) boost::asio::post(node.context, [&node] { node.core.rebalance(); });
+}
+
+void Schedule::send() {
+  auto& node = any();
+  if (node.paused) return;
+  Sent sent{"c" + std::to_string(sent_.size()), std::make_shared<Reply>()};
+  // Some again, with their key, wherever the first one went.
+  if (!sent_.empty() && chance(20)) sent.correlation = sent_[random_() % sent_.size()].correlation;
+  const auto number = std::hash<std::string>()(sent.correlation);
+  const OrganizationId organization(schemas::Uuid{{std::uint8_t(1 + number % organizations)}});
+  auto context = with_key(of(organization), sent.correlation);
+  context.correlation = sent.correlation;
+  node.core.commands().submit(std::move(context),
+                              CreateProject{"a project", "slug-" + std::to_string(number % 40)},
+                              [reply = sent.reply](Result<Outcome> result) {
+                                EXPECT_FALSE(reply->here()) << "answered twice";
+                                reply->result = std::move(result);
+                              });
+  sent_.push_back(std::move(sent));
+}
+
+void Schedule::fault() {
+  auto& place = nodes_[random_() % nodes_.size()];
+  auto& node = *place;
+  switch (random_() % 8) {
+    case 0:
+      node.paused = !node.paused;
+      return;
+    case 1:
+      place = fresh();  // killed: what it sent may still arrive
+      return;
+    case 2:
+      return node.log.deliver(SharedLog::Fate::lost);
+    case 3:
+      return node.log.deliver(SharedLog::Fate::stored_twice);
+    case 4:
+      return node.log.cut();
+    case 5:
+      node.mood.standing = static_cast<Ownership::Standing>(random_() % 3);
+      return;
+    default:
+      if (brokers_->zombies.empty()) return;
+      auto& zombie = brokers_->zombies[random_() % brokers_->zombies.size()];
+      if (zombie.empty()) return;
+      brokers_->take(zombie.front());
+      zombie.pop_front();
+  }
+}
+
+void Schedule::settle() {
+  for (int quiet = 0; quiet < 3; ++quiet) {
+    for (auto& node : nodes_) {
+      while (node->log.has_flights()) {
+        node->log.deliver(SharedLog::Fate::stored);
+        quiet = 0;
+      }
+      node->log.pump();
+      node->poll();
+    }
+  }
+}
+
+/// No more faults: whatever waits must be answered now.
+void Schedule::end() {
+  for (auto& zombie : brokers_->zombies) {
+    for (const auto& append : zombie) {
+      if (chance(50)) brokers_->take(append);
+    }
+  }
+  for (int round = 0; round < 4; ++round) {
+    for (auto& node : nodes_) {
+      node->paused = false;
+      node->mood.standing = Ownership::Standing::ours;
+      boost::asio::post(node->context, [&node] {
+        node->core.tick();
+        node->core.rebalance();
+      });
+    }
+    settle();
+  }
+}
+
+void Schedule::judge(schemas::LogId log,
+                     std::map<std::string, std::vector<schemas::Position>>& counted) {
+  PartitionState state;
+  PartitionState weak;  // believes in epochs alone
+  for (schemas::Offset offset = 0; offset < brokers_->end(log); ++offset) {
+    const auto& [head, payload] = brokers_->at(log, offset);
+    const auto verdict = state.apply(offset, head, payload.bytes());
+    EXPECT_NE(verdict, Verdict::fork) << "decided on another state";
+    EXPECT_NE(verdict, Verdict::malformed);
+    if (is_void(verdict)) ++voids_;
+    if (head.kind != RecordKind::claim) weak.sequence = head.sequence;
+    if (weak.apply(offset, head, payload.bytes()) == Verdict::fork) ++forks_;
+    if (verdict != Verdict::events) continue;
+    const auto batch = schemas::BatchView::trusted(payload.bytes());
+    counted[std::string(batch.correlation())].push_back(state.position(log));
+  }
+}
+
+void Schedule::check() {
+  std::map<std::string, std::vector<schemas::Position>> counted;
+  for (auto log : brokers_->partitions()) judge(log, counted);
+  for (const auto& [correlation, places] : counted) {
+    EXPECT_EQ(places.size(), 1) << correlation << " was carried out more than once";
+  }
+  std::map<std::string, bool> refused_only;
+  for (const auto& [correlation, reply] : sent_) {
+    auto& refused = refused_only.try_emplace(correlation, true).first->second;
+    if (!reply->here()) {
+      refused = false;  // asked of a process that died
+      continue;
+    }
+    if (!reply->ok()) {
+      refused = refused && reply->code() != ErrorCode::outcome_unknown;
+      continue;
+    }
+    refused = false;
+    ++acknowledged_;
+    const auto found = counted.find(correlation);
+    ASSERT_NE(found, counted.end()) << correlation << " was acknowledged and does not count";
+    const auto& place = found->second.front();
+    EXPECT_EQ(reply->outcome().position.offset, place.offset) << correlation;
+    EXPECT_EQ(reply->outcome().position.epoch, place.epoch) << correlation;
+    EXPECT_EQ(reply->outcome().position.sequence, place.sequence) << correlation;
+    EXPECT_EQ(reply->outcome().position.chain, place.chain) << correlation;
+  }
+  for (const auto& [correlation, refused] : refused_only) {
+    EXPECT_FALSE(refused && counted.contains(correlation)) << correlation << " was refused";
+  }
+  for (auto& node : nodes_) {
+    EXPECT_EQ(projections::state_hash(node->rows), projections::state_hash(nodes_[0]->rows));
+  }
+  auto last = fresh();
+  EXPECT_EQ(projections::state_hash(last->rows), projections::state_hash(nodes_[0]->rows));
+}
+
+TEST(Contention, KeepsEveryPromiseInEverySchedule) {
+  std::size_t forks = 0;
+  std::size_t acknowledged = 0;
+  std::size_t voids = 0;
+  const auto* asked = std::getenv("CONTENTION_SCHEDULES");
+  const auto schedules = asked ? std::strtoull(asked, nullptr, 10) : 500;
+  for (std::uint64_t seed = 1; seed <= schedules && !testing::Test::HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Schedule schedule(seed);
+    schedule.run(1'500);
+    schedule.check();
+    forks += schedule.forks_without_sequence();
+    acknowledged += schedule.acknowledged();
+    voids += schedule.voids();
+  }
+  RecordProperty("acknowledged", static_cast<int>(acknowledged));
+  RecordProperty("voids", static_cast<int>(voids));
+  RecordProperty("forks_without_sequence", static_cast<int>(forks));
+  EXPECT_GT(acknowledged, 20 * schedules);
+  EXPECT_GT(voids, 20 * schedules);
+  EXPECT_GT(forks, 0) << "the control, epochs without sequences, must fork";
+}
+
+}  // namespace
+}  // namespace manager
