@@ -74,6 +74,19 @@ Result<Handle> make_producer(const Options& options, DeliveryReport told, void* 
   return make(RD_KAFKA_PRODUCER, std::move(*conf));
 }
 
+Result<Handle> make_sender(const Options& options, Acks acks, DeliveryReport told, void* opaque) {
+  auto conf =
+      make_conf(options, {{"enable.idempotence", "false"},
+                          {"message.send.max.retries", "0"},
+                          {"acks", acks == Acks::all ? "all" : "1"},
+                          {"linger.ms", "0"},
+                          {"message.timeout.ms", std::to_string(options.answer_within.count())}});
+  if (!conf) return fail(std::move(conf).error());
+  rd_kafka_conf_set_dr_msg_cb(conf->get(), told);
+  rd_kafka_conf_set_opaque(conf->get(), opaque);
+  return make(RD_KAFKA_PRODUCER, std::move(*conf));
+}
+
 Result<Handle> make_consumer(const Options& options) {
   auto conf = make_conf(options, {{"isolation.level", "read_uncommitted"},
                                   {"auto.offset.reset", "error"},
@@ -82,8 +95,7 @@ Result<Handle> make_consumer(const Options& options) {
                                   {"enable.auto.offset.store", "false"},
                                   {"enable.partition.eof", "true"},
                                   {"fetch.wait.max.ms", std::to_string(options.fetch_wait.count())},
-                                  {"fetch.error.backoff.ms", "20"},
-                                  {"fetch.message.max.bytes", std::to_string(record_size_max)}});
+                                  {"fetch.error.backoff.ms", "20"}});
   if (!conf) return fail(std::move(conf).error());
   return make(RD_KAFKA_CONSUMER, std::move(*conf));
 }

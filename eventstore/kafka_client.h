@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <librdkafka/rdkafka.h>
 #include <memory>
 #include <string_view>
@@ -26,6 +27,11 @@ using Message = std::unique_ptr<rd_kafka_message_t, Destroy<rd_kafka_message_des
 /// by whoever polls the handle.
 using DeliveryReport = void (*)(rd_kafka_t*, const rd_kafka_message_t*, void* opaque);
 schemas::Result<Handle> make_producer(const Options& options, DeliveryReport told, void* opaque);
+
+/// One who sends a record once: what fails is not sent again, so that no record stands twice.
+enum class Acks : std::uint8_t { leader, all };
+schemas::Result<Handle> make_sender(const Options& options, Acks acks, DeliveryReport told,
+                                    void* opaque);
 
 /// One who reads from offsets that it names; never one that the broker chooses.
 schemas::Result<Handle> make_consumer(const Options& options);

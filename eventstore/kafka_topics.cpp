@@ -1,9 +1,13 @@
 #include "eventstore/kafka_topics.h"
 
+#include <algorithm>
 #include <array>
+#include <charconv>
+#include <map>
 #include <thread>
+#include <vector>
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 namespace eventstore::kafka {
 namespace {
@@ -14,64 +18,134 @@ using schemas::Result;
 
 using Metadata = std::unique_ptr<const rd_kafka_metadata_t, Destroy<rd_kafka_metadata_destroy>>;
 using NewTopic = std::unique_ptr<rd_kafka_NewTopic_t, Destroy<rd_kafka_NewTopic_destroy>>;
+using Resource =
+    std::unique_ptr<rd_kafka_ConfigResource_t, Destroy<rd_kafka_ConfigResource_destroy>>;
 using AdminOptions =
     std::unique_ptr<rd_kafka_AdminOptions_t, Destroy<rd_kafka_AdminOptions_destroy>>;
 using Event = std::unique_ptr<rd_kafka_event_t, Destroy<rd_kafka_event_destroy>>;
+using Settings = std::map<std::string, std::string>;
 
-constexpr int brokers_for_replicas = 3;
-/// A record of the largest size in a batch of its own, with room for Kafka's own bytes around it.
-constexpr std::string_view message_bytes_max = "5242880";
+constexpr int replicas_wanted = 3;
 
 int int_of(std::chrono::milliseconds time) {
   return static_cast<int>(time.count());
 }
 
-struct Found {
-  int brokers = 0;
-  int partitions = 0;  // 0: there is no such topic
+// ---- what a topic must be like ----
+
+/// One setting and what it must be; `at_least`: that number or more.
+struct Wanted {
+  const char* name;
+  std::string value;
+  bool at_least = false;
+
+  bool holds(const std::string& is) const {
+    if (!at_least) return is == value;
+    return number(is) >= number(value);
+  }
+  static std::int64_t number(const std::string& text) {
+    std::int64_t number = -1;
+    std::from_chars(text.data(), text.data() + text.size(), number);
+    return number;
+  }
 };
+
+std::vector<Wanted> settings_of(Keeps keeps, bool replicated) {
+  std::vector<Wanted> wanted{{"min.insync.replicas", replicated ? "2" : "1", true},
+                             {"unclean.leader.election.enable", "false"}};
+  if (keeps == Keeps::last_of_key) {
+    wanted.push_back({"cleanup.policy", "compact"});
+    return wanted;
+  }
+  wanted.push_back({"cleanup.policy", "delete"});
+  wanted.push_back({"retention.ms", "-1"});
+  wanted.push_back({"retention.bytes", "-1"});
+  // A record of the largest size in a batch of its own, with room for Kafka's own bytes around it.
+  wanted.push_back({"max.message.bytes", "5242880", true});
+  return wanted;
+}
+
+// ---- what is there ----
+
+struct Found {
+  int brokers = 0;     // that are up
+  int broker = -1;     // one of them
+  int partitions = 0;  // 0: there is no such topic
+  int replicas = 0;    // of the partition that has the fewest
+};
+
+Result<Metadata> ask(rd_kafka_t* handle, rd_kafka_topic_t* topic,
+                     std::chrono::milliseconds within) {
+  const rd_kafka_metadata_t* raw = nullptr;
+  const auto code =
+      rd_kafka_metadata(handle, topic == nullptr ? 1 : 0, topic, &raw, int_of(within));
+  Metadata metadata(raw);
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return fail(to_error("asking about topics", code));
+  return metadata;
+}
 
 Result<Found> look(rd_kafka_t* handle, const std::string& name, std::chrono::milliseconds within) {
   const TopicHandle topic(rd_kafka_topic_new(handle, name.c_str(), nullptr));
-  const rd_kafka_metadata_t* raw = nullptr;
-  const auto code = rd_kafka_metadata(handle, 0, topic.get(), &raw, int_of(within));
-  const Metadata metadata(raw);
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return fail(to_error("topic " + name, code));
-  Found found{.brokers = metadata->broker_cnt};
-  if (metadata->topic_cnt == 0) return found;
-  const auto& described = metadata->topics[0];
+  auto metadata = ask(handle, topic.get(), within);
+  if (!metadata) return fail(std::move(metadata).error());
+  Found found{.brokers = (*metadata)->broker_cnt};
+  if (found.brokers > 0) found.broker = (*metadata)->brokers[0].id;
+  if ((*metadata)->topic_cnt == 0) return found;
+  const auto& described = (*metadata)->topics[0];
   if (described.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) return found;
   if (described.err != RD_KAFKA_RESP_ERR_NO_ERROR &&
       described.err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) {
     return fail(to_error("topic " + name, described.err));
   }
+  const std::span partitions(described.partitions,
+                             static_cast<std::size_t>(described.partition_cnt));
   found.partitions = described.partition_cnt;
+  if (!partitions.empty()) {
+    found.replicas =
+        std::ranges::min(partitions, {}, &rd_kafka_metadata_partition_t::replica_cnt).replica_cnt;
+  }
   return found;
 }
 
+/// Whether the cluster has three brokers, though some may be down now: then another topic has its
+/// three replicas.
+Result<bool> has_replicas(rd_kafka_t* handle, int brokers_up, std::chrono::milliseconds within) {
+  if (brokers_up >= replicas_wanted) return true;
+  auto metadata = ask(handle, nullptr, within);
+  if (!metadata) return fail(std::move(metadata).error());
+  const std::span topics((*metadata)->topics, static_cast<std::size_t>((*metadata)->topic_cnt));
+  return std::ranges::any_of(topics, [](const auto& topic) {
+    return topic.partition_cnt > 0 && topic.partitions[0].replica_cnt >= replicas_wanted;
+  });
+}
+
+// ---- questions to whoever administers topics ----
+
+/// What they answer; null when nobody does.
+template <typename Send>
+Event answer(rd_kafka_t* handle, AdminOptions options, std::chrono::milliseconds within,
+             Send send) {
+  rd_kafka_AdminOptions_set_request_timeout(options.get(), int_of(within), nullptr, 0);
+  const Queue answers(rd_kafka_queue_new(handle));
+  send(options.get(), answers.get());
+  return Event(rd_kafka_queue_poll(answers.get(), int_of(within) + 1'000));
+}
+
 Result<void> create(rd_kafka_t* handle, const std::string& name, std::uint16_t partitions,
-                    int brokers, std::chrono::milliseconds within) {
-  const bool replicated = brokers >= brokers_for_replicas;
+                    Keeps keeps, bool replicated, std::chrono::milliseconds within) {
   std::array<char, 512> error{};
   const NewTopic topic(rd_kafka_NewTopic_new(
-      name.c_str(), partitions, replicated ? brokers_for_replicas : 1, error.data(), error.size()));
+      name.c_str(), partitions, replicated ? replicas_wanted : 1, error.data(), error.size()));
   if (!topic) return fail(ErrorCode::internal, fmt::format("topic {}: {}", name, error.data()));
-  const std::pair<const char*, std::string_view> settings[] = {
-      {"cleanup.policy", "delete"},
-      {"retention.ms", "-1"},
-      {"retention.bytes", "-1"},
-      {"max.message.bytes", message_bytes_max},
-      {"min.insync.replicas", replicated ? "2" : "1"},
-      {"unclean.leader.election.enable", "false"}};
-  for (const auto& [setting, value] : settings) {
-    rd_kafka_NewTopic_set_config(topic.get(), setting, value.data());
+  for (const auto& [setting, value, at_least] : settings_of(keeps, replicated)) {
+    rd_kafka_NewTopic_set_config(topic.get(), setting, value.c_str());
   }
-  const AdminOptions options(rd_kafka_AdminOptions_new(handle, RD_KAFKA_ADMIN_OP_CREATETOPICS));
-  rd_kafka_AdminOptions_set_operation_timeout(options.get(), int_of(within), nullptr, 0);
-  const Queue answers(rd_kafka_queue_new(handle));
   auto* asked = topic.get();
-  rd_kafka_CreateTopics(handle, &asked, 1, options.get(), answers.get());
-  const Event event(rd_kafka_queue_poll(answers.get(), int_of(within) + 1'000));
+  const auto event = answer(
+      handle, AdminOptions(rd_kafka_AdminOptions_new(handle, RD_KAFKA_ADMIN_OP_CREATETOPICS)),
+      within, [&](const auto* options, auto* answers) {
+        rd_kafka_CreateTopics(handle, &asked, 1, options, answers);
+      });
   if (!event) return no_answer();
   auto code = rd_kafka_event_error(event.get());
   if (const auto* result = rd_kafka_event_CreateTopics_result(event.get())) {
@@ -79,21 +153,111 @@ Result<void> create(rd_kafka_t* handle, const std::string& name, std::uint16_t p
     const auto* topics = rd_kafka_CreateTopics_result_topics(result, &count);
     if (count > 0) code = rd_kafka_topic_result_error(topics[0]);
   }
-  const bool is_there =
-      code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS;
-  if (!is_there) return fail(to_error("making topic " + name, code));
-  return {};
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
+    return {};
+  }
+  auto refused = to_error("making topic " + name, code);
+  if (code == RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR) {
+    refused.detail +=
+        "; it gets three replicas as the others have: start the brokers that are down";
+  }
+  return fail(std::move(refused));
+}
+
+/// Empty when the brokers cannot be asked for it.
+Result<Settings> read_settings(rd_kafka_t* handle, int broker, const std::string& name,
+                               std::chrono::milliseconds within) {
+  const Resource resource(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name.c_str()));
+  auto* asked = resource.get();
+  // Any broker knows them.
+  AdminOptions to(rd_kafka_AdminOptions_new(handle, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS));
+  rd_kafka_AdminOptions_set_broker(to.get(), broker, nullptr, 0);
+  const auto event = answer(handle, std::move(to), within, [&](const auto* options, auto* answers) {
+    rd_kafka_DescribeConfigs(handle, &asked, 1, options, answers);
+  });
+  if (!event) return no_answer();
+  auto code = rd_kafka_event_error(event.get());
+  if (code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE) return Settings();
+  Settings settings;
+  if (const auto* result = rd_kafka_event_DescribeConfigs_result(event.get())) {
+    std::size_t count = 0;
+    const auto* resources = rd_kafka_DescribeConfigs_result_resources(result, &count);
+    if (count > 0) {
+      code = rd_kafka_ConfigResource_error(resources[0]);
+      const auto* entries = rd_kafka_ConfigResource_configs(resources[0], &count);
+      for (const auto* entry : std::span(entries, count)) {
+        const auto* value = rd_kafka_ConfigEntry_value(entry);
+        settings[rd_kafka_ConfigEntry_name(entry)] = value == nullptr ? "" : value;
+      }
+    }
+  }
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return settings;
+  return fail(to_error("reading the settings of topic " + name, code));
+}
+
+// ---- is it as it must be ----
+
+std::string brokers_of(rd_kafka_t* handle) {
+  std::array<char, 512> text{};
+  std::size_t size = text.size();
+  const auto read =
+      rd_kafka_conf_get(rd_kafka_conf(handle), "bootstrap.servers", text.data(), &size);
+  return read == RD_KAFKA_CONF_OK ? text.data() : "HOST:PORT";
+}
+
+Result<void> check_settings(rd_kafka_t* handle, const std::string& name, const Found& found,
+                            Keeps keeps, std::chrono::milliseconds within) {
+  const auto settings = read_settings(handle, found.broker, name, within);
+  if (!settings) return fail(std::move(settings).error());
+  if (settings->empty()) return {};
+  std::vector<std::string> faults;
+  std::vector<std::string> mended;
+  const bool replicated = std::max(found.brokers, found.replicas) >= replicas_wanted;
+  for (const auto& wanted : settings_of(keeps, replicated)) {
+    const auto is = settings->find(wanted.name);
+    if (is == settings->end() || wanted.holds(is->second)) continue;
+    faults.push_back(fmt::format("{} is {}, must be {}{}", wanted.name, is->second, wanted.value,
+                                 wanted.at_least ? " at least" : ""));
+    mended.push_back(fmt::format("{}={}", wanted.name, wanted.value));
+  }
+  std::string remedy;
+  if (!mended.empty()) {
+    remedy = fmt::format(
+        "\n  kafka-configs.sh --bootstrap-server {} --alter --entity-type topics --entity-name {} "
+        "--add-config {}",
+        brokers_of(handle), name, fmt::join(mended, ","));
+  }
+  if (replicated && found.replicas < replicas_wanted) {
+    faults.push_back(
+        fmt::format("it has {} replicas, must have {} at least", found.replicas, replicas_wanted));
+    remedy += "\n  kafka-reassign-partitions.sh gives its partitions more replicas";
+  }
+  if (faults.empty()) return {};
+  return fail(ErrorCode::internal,
+              fmt::format("topic {} could lose what was acknowledged, or keep it out: {}. Mend it "
+                          "and start again:{}",
+                          name, fmt::join(faults, "; "), remedy));
 }
 
 }  // namespace
 
+Result<bool> topic_exists(rd_kafka_t* handle, const std::string& name,
+                          std::chrono::milliseconds within) {
+  const auto found = look(handle, name, within);
+  if (!found) return fail(found.error());
+  return found->partitions > 0;
+}
+
 Result<void> provide_topic(rd_kafka_t* handle, const std::string& name, std::uint16_t partitions,
-                           std::chrono::milliseconds within) {
+                           std::chrono::milliseconds within, Keeps keeps) {
   const auto deadline = std::chrono::steady_clock::now() + within;
   auto found = look(handle, name, within);
   if (!found) return fail(std::move(found).error());
-  if (found->partitions == 0) {
-    auto created = create(handle, name, partitions, found->brokers, within);
+  const bool was_there = found->partitions > 0;
+  if (!was_there) {
+    const auto replicated = has_replicas(handle, found->brokers, within);
+    if (!replicated) return fail(std::move(replicated).error());
+    auto created = create(handle, name, partitions, keeps, *replicated, within);
     if (!created) return created;
   }
   // The brokers hear of a new topic one after the other.
@@ -102,11 +266,13 @@ Result<void> provide_topic(rd_kafka_t* handle, const std::string& name, std::uin
     found = look(handle, name, within);
     if (!found) return fail(std::move(found).error());
   }
-  if (found->partitions == partitions) return {};
-  return fail(ErrorCode::internal,
-              fmt::format("topic {} has {} partitions among the brokers, the log says {}: point it "
-                          "at the brokers that hold this log",
-                          name, found->partitions, partitions));
+  if (found->partitions != partitions) {
+    return fail(ErrorCode::internal,
+                fmt::format("topic {} has {} partitions among the brokers, the log says {}: point "
+                            "it at the brokers that hold this log",
+                            name, found->partitions, partitions));
+  }
+  return was_there ? check_settings(handle, name, *found, keeps, within) : Result<void>();
 }
 
 }  // namespace eventstore::kafka

@@ -1,16 +1,30 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
 #include "eventstore/kafka_client.h"
 
-/// Topics as LOG.md 5 wants them: made when they are missing, looked at when they are there.
+/// Topics as LOG.md 5 wants them: made when they are missing, checked when they are there.
 namespace eventstore::kafka {
 
+enum class Keeps : std::uint8_t {
+  everything,   // never trimmed: events
+  last_of_key,  // compacted: the keyring and the heartbeats
+};
+
 /// Makes the topic if there is none: three replicas of which two must be in sync where there are
-/// three brokers, never trimmed. One that is there must have so many partitions. Blocks.
+/// three brokers, and no leader that misses records. One that is there must be like that: the error
+/// names each setting that is not, what it is, what it must be and the command that mends it. Where
+/// the brokers cannot be asked for settings (librdkafka's mock), only partitions are checked.
+/// Blocks.
 schemas::Result<void> provide_topic(rd_kafka_t* handle, const std::string& name,
-                                    std::uint16_t partitions, std::chrono::milliseconds within);
+                                    std::uint16_t partitions, std::chrono::milliseconds within,
+                                    Keeps keeps = Keeps::everything);
+
+/// Whether there is such a topic. Blocks.
+schemas::Result<bool> topic_exists(rd_kafka_t* handle, const std::string& name,
+                                   std::chrono::milliseconds within);
 
 }  // namespace eventstore::kafka
