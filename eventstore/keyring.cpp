@@ -4,8 +4,6 @@
 
 #include <fmt/core.h>
 
-#include "eventstore/root_key.h"
-
 namespace eventstore {
 namespace {
 
@@ -58,6 +56,8 @@ Result<NamedKey> newest(const StoredKeys& stored, KeyPurpose purpose, const Root
   return fail(ErrorCode::internal, "a key that must be there is missing");
 }
 
+}  // namespace
+
 StoredKeys first_keys(const RootKey& root) {
   const auto key = [&](std::uint32_t id, KeyPurpose purpose) {
     return make_key({id, purpose, schemas::platform_organization}, root.view());
@@ -65,7 +65,22 @@ StoredKeys first_keys(const RootKey& root) {
   return {fingerprint_of(root.view()), {key(1, KeyPurpose::mark), key(2, KeyPurpose::hmac)}};
 }
 
-}  // namespace
+Result<Keyring> Keyring::of_keys(const StoredKeys& stored, const RootKey& root,
+                                 std::string_view where, std::string_view hint) {
+  if (stored.root != fingerprint_of(root.view())) {
+    return fail(ErrorCode::internal,
+                fmt::format("the keyring {} was made with another root key than {}; {}", where,
+                            root.path, hint));
+  }
+  auto mark = newest(stored, KeyPurpose::mark, root);
+  auto hmac = newest(stored, KeyPurpose::hmac, root);
+  if (!mark || !hmac) {
+    return fail(ErrorCode::internal,
+                fmt::format("the keyring {} is damaged: {}; put back the one from a backup", where,
+                            (mark ? hmac : mark).error().detail));
+  }
+  return Keyring(*mark, *hmac, root.made ? std::optional(root.path) : std::nullopt);
+}
 
 Result<Keyring> Keyring::open_or_create(FileSystem& files, const KeyringPlace& place) {
   const auto path = place.directory + "/keyring";
@@ -78,23 +93,7 @@ Result<Keyring> Keyring::open_or_create(FileSystem& files, const KeyringPlace& p
     auto written = replace_whole(files, path, encode_keys(**stored));
     if (!written) return fail(std::move(written).error());
   }
-  if ((*stored)->root != fingerprint_of(root->view())) {
-    return fail(
-        ErrorCode::internal,
-        fmt::format("the keyring {} was made with another root key than {}; put back or name "
-                    "the one it was made with",
-                    path, root->path));
-  }
-  auto mark = newest(**stored, KeyPurpose::mark, *root);
-  auto hmac = newest(**stored, KeyPurpose::hmac, *root);
-  if (!mark || !hmac) {
-    return fail(ErrorCode::internal,
-                fmt::format("the keyring {} is damaged: {}; put back the one from a backup", path,
-                            (mark ? hmac : mark).error().detail));
-  }
-  Keyring keyring(*mark, *hmac);
-  if (root->made) keyring.root_key_made_ = root->path;
-  return keyring;
+  return of_keys(**stored, *root, path, "put back or name the one it was made with");
 }
 
 }  // namespace eventstore

@@ -1,0 +1,233 @@
+#include "eventstore/kafka_keyring.h"
+
+#include <algorithm>
+#include <bit>
+#include <chrono>
+#include <thread>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "eventstore/kafka_cursor.h"
+#include "eventstore/kafka_topics.h"
+
+namespace eventstore::kafka {
+namespace {
+
+using namespace std::chrono_literals;
+using schemas::ErrorCode;
+using schemas::fail;
+using schemas::Result;
+
+constexpr auto between_tries = 100ms;
+/// An empty answer says where the topic ends; it comes after so long.
+constexpr auto until_end_is_told = 5ms;
+constexpr LogId only_partition{TopicId{0}, 0};
+
+Options for_keyring(Options options) {
+  options.fetch_wait = until_end_is_told;
+  return options;
+}
+
+/// One that no other try has.
+std::string new_name(const StoredKeys& keys) {
+  std::vector<std::uint32_t> ids;
+  for (const auto& key : keys.keys) ids.push_back(key.id);
+  const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+  return fmt::format("{}.{}", fmt::join(ids, ","),
+                     schemas::typeid_text("keyring", schemas::make_uuid(now)));
+}
+
+/// What became of the one record that is on its way.
+struct Report {
+  std::optional<rd_kafka_resp_err_t> code;
+};
+void on_report(rd_kafka_t*, const rd_kafka_message_t* message, void*) {
+  static_cast<Report*>(message->_private)->code = message->err;
+}
+
+/// Reads one partition from its beginning until the brokers say that it ends, or until `take` says
+/// no.
+template <typename Take>
+Result<void> read_all(const Options& options, const std::string& topic, Take take) {
+  auto consumer = make_consumer(options);
+  if (!consumer) return fail(std::move(consumer).error());
+  Fetcher fetcher(std::move(*consumer));
+  if (auto started = fetcher.start(only_partition, topic, 0); !started) return started;
+  while (true) {
+    auto fetched = fetcher.next(options.answer_within);
+    if (!fetched) return fail(std::move(fetched).error());
+    if (!*fetched) return no_answer();
+    if (!(*fetched)->message || !take(*(*fetched)->message)) return {};
+  }
+}
+
+/// A new one only for a new keyring, and not at a place that the operator named.
+Result<RootKey> root_key_for(FileSystem& files, const KeyringPlace& place, const std::string& topic,
+                             bool keys_exist) {
+  const auto path = place.root_key.value_or(place.directory + "/root.key");
+  auto found = read_root_key(files, path);
+  if (!found) return fail(std::move(found).error());
+  if (*found) return std::move(**found);
+  if (keys_exist) {
+    return fail(ErrorCode::internal,
+                fmt::format("there is no root key {}, and the keyring in topic {} cannot be opened "
+                            "without the one it was made with; every process needs the same: copy "
+                            "it from one that runs, or name its place",
+                            path, topic));
+  }
+  if (place.root_key) {
+    return fail(ErrorCode::internal,
+                fmt::format("there is no root key {}; put it there, or make one for a new log: "
+                            "(umask 077; openssl rand -hex 32 > {})",
+                            path, path));
+  }
+  return make_root_key(files, path);
+}
+
+}  // namespace
+
+Result<KeyringReading> judge(std::span<const KeyringRecord> records) {
+  KeyringReading reading;
+  for (const auto& [name, value] : records) {
+    if (value.empty()) continue;  // what is deleted does not count anyway
+    auto stored = decode_keys(value);
+    if (!stored) {
+      return fail(ErrorCode::internal, fmt::format("record {}: {}", name, stored.error().detail));
+    }
+    if (!reading.keys) reading.keys = StoredKeys{stored->root, {}};
+    // Keys under another root key could not be opened by those who have this one.
+    if (stored->root != reading.keys->root) continue;
+    bool counts = false;
+    for (const auto& key : stored->keys) {
+      auto& known = reading.keys->keys;
+      const auto place = std::ranges::lower_bound(known, key.id, {}, &StoredKey::id);
+      if (place != known.end() && place->id == key.id) continue;
+      known.insert(place, key);
+      counts = true;
+    }
+    if (counts) reading.names.push_back(name);
+  }
+  return reading;
+}
+
+KeyringTopic::KeyringTopic(const Options& options)
+    : options_(for_keyring(options)), name_(options.topic_prefix + "keyring") {}
+
+Result<std::unique_ptr<KeyringTopic>> KeyringTopic::open(const Options& options) {
+  std::unique_ptr<KeyringTopic> topic(new KeyringTopic(options));
+  auto admin = make_consumer(topic->options_);
+  if (!admin) return fail(std::move(admin).error());
+  topic->admin_ = std::move(*admin);
+  auto provided = provide_topic(topic->admin_.get(), topic->name_, 1, options.answer_within,
+                                Keeps::last_of_key);
+  if (!provided) return fail(std::move(provided).error());
+  // One that was asked for before it was there is asked for again after a second only.
+  auto sender = make_sender(topic->options_, Acks::all, on_report, nullptr);
+  if (!sender) return fail(std::move(sender).error());
+  topic->sender_ = std::move(*sender);
+  topic->to_.reset(rd_kafka_topic_new(topic->sender_.get(), topic->name_.c_str(), nullptr));
+  return topic;
+}
+
+Result<KeyringReading> KeyringTopic::read() {
+  std::vector<KeyringRecord> records;
+  auto read = read_all(options_, name_, [&](const rd_kafka_message_t& message) {
+    const auto* value = static_cast<const std::uint8_t*>(message.payload);
+    records.push_back({std::string(static_cast<const char*>(message.key), message.key_len),
+                       {value, value + message.len}});
+    return true;
+  });
+  if (!read) return fail(std::move(read).error());
+  auto judged = judge(records);
+  if (judged) return judged;
+  return fail(judged.error().code,
+              fmt::format("the keyring in topic {} cannot be read: {}; delete that record if it "
+                          "is not Tidemark's, or use the version that wrote it",
+                          name_, judged.error().detail));
+}
+
+Result<void> KeyringTopic::write(const KeyringRecord& record) {
+  Report report;
+  const bool queued =
+      rd_kafka_produce(to_.get(), 0, RD_KAFKA_MSG_F_COPY,
+                       record.value.empty() ? nullptr : std::bit_cast<void*>(record.value.data()),
+                       record.value.size(), record.name.data(), record.name.size(), &report) == 0;
+  if (!queued) return fail(to_error("writing " + name_, rd_kafka_last_error()));
+  // It is reported once its time is over, which is not longer than this; what it is reported to
+  // must not go before.
+  while (!report.code) rd_kafka_poll(sender_.get(), 100);
+  if (*report.code == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
+  return fail(to_error("writing " + name_, *report.code));
+}
+
+Result<StoredKeys> KeyringTopic::found(const StoredKeys& candidate) {
+  const auto deadline = std::chrono::steady_clock::now() + options_.answer_within;
+  std::vector<std::string> mine;
+  std::optional<schemas::Error> failure;  // of the last try
+  while (true) {
+    auto reading = read();
+    if (!reading) return fail(std::move(reading).error());
+    // A try of ours that all replicas in sync have tells that they have what is before it, too.
+    if (reading->keys && !failure) {
+      for (const auto& name : mine) {
+        if (std::ranges::find(reading->names, name) == reading->names.end()) {
+          static_cast<void>(write({name, {}}));  // only tidiness
+        }
+      }
+      return std::move(*reading->keys);
+    }
+    if (failure && std::chrono::steady_clock::now() > deadline) {
+      failure->detail +=
+          "; the keyring needs its replicas in sync: start the brokers that are down";
+      return fail(std::move(*failure));
+    }
+    mine.push_back(new_name(candidate));
+    auto written = write({mine.back(), encode_keys(candidate)});
+    failure = written ? std::nullopt : std::optional(std::move(written).error());
+    if (failure) std::this_thread::sleep_for(between_tries);
+  }
+}
+
+Result<bool> KeyringTopic::log_has_records() {
+  const auto topic = options_.topic_prefix + "log";
+  const auto exists = topic_exists(admin_.get(), topic, options_.answer_within);
+  if (!exists || !*exists) return exists;
+  bool has_one = false;
+  auto read = read_all(options_, topic, [&](const rd_kafka_message_t&) {
+    has_one = true;
+    return false;
+  });
+  if (!read) return fail(std::move(read).error());
+  return has_one;
+}
+
+Result<Keyring> open_or_create_keyring(const Options& options, FileSystem& files,
+                                       const KeyringPlace& place) {
+  auto topic = KeyringTopic::open(options);
+  if (!topic) return fail(std::move(topic).error());
+  // The log first: its first record comes after the first keys.
+  const auto is_used = (*topic)->log_has_records();
+  if (!is_used) return fail(is_used.error());
+  auto reading = (*topic)->read();
+  if (!reading) return fail(std::move(reading).error());
+  auto& keys = reading->keys;
+  if (*is_used && !keys) {
+    return fail(ErrorCode::internal,
+                fmt::format("topic {} is empty beside a log that has records; with new keys every "
+                            "mark would be foreign: restore the topic from where the log came from",
+                            (*topic)->name()));
+  }
+  auto root = root_key_for(files, place, (*topic)->name(), keys.has_value());
+  if (!root) return fail(std::move(root).error());
+  if (!keys) {
+    auto founded = (*topic)->found(first_keys(*root));
+    if (!founded) return fail(std::move(founded).error());
+    keys = std::move(*founded);
+  }
+  return Keyring::of_keys(*keys, *root, "in topic " + (*topic)->name(),
+                          "every process needs the same root key: put the one there that the "
+                          "others use, or name its place");
+}
+
+}  // namespace eventstore::kafka
