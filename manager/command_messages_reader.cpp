@@ -249,16 +249,32 @@ class Decoder {
   bool ok_ = true;
 };
 
+/// Verified bytes of a message. Those that gRPC read stand behind a header of odd length; tables
+/// must stand at a multiple of eight, so they may have to move.
 template <typename Root>
-const Root* verified(std::span<const std::uint8_t> bytes) {
-  flatbuffers::Verifier verifier(bytes.data(), bytes.size());
-  return verifier.VerifyBuffer<Root>() ? flatbuffers::GetRoot<Root>(bytes.data()) : nullptr;
-}
+class Message {
+ public:
+  explicit Message(std::span<const std::uint8_t> bytes) : bytes_(bytes) {
+    if (reinterpret_cast<std::uintptr_t>(bytes.data()) % 8 == 0) return;
+    moved_.assign(bytes.begin(), bytes.end());
+    bytes_ = moved_;
+  }
+  /// Null if the bytes are no such message.
+  const Root* root() const {
+    flatbuffers::Verifier verifier(bytes_.data(), bytes_.size());
+    return verifier.VerifyBuffer<Root>() ? flatbuffers::GetRoot<Root>(bytes_.data()) : nullptr;
+  }
+
+ private:
+  std::span<const std::uint8_t> bytes_;
+  std::vector<std::uint8_t> moved_;
+};
 
 }  // namespace
 
 schemas::Result<Questions> decode_questions(std::span<const std::uint8_t> bytes) {
-  const auto* root = verified<rpc::Questions>(bytes);
+  const Message<rpc::Questions> message(bytes);
+  const auto* root = message.root();
   if (root == nullptr) return malformed();
   Decoder decoder;
   auto submission = [&](const rpc::Submit* submit) { return decoder.to_submission(*submit); };
@@ -269,7 +285,8 @@ schemas::Result<Questions> decode_questions(std::span<const std::uint8_t> bytes)
 }
 
 schemas::Result<std::vector<Answered>> decode_answers(std::span<const std::uint8_t> bytes) {
-  const auto* root = verified<rpc::Answers>(bytes);
+  const Message<rpc::Answers> message(bytes);
+  const auto* root = message.root();
   if (root == nullptr) return malformed();
   Decoder decoder;
   auto answer = [&](const rpc::Answer* from) { return decoder.to_answered(*from); };

@@ -258,6 +258,18 @@ TEST(CommandMessages, NumbersThatNameNothingAreRefused) {
   }));
 }
 
+/// gRPC puts messages anywhere.
+TEST(CommandMessages, BytesMayStandAnywhere) {
+  const Questions questions{{submission_of(3)}, {}};
+  for (std::size_t at = 0; at < 8; ++at) {
+    auto bytes = encode(questions);
+    bytes.insert(bytes.begin(), at, 0);
+    const auto back = decode_questions(std::span(bytes).subspan(at));
+    ASSERT_TRUE(back);
+    EXPECT_TRUE(same(*back->submissions[0].command, *questions.submissions[0].command));
+  }
+}
+
 /// Runs under the address sanitizer too: no byte outside is read, whatever the bytes say.
 TEST(CommandMessages, DamagedBytesAreRefusedOrRead) {
   std::mt19937 random(5);
