@@ -1,0 +1,60 @@
+#include "manager/membership.h"
+
+namespace manager {
+namespace {
+
+using Heartbeats = eventstore::kafka::Heartbeats;
+using schemas::LogId;
+using schemas::Result;
+
+Cluster::Time now() {
+  return std::chrono::steady_clock::now();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Membership>> Membership::join(const eventstore::kafka::Options& options,
+                                                     Cluster::Self self) {
+  std::unique_ptr<Membership> made(new Membership(std::move(self)));
+  auto* raw = made.get();
+  auto opened = Heartbeats::open(options, [raw] { return raw->cluster_.self(); }, *raw);
+  if (!opened) return schemas::fail(std::move(opened).error());
+  made->heartbeats_ = std::move(*opened);
+  made->heartbeats_->start();
+  return made;
+}
+
+void Membership::own(LogId log) {
+  cluster_.own(log);
+  heartbeats_->changed();
+}
+
+void Membership::release(LogId log) {
+  cluster_.release(log);
+  heartbeats_->changed();
+}
+
+void Membership::leave() {
+  cluster_.leave();
+  heartbeats_->changed();
+}
+
+void Membership::stop() {
+  if (heartbeats_) heartbeats_->stop();
+}
+
+void Membership::on_heartbeat(const Cluster::Heartbeat& heartbeat, When when) {
+  if (when == When::past) return cluster_.heard_of(heartbeat.process, now());
+  cluster_.heard(heartbeat, now());
+  for (const auto& process : cluster_.long_silent(now())) heartbeats_->take_away(process);
+}
+
+void Membership::on_gone(const schemas::Uuid& process) {
+  cluster_.gone(process, now());
+}
+
+void Membership::on_past_ended() {
+  cluster_.past_ended(now());
+}
+
+}  // namespace manager

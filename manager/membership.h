@@ -1,0 +1,38 @@
+#pragma once
+
+#include <memory>
+
+#include "eventstore/kafka_heartbeats.h"
+#include "manager/cluster.h"
+
+/// A process's place in its cluster: says what it owns by heartbeats and lets the cluster judge by
+/// those it hears. Any thread.
+namespace manager {
+
+class Membership final : private eventstore::kafka::Heartbeats::Listener {
+ public:
+  static schemas::Result<std::unique_ptr<Membership>> join(
+      const eventstore::kafka::Options& options, Cluster::Self self);
+  ~Membership() override { stop(); }
+
+  /// Only to be asked; what changes goes through here, so that others hear of it at once.
+  Cluster& cluster() { return cluster_; }
+  void own(schemas::LogId log);
+  void release(schemas::LogId log);
+  /// Others take over what is released from now on.
+  void leave();
+  /// Takes our record away; nothing is heard any more.
+  void stop();
+
+ private:
+  explicit Membership(Cluster::Self self) : cluster_(std::move(self)) {}
+  Cluster::Heartbeat say();
+  void on_heartbeat(const Cluster::Heartbeat& heartbeat, When when) override;
+  void on_gone(const schemas::Uuid& process) override;
+  void on_past_ended() override;
+
+  Cluster cluster_;
+  std::unique_ptr<eventstore::kafka::Heartbeats> heartbeats_;
+};
+
+}  // namespace manager
