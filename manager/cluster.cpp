@@ -72,7 +72,7 @@ void Cluster::heard_of(const Uuid& process, Time now) {
   const std::lock_guard lock(mutex_);
   refresh(now);
   past_ended_.reset();
-  if (process != self_.said.process && !others_.contains(process)) candidates_.insert(process);
+  if (!others_.contains(process)) candidates_.insert(process);
 }
 
 void Cluster::gone(const Uuid& process, Time now) {

@@ -55,6 +55,7 @@ void Membership::on_gone(const schemas::Uuid& process) {
 
 void Membership::on_past_ended() {
   cluster_.past_ended(now());
+  heartbeats_->changed();  // our first one may have come as part of the past
 }
 
 }  // namespace manager

@@ -246,6 +246,7 @@ TEST(Cluster, AnOldHeartbeatThatComesLateSaysNothing) {
 
 TEST(Cluster, AloneOnAnEmptyTopicItClaimsAtOnce) {
   View view(1);
+  view.hear_self();
   EXPECT_FALSE(view.may_claim(logs()[0])) << "before it knows that the topic is empty";
   view.up();
   EXPECT_TRUE(view.may_claim(logs()[0]));
