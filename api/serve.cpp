@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <future>
+#include <random>
 #include <thread>
 #include <unistd.h>
 
@@ -13,13 +14,17 @@
 #include <spdlog/spdlog.h>
 
 #include "api/bootstrap.h"
+#include "api/cluster_node.h"
 #include "api/data_directory.h"
+#include "api/kafka_settings.h"
 #include "api/resources/dispatch.h"
 #include "api/resources/metrics.h"
 #include "api/resources/routes.h"
 #include "api/resources/stream_hub.h"
 #include "api/services.h"
 #include "api/version.h"
+#include "eventstore/kafka_keyring.h"
+#include "eventstore/kafka_log.h"
 #include "manager/core.h"
 
 namespace api {
@@ -27,6 +32,12 @@ namespace {
 
 using schemas::ErrorCode;
 using schemas::Result;
+
+constexpr int founding_attempts = 100;
+/// How often partitions are moved and what is owned is told.
+constexpr std::chrono::milliseconds cluster_period{50};
+/// How long a process that ends waits until its partitions are let go of.
+constexpr std::chrono::seconds leave_within{3};
 
 std::string process_name() {
   char host[256] = "";
@@ -37,8 +48,7 @@ std::string process_name() {
 /// The thread that decides, folds and applies. Everything else only posts to it.
 class CoreThread {
  public:
-  CoreThread()
-      : work_(context_.get_executor()), ticks_(context_), thread_([this] { context_.run(); }) {}
+  CoreThread() : work_(context_.get_executor()), thread_([this] { context_.run(); }) {}
   ~CoreThread() { join(); }
   boost::asio::any_io_executor executor() { return context_.get_executor(); }
 
@@ -50,34 +60,39 @@ class CoreThread {
     });
     return promise.get_future().get();
   }
-  /// Calls `tick` on the core thread about every second until join().
-  void every_second(std::function<void()> tick) {
-    boost::asio::post(context_, [this, tick = std::move(tick)]() mutable {
-      if (stopping_) return;
-      ticks_.expires_after(std::chrono::seconds{1});
-      ticks_.async_wait(
-          [this, tick = std::move(tick)](boost::system::error_code cancelled) mutable {
-            if (cancelled) return;
-            tick();
-            every_second(std::move(tick));
-          });
+  /// Calls `tick` on the core thread, so often, until join().
+  void every(std::chrono::milliseconds period, std::function<void()> tick) {
+    boost::asio::post(context_, [this, period, tick = std::move(tick)]() mutable {
+      timers_.push_back(std::make_unique<boost::asio::steady_timer>(context_));
+      wait(*timers_.back(), period, std::move(tick));
     });
   }
   /// Ends when nothing is left to do.
   void join() {
     boost::asio::post(context_, [this] {
       stopping_ = true;
-      ticks_.cancel();
+      for (const auto& timer : timers_) timer->cancel();
     });
     work_.reset();
     if (thread_.joinable()) thread_.join();
   }
 
  private:
+  void wait(boost::asio::steady_timer& timer, std::chrono::milliseconds period,
+            std::function<void()> tick) {
+    if (stopping_) return;
+    timer.expires_after(period);
+    timer.async_wait([this, &timer, period, tick = std::move(tick)](auto cancelled) mutable {
+      if (cancelled) return;
+      tick();
+      wait(timer, period, std::move(tick));
+    });
+  }
+
   boost::asio::io_context context_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
-  boost::asio::steady_timer ticks_;
-  bool stopping_ = false;  // core thread
+  std::vector<std::unique_ptr<boost::asio::steady_timer>> timers_;  // core thread
+  bool stopping_ = false;                                           // core thread
   std::thread thread_;
 };
 
@@ -93,16 +108,22 @@ class Process {
 
  private:
   void stop();
+  void leave_cluster();
+  Result<void> open_keyring();
   Result<void> open_log();
+  Result<void> open_journal();
+  Result<void> open_kafka();
   Result<void> catch_up();
   Result<void> listen();
   Result<void> found();
+  Result<bool> lacks_platform_key();
   Result<void> bootstrap();
   void register_gauges();
   Readiness readiness() const;
   void applied(const std::vector<eventstore::StoredRecord>& group);
 
   const Settings& options_;
+  std::optional<eventstore::kafka::Options> kafka_;  // where the log is there
   std::optional<DataDirectory> directory_;
   std::optional<eventstore::Keyring> keyring_;
   std::optional<eventstore::Nonces> nonces_;
@@ -110,8 +131,10 @@ class Process {
   std::optional<schemas::CursorCodec> cursors_;
   std::unique_ptr<projections::ReadStore> rows_;
   CoreThread core_thread_;
+  std::unique_ptr<ClusterNode> node_;  // where the log is shared
   std::unique_ptr<manager::Core> core_;
-  std::unique_ptr<eventstore::Journal> log_;
+  std::unique_ptr<eventstore::Log> log_;
+  const eventstore::Journal* journal_ = nullptr;  // the log, where it is embedded
   boost::asio::thread_pool scans_{2};
   std::unique_ptr<resources::Metrics> metrics_;
   std::unique_ptr<resources::StreamHub> streams_;
@@ -122,20 +145,17 @@ class Process {
 };
 
 Result<void> Process::open() {
+  if (log_is_on_kafka(options_)) {
+    auto kafka = kafka_options(options_, options_.log);
+    if (!kafka) return std::unexpected(std::move(kafka).error());
+    kafka_.emplace(std::move(*kafka));
+    node_ = std::make_unique<ClusterNode>(options_, *kafka_);
+  }
   auto directory =
       DataDirectory::open(eventstore::posix_files(), options_.data, DataDirectory::Missing::create);
   if (!directory) return std::unexpected(std::move(directory).error());
   directory_.emplace(std::move(*directory));
-  auto keyring = directory_->open_keyring(options_.root_key);
-  if (!keyring) return std::unexpected(std::move(keyring).error());
-  keyring_.emplace(std::move(*keyring));
-  if (keyring_->root_key_made()) {
-    spdlog::info("root key made path={} keep a copy of it apart from backups",
-                 *keyring_->root_key_made());
-  }
-  auto nonces = directory_->open_nonces();
-  if (!nonces) return std::unexpected(std::move(nonces).error());
-  nonces_.emplace(std::move(*nonces));
+  if (auto opened = open_keyring(); !opened) return opened;
   marks_.emplace(keyring_->mark_key().id, keyring_->mark_key().key);
   cursors_.emplace(keyring_->mark_key().id, keyring_->mark_key().key);
   metrics_ = std::make_unique<resources::Metrics>(resources::operations());
@@ -146,32 +166,70 @@ Result<void> Process::open() {
   return open_log();
 }
 
+Result<void> Process::open_keyring() {
+  auto keyring = kafka_
+                     ? eventstore::kafka::open_or_create_keyring(*kafka_, eventstore::posix_files(),
+                                                                 {options_.data, options_.root_key})
+                     : directory_->open_keyring(options_.root_key);
+  if (!keyring) return std::unexpected(std::move(keyring).error());
+  keyring_.emplace(std::move(*keyring));
+  if (keyring_->root_key_made()) {
+    spdlog::info("root key made path={} keep a copy of it apart from backups",
+                 *keyring_->root_key_made());
+  }
+  return {};
+}
+
 Result<void> Process::open_log() {
+  auto nonces = kafka_ ? Result<eventstore::Nonces>(eventstore::Nonces::of_this_life())
+                       : directory_->open_nonces();
+  if (!nonces) return std::unexpected(std::move(nonces).error());
+  nonces_.emplace(std::move(*nonces));
   core_ = std::make_unique<manager::Core>(manager::Core::Options{
       .executor = core_thread_.executor(),
       .clock = eventstore::system_clock(),
       .nonce = [this](auto log, const auto& epoch) { return nonces_->nonce(log, epoch); },
       .process = process_name(),
       .rows = *rows_,
-      .on_applied = [this](const auto& group) { applied(group); }});
+      .on_applied = [this](const auto& group) { applied(group); },
+      .ownership = node_.get()});
+  auto opened = kafka_ ? open_kafka() : open_journal();
+  if (opened) core_->attach(*log_);
+  return opened;
+}
+
+Result<void> Process::open_journal() {
   auto log = directory_->open_journal(core_->observer());
   if (!log) return std::unexpected(std::move(log).error());
-  log_ = std::move(*log);
-  for (const auto& damage : log_->opening().damages) {
+  for (const auto& damage : (*log)->opening().damages) {
     spdlog::critical("journal damaged, read-only positions={}", to_text(damage.range));
   }
-  if (const auto& cut = log_->opening().cut) {
+  if (const auto& cut = (*log)->opening().cut) {
     const auto* what = cut->waits ? "torn tail waits for space to be kept" : "torn tail cut off";
     spdlog::warn("{} position={} bytes={} kept_in={}", what, cut->position, cut->size_bytes,
                  cut->kept_in);
   }
-  core_->attach(*log_);
+  journal_ = log->get();
+  log_ = std::move(*log);
+  return {};
+}
+
+Result<void> Process::open_kafka() {
+  auto folded = [this](schemas::LogId log) { return projections::folded_of(*rows_, log); };
+  auto log = eventstore::KafkaLog::open(*kafka_, core_->observer(), std::move(folded));
+  if (!log) return std::unexpected(std::move(log).error());
+  log_ = std::move(*log);
   return {};
 }
 
 Result<void> Process::start() {
   auto caught_up = catch_up();
   if (!caught_up) return caught_up;
+  if (node_) {
+    auto joined = node_->start(*core_, core_thread_.executor(), process_name());
+    if (!joined) return joined;
+    core_thread_.every(cluster_period, [this] { node_->tick(); });
+  }
   // The port first: whoever does not get it leaves the log as it is.
   auto listening = listen();
   if (!listening) return listening;
@@ -179,7 +237,7 @@ Result<void> Process::start() {
   if (!founded) return founded;
   auto bootstrapped = bootstrap();
   if (!bootstrapped) return bootstrapped;
-  core_thread_.every_second([this] { core_->tick(); });
+  core_thread_.every(std::chrono::seconds{1}, [this] { core_->tick(); });
   server_->start();
   return {};
 }
@@ -187,7 +245,7 @@ Result<void> Process::start() {
 /// Takes the port; nobody is answered yet.
 Result<void> Process::listen() {
   register_gauges();
-  services_.emplace(Services{.commands = core_->commands(),
+  services_.emplace(Services{.commands = node_ ? node_->commands() : core_->commands(),
                              .rows = *rows_,
                              .progress = core_->progress(),
                              .log = *log_,
@@ -230,18 +288,45 @@ Result<void> Process::catch_up() {
   return {};
 }
 
+/// Several that start at once take turns: whoever loses its claim sees what the others wrote.
 Result<void> Process::found() {
-  if (core_->founded()) return {};
-  return core_thread_.wait_for(
-      [this](auto done) { core_->found(options_.partitions, std::move(done)); });
+  for (int attempt = 0; !core_->founded(); ++attempt) {
+    auto founded = core_thread_.wait_for(
+        [this](auto done) { core_->found(options_.partitions, std::move(done)); });
+    if (founded || !kafka_) return founded;
+    if (founded.error().code != ErrorCode::no_owner || attempt == founding_attempts) return founded;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20 + std::random_device()() % 200));
+  }
+  return {};
+}
+
+/// Of several processes the one that should write platform keys makes the first.
+Result<bool> Process::lacks_platform_key() {
+  const auto identity = *core_->topics().find(eventstore::identity_product);
+  const auto log = core_->topics().log_of(identity, schemas::platform_organization);
+  projections::Reader reader(*rows_, schemas::platform_organization, schemas::Space::live);
+  const auto there = [&] {
+    return !reader.list(identity, projections::Key::kind, true, {.limit = 1}).rows.empty();
+  };
+  if (!node_) return !there();
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds{30};
+  while (!there()) {
+    if (node_->of(log) == manager::Ownership::Standing::ours) return true;
+    if (std::chrono::steady_clock::now() > until) {
+      return fail(ErrorCode::internal,
+                  "no process makes the platform key: is one with the role manager running?");
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return false;
 }
 
 /// A log without any platform key gets its first one. Whoever is to see it sees it before it can be
 /// in the log: a start that ends in between shows another one.
 Result<void> Process::bootstrap() {
-  auto identity = *core_->topics().find(eventstore::identity_product);
-  projections::Reader reader(*rows_, schemas::platform_organization, schemas::Space::live);
-  if (!reader.list(identity, projections::Key::kind, true, {.limit = 1}).rows.empty()) return {};
+  const auto lacks = lacks_platform_key();
+  if (!lacks) return std::unexpected(lacks.error());
+  if (!*lacks) return {};
   auto key = bootstrap_key(options_);
   if (!key) return std::unexpected(std::move(key).error());
   if (key->show) {
@@ -287,8 +372,10 @@ void Process::register_gauges() {
                   [=, this] { return number(server_->gauges().requests_in_flight); });
   metrics_->gauge("tidemark_streams", "Open event streams.",
                   [=, this] { return number(streams_->count()); });
-  metrics_->gauge("tidemark_journal_bytes", "Bytes of journal that are durable.",
-                  [=, this] { return number(log_->durable_position()); });
+  if (journal_ != nullptr) {
+    metrics_->gauge("tidemark_journal_bytes", "Bytes of journal that are durable.",
+                    [=, this] { return number(journal_->durable_position()); });
+  }
   metrics_->gauge("tidemark_frozen_products", "Products of organizations that stand still.",
                   [=, this] { return number(core_->progress().frozen().size()); });
   auto per_topic = [this](auto&& count) {
@@ -330,7 +417,8 @@ void Process::print_welcome() const {
   const auto& host = options_.listen.host;
   const bool bare_v6 = host.contains(':') && !host.starts_with('[');
   auto url = fmt::format("http://{}:{}", bare_v6 ? '[' + host + ']' : host, server_->port());
-  fmt::print("Tidemark {} listens on {}, data in {}\n", version, url, options_.data);
+  fmt::print("Tidemark {} listens on {}, data in {}{}{}\n", version, url, options_.data,
+             kafka_ ? ", log at " : "", options_.log);
   auto key = key_to_show_ ? std::string(key_to_show_->text.reveal()) : "<platform key>";
   fmt::print(
       "\nTry it:\n"
@@ -343,9 +431,26 @@ void Process::print_welcome() const {
   std::fflush(stdout);
 }
 
+/// What is in flight is finished here, what comes goes elsewhere.
+void Process::leave_cluster() {
+  if (!server_ || !node_) return;
+  const auto until = std::chrono::steady_clock::now() + leave_within;
+  while (std::chrono::steady_clock::now() < until) {
+    bool left = false;
+    auto asked = core_thread_.wait_for([&](auto done) {
+      left = node_->leave();
+      done({});
+    });
+    if (left) return;
+    std::this_thread::sleep_for(cluster_period / 5);
+  }
+}
+
 /// Accept nothing more, finish requests, drain the writer, store what is folded, close.
 void Process::stop() {
+  leave_cluster();
   if (server_) server_->stop();
+  if (node_) node_->stop();
   scans_.join();
   if (streams_) streams_->close();
   if (log_) log_->close();
@@ -379,6 +484,13 @@ Result<void> destroy_rows(const Settings& options) {
 Result<void> serve(const Settings& options) {
   std::signal(SIGPIPE, SIG_IGN);  // whoever reads our output may go away
   auto ran = run(options);
+  if (!ran && ran.error().code == ErrorCode::lost_mark && log_is_on_kafka(options)) {
+    // Nobody restores a topic beside its readers: rather another cluster, or one made anew.
+    return fail(ErrorCode::internal,
+                fmt::format("the rows in {} are not of the log at {}: {}. If these brokers are the "
+                            "right ones, start with another, empty --data",
+                            options.data, options.log, ran.error().detail));
+  }
   if (!ran && ran.error().code == ErrorCode::lost_mark) {
     spdlog::warn("the rows are not of this log: folding them anew");
     auto destroyed = destroy_rows(options);

@@ -53,6 +53,7 @@ class Core {
   /// CommandHandler's, core thread.
   void tick() { handler_->tick(); }
   void rebalance() { handler_->rebalance(); }
+  std::vector<schemas::LogId> owned() const { return store_.owned(); }
 
   Commands& commands() { return *handler_; }
   eventstore::Topics& topics() { return topics_; }

@@ -1,5 +1,8 @@
 #include "manager/routed_commands.h"
 
+#include <atomic>
+
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 namespace manager {
@@ -26,35 +29,72 @@ Result<Outcome> for_clients(Result<Outcome> result) {
 std::shared_ptr<Commands> RoutedCommands::target_of(const CommandContext& context,
                                                     const Command& command) const {
   // What there is no topic for yet, this process refuses or declares.
-  const auto topic = topics_.find(product_of(command));
-  return topic ? where_(topics_.log_of(*topic, context.organization)) : nullptr;
+  const auto topic = parts_.topics.find(product_of(command));
+  return topic ? parts_.where(parts_.topics.log_of(*topic, context.organization)) : nullptr;
 }
 
 void RoutedCommands::submit(CommandContext context, Command command, Done done) {
-  if (context.sequence) {
-    const auto target = target_of(context, command);
-    auto& to = target ? *target : local_;
+  if (!context.sequence) {
+    return ask(std::make_shared<Asked>(std::move(context), std::move(command), std::move(done),
+                                       std::chrono::steady_clock::now() + patience));
+  }
+  const auto target = target_of(context, command);
+  if (!target) {
     auto answer = [done = std::move(done)](Result<Outcome> result) mutable {
       done(for_clients(std::move(result)));
     };
-    return to.submit(std::move(context), std::move(command), std::move(answer));
+    return parts_.local.submit(std::move(context), std::move(command), std::move(answer));
   }
-  ask(std::make_shared<Asked>(std::move(context), std::move(command), std::move(done),
-                              std::chrono::steady_clock::now() + patience));
+  auto answer = [this, done = std::move(done)](Result<Outcome> result) mutable {
+    answer_when_visible(std::move(done), for_clients(std::move(result)));
+  };
+  target->submit(std::move(context), std::move(command), std::move(answer));
 }
 
 void RoutedCommands::ask(std::shared_ptr<Asked> asked) {
   const auto target = target_of(asked->context, asked->command);
-  auto& to = target ? *target : local_;
-  to.submit(asked->context, asked->command, [this, asked](Result<Outcome> result) mutable {
+  auto& to = target ? *target : parts_.local;
+  const bool elsewhere = target != nullptr;
+  auto answer = [this, asked, elsewhere](Result<Outcome> result) {
     const bool again = was_surely_not_tried(result);
     if (again && std::chrono::steady_clock::now() < asked->until) return ask_later(asked);
-    asked->done(for_clients(std::move(result)));
+    result = for_clients(std::move(result));
+    if (!elsewhere) return asked->done(std::move(result));
+    answer_when_visible(std::move(asked->done), std::move(result));
+  };
+  to.submit(asked->context, asked->command, std::move(answer));
+}
+
+void RoutedCommands::answer_when_visible(Done done, Result<Outcome> result) {
+  if (!result) return done(std::move(result));
+  struct Waiting {
+    Done done;
+    Result<Outcome> result;
+    boost::asio::steady_timer timer;
+    std::atomic<bool> answered = false;
+    void answer() {
+      if (!answered.exchange(true)) done(std::move(result));
+    }
+  };
+  const auto log = result->position.log;
+  const auto end = static_cast<schemas::Offset>(result->position.offset + 1);
+  auto waiting = std::make_shared<Waiting>(std::move(done), std::move(result),
+                                           boost::asio::steady_timer(parts_.executor));
+  // The timer is the executor's thread's from the start to the end.
+  auto reached = [waiting, executor = parts_.executor] {
+    boost::asio::post(executor, [waiting] { waiting->timer.cancel(); });
+    waiting->answer();
+  };
+  if (!parts_.progress.wait(log, end, std::move(reached))) return waiting->answer();
+  boost::asio::post(parts_.executor, [waiting] {
+    if (waiting->answered) return;
+    waiting->timer.expires_after(visible_within);
+    waiting->timer.async_wait([waiting](auto) { waiting->answer(); });
   });
 }
 
 void RoutedCommands::ask_later(std::shared_ptr<Asked> asked) {
-  auto timer = std::make_shared<boost::asio::steady_timer>(executor_, pause);
+  auto timer = std::make_shared<boost::asio::steady_timer>(parts_.executor, pause);
   timer->async_wait([this, asked = std::move(asked), timer](auto) { ask(asked); });
 }
 

@@ -13,6 +13,9 @@ namespace manager {
 
 /// Commands of a process among several: each goes to whoever should write its partition.
 ///
+/// What another process wrote is answered once this one's rows have it too, so that who reads here
+/// next finds it (after two seconds the answer comes anyway; its mark finds it everywhere).
+///
 /// A command that was surely not carried out, because its partition was just moving or its writer
 /// went away, is asked again until `patience` is over; the caller sees a slow answer instead of a
 /// refusal. Lines of a sequence are asked once: their order is worth more.
@@ -22,15 +25,21 @@ class RoutedCommands final : public Commands {
   using Where = std::function<std::shared_ptr<Commands>(schemas::LogId)>;
   static constexpr std::chrono::milliseconds patience{5'000};
   static constexpr std::chrono::milliseconds pause{20};  // before it is asked again
+  static constexpr std::chrono::milliseconds visible_within{2'000};
 
-  /// `local` and `topics` must outlive this and everything submitted; `executor` runs the pauses.
-  RoutedCommands(boost::asio::any_io_executor executor, Commands& local,
-                 const eventstore::Topics& topics, Where where)
-      : executor_(std::move(executor)), local_(local), topics_(topics), where_(std::move(where)) {}
+  struct Parts {
+    boost::asio::any_io_executor executor;  // of pauses
+    Commands& local;
+    const eventstore::Topics& topics;
+    projections::Progress& progress;
+    Where where;
+  };
+  /// What the parts name must outlive this and everything submitted.
+  explicit RoutedCommands(Parts parts) : parts_(std::move(parts)) {}
 
   void submit(CommandContext context, Command command, Done done) override;
   std::optional<schemas::Error> overloaded(schemas::OrganizationId organization) override {
-    return local_.overloaded(organization);
+    return parts_.local.overloaded(organization);
   }
 
  private:
@@ -43,11 +52,9 @@ class RoutedCommands final : public Commands {
   std::shared_ptr<Commands> target_of(const CommandContext& context, const Command& command) const;
   void ask(std::shared_ptr<Asked> asked);
   void ask_later(std::shared_ptr<Asked> asked);
+  void answer_when_visible(Done done, schemas::Result<Outcome> result);
 
-  boost::asio::any_io_executor executor_;
-  Commands& local_;
-  const eventstore::Topics& topics_;
-  const Where where_;
+  const Parts parts_;
 };
 
 }  // namespace manager

@@ -1,0 +1,139 @@
+#include "api/cluster_node.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace api {
+
+using schemas::LogId;
+using schemas::Result;
+
+namespace {
+
+auto now() {
+  return std::chrono::steady_clock::now();
+}
+
+std::string address_of(const http::ListenAddress& listen, std::uint16_t port) {
+  const bool v6 = listen.host.contains(':') && !listen.host.starts_with('[');
+  return fmt::format(fmt::runtime(v6 ? "[{}]:{}" : "{}:{}"), listen.host, port);
+}
+
+}  // namespace
+
+ClusterNode::~ClusterNode() {
+  stop();
+}
+
+Result<void> ClusterNode::start(manager::Core& core, boost::asio::any_io_executor executor,
+                                const std::string& name) {
+  core_ = &core;
+  auto security =
+      manager::read_peer_files({settings_.rpc_certificate, settings_.rpc_key, settings_.rpc_ca});
+  if (!security) return std::unexpected(std::move(security).error());
+  security_ = std::move(*security);
+  auto wait = [&core](LogId log, schemas::Offset end, projections::Progress::Reached reached) {
+    return core.progress().wait(log, end, std::move(reached));
+  };
+  auto server = manager::CommandServer::start({.host = settings_.rpc_listen.host,
+                                               .port = settings_.rpc_listen.port,
+                                               .security = security_,
+                                               .wait = std::move(wait)},
+                                              core.commands());
+  if (!server) return std::unexpected(std::move(server).error());
+  server_ = std::move(*server);
+  auto membership = manager::Membership::join(
+      kafka_, {.process = schemas::make_uuid(eventstore::system_clock().wall()),
+               .name = name,
+               .address = address_of(settings_.rpc_listen, server_->port()),
+               .roles = settings_.roles});
+  if (!membership) return std::unexpected(std::move(membership).error());
+  membership_ = std::move(*membership);
+  routed_ = std::make_unique<manager::RoutedCommands>(
+      manager::RoutedCommands::Parts{.executor = std::move(executor),
+                                     .local = core.commands(),
+                                     .topics = core.topics(),
+                                     .progress = core.progress(),
+                                     .where = [this](LogId log) { return owner_of(log); }});
+  return {};
+}
+
+manager::Ownership::Standing ClusterNode::of(LogId log) const {
+  if (!membership_) return Standing::wait;
+  auto& cluster = membership_->cluster();
+  const auto owner = cluster.owner_of(log, now());
+  if (!owner || !owner->is_self) return Standing::others;
+  return cluster.may_claim(log, now()) ? Standing::ours : Standing::wait;
+}
+
+bool ClusterNode::prefers(LogId log) const {
+  const auto owner = membership_->cluster().owner_of(log, now());
+  return owner && owner->is_self;
+}
+
+std::vector<eventstore::Heartbeat> ClusterNode::living() const {
+  return membership_ ? membership_->cluster().living(now()) : std::vector<eventstore::Heartbeat>();
+}
+
+/// Null: this process, or nobody, of which this process will tell.
+std::shared_ptr<manager::Commands> ClusterNode::owner_of(LogId log) {
+  const auto owner = membership_->cluster().owner_of(log, now());
+  if (!owner || owner->is_self) return nullptr;
+  const std::lock_guard lock(mutex_);
+  auto& peer = peers_[owner->process];
+  if (!peer) {
+    peer = std::make_shared<manager::RemoteCommands>(manager::RemoteCommands::Options{
+        .address = owner->address, .security = security_, .seen = [this] { return seen(); }});
+  }
+  return peer;
+}
+
+/// What callers are authenticated by.
+std::vector<manager::SeenPosition> ClusterNode::seen() const {
+  return {};
+}
+
+void ClusterNode::forget_the_dead() {
+  const auto living = membership_->cluster().living(now());
+  std::vector<std::shared_ptr<manager::RemoteCommands>> dead;
+  const std::lock_guard lock(mutex_);
+  std::erase_if(peers_, [&](const auto& peer) {
+    const bool lives =
+        std::ranges::find(living, peer.first, &eventstore::Heartbeat::process) != living.end();
+    if (!lives) dead.push_back(peer.second);
+    return !lives;
+  });
+}
+
+void ClusterNode::tick() {
+  core_->rebalance();
+  const auto logs = core_->owned();
+  const std::set<LogId> owned(logs.begin(), logs.end());
+  for (const auto log : owned_) {
+    if (!owned.contains(log)) membership_->release(log);
+  }
+  for (const auto log : owned) {
+    if (!owned_.contains(log)) membership_->own(log);
+  }
+  owned_ = owned;
+  forget_the_dead();
+}
+
+bool ClusterNode::leave() {
+  membership_->leave();
+  tick();
+  return owned_.empty();
+}
+
+void ClusterNode::stop() {
+  if (membership_) membership_->stop();
+  server_.reset();
+  std::map<schemas::Uuid, std::shared_ptr<manager::RemoteCommands>> peers;
+  {
+    const std::lock_guard lock(mutex_);
+    peers.swap(peers_);
+  }
+}
+
+}  // namespace api
