@@ -1,6 +1,5 @@
 #include "manager/remote_commands.h"
 
-#include <deque>
 #include <grpcpp/alarm.h>
 #include <grpcpp/grpcpp.h>
 
@@ -8,6 +7,7 @@
 #include <spdlog/spdlog.h>
 
 #include "fb/rpc/commands.grpc.fb.h"
+#include "manager/remote_calls.h"
 #include "manager/rpc_setup.h"
 
 namespace manager {
@@ -21,31 +21,6 @@ using Clock = std::chrono::steady_clock;
 using Instant = Clock::time_point;
 using QuestionsMessage = flatbuffers::grpc::Message<fb::rpc::Questions>;
 using AnswersMessage = flatbuffers::grpc::Message<fb::rpc::Answers>;
-
-/// A command of this size fits into a message beside whatever else stands there.
-constexpr std::size_t command_bytes_max = message_bytes_max / 4;
-/// How long a sequence that nobody holds any more may be kept at the other end.
-constexpr milliseconds sweep_every{250};
-
-/// A command on its way, sent or not.
-struct Asked {
-  CommandContext context;
-  Command command;
-  Commands::Done done;
-  std::size_t bytes;
-  Instant over;
-  std::vector<SeenPosition> seen;
-  Sequence::Number number;  // in its sequence, if it has one
-};
-
-/// What is left of it once it is sent.
-struct Sent {
-  Commands::Done done;
-  std::size_t bytes;
-  Instant over;
-  std::shared_ptr<Sequence> sequence;
-  Sequence::Number number;
-};
 
 /// The steps of a stream, as the completion queue calls them; each is under way once at most.
 enum class Step : std::uintptr_t { wake = 1, open, greet, read, write, finish };
@@ -65,7 +40,7 @@ struct Stream {
   bool connected = false;
   bool writing = false;
   bool ending = false;
-  Instant connecting_until;
+  Instant opened_at = Clock::now();
 };
 
 grpc::ChannelArguments arguments(const RemoteCommands::Options& options) {
@@ -93,34 +68,16 @@ gpr_timespec to_grpc(Instant instant) {
   return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos(nanoseconds, GPR_TIMESPAN));
 }
 
-// Clients read these: which process it is, and why, is for the log.
-Error not_sent() {
-  return {ErrorCode::no_owner,
-          "the process that decides cannot be reached; nothing was written, try it again",
-          {},
-          {}};
-}
-Error unknown(std::string_view why) {
-  return {ErrorCode::outcome_unknown,
-          fmt::format("the process that decides {}; the command may have been carried out", why),
-          {},
-          {}};
-}
-Error too_much() {
-  return {ErrorCode::overloaded,
-          "too much waits for the process that decides; nothing of this command was written, try "
-          "it again",
-          {},
-          {}};
-}
-
 }  // namespace
 
 /// Everything but the inbox belongs to its one thread, which runs the completion queue.
 class RemoteCommands::Connection {
  public:
+  using Asked = RemoteCalls::Asked;
+
   explicit Connection(Options options)
       : options_(std::move(options)),
+        calls_({options_.waiting_max, options_.waiting_bytes_max}),
         stub_(fb::rpc::Commands::NewStub(grpc::CreateCustomChannel(
             options_.address, channel_credentials(options_.security), arguments(options_)))),
         pause_(options_.pause),
@@ -136,9 +93,7 @@ class RemoteCommands::Connection {
   }
 
   void submit(Asked asked);
-  bool full() const {
-    return waiting_ >= options_.waiting_max || waiting_bytes_ >= options_.waiting_bytes_max;
-  }
+  std::optional<Error> full() const { return calls_.full(); }
   bool connected() const { return connected_; }
   const Options& options() const { return options_; }
 
@@ -160,21 +115,16 @@ class RemoteCommands::Connection {
   void read();
 
   void open();
+  bool connecting() const { return stream_ && !stream_->connected && !stream_->ending; }
   bool may_write() const {
     return stream_ && stream_->connected && !stream_->writing && !stream_->ending;
   }
   void write();
-  void fill(Questions& questions);
   void end(std::string fault);
   void closed();
 
-  std::uint64_t number_of(const std::shared_ptr<Sequence>& sequence);
-  std::vector<std::uint64_t> take_over();
-  void answer(Sent sent, schemas::Result<Outcome> result);
-  void refuse(Asked asked, Error error);
-  void refuse_queue();
-
   const Options options_;
+  RemoteCalls calls_;
   const std::unique_ptr<fb::rpc::Commands::Stub> stub_;
   grpc::CompletionQueue queue_;
 
@@ -184,45 +134,25 @@ class RemoteCommands::Connection {
   bool stops_ = false;
   std::vector<Asked> inbox_;
   std::vector<Refused> refused_;
-  std::atomic<std::size_t> waiting_ = 0;
-  std::atomic<std::size_t> waiting_bytes_ = 0;
   std::atomic<bool> connected_ = false;
 
-  std::deque<Asked> unsent_;
-  std::map<std::uint64_t, Sent> sent_;  // by call, and so by time
-  std::uint64_t next_call_ = 1;
   std::unique_ptr<Stream> stream_;  // none while down
   milliseconds pause_;
   Instant open_at_;  // if down
   bool loss_is_told_ = false;
   bool stopping_ = false;
-  // By the object that a sequence is, also when nobody holds it any more.
-  std::map<std::weak_ptr<Sequence>, std::uint64_t, std::owner_less<>> sequences_;
-  std::uint64_t next_sequence_ = 1;
-  Instant sweep_at_ = Instant::min();
 
   std::thread thread_;  // last: it uses all of the above
 };
 
 void RemoteCommands::Connection::submit(Asked asked) {
-  std::optional<Error> error;
-  if (full()) {
-    error = too_much();
-  } else if (asked.bytes > command_bytes_max) {
-    error = Error{ErrorCode::record_too_large,
-                  fmt::format("the command has {} bytes; between processes it may have {}",
-                              asked.bytes, command_bytes_max),
-                  {},
-                  {}};
-  }
+  auto error = calls_.enter(asked.bytes);
   // At once: a later command of the same sequence must not slip in.
   if (error && asked.context.sequence) asked.context.sequence->refuse(asked.number);
   std::lock_guard lock(mutex_);
   if (error) {
     refused_.push_back({std::move(asked.done), std::move(*error)});
   } else {
-    ++waiting_;
-    waiting_bytes_ += asked.bytes;
     inbox_.push_back(std::move(asked));
   }
   wake();
@@ -259,28 +189,16 @@ bool RemoteCommands::Connection::asked_to_stop() {
 }
 
 Instant RemoteCommands::Connection::next_timer() const {
-  auto next = Clock::now() + std::chrono::hours(1);
+  auto next = std::min(Clock::now() + std::chrono::hours(1), calls_.next_expiry());
   if (!stream_ && !stopping_) next = std::min(next, open_at_);
-  if (stream_ && !stream_->connected && !stream_->ending) {
-    next = std::min(next, stream_->connecting_until);
-  }
-  if (!unsent_.empty()) next = std::min(next, unsent_.front().over);
-  if (!sent_.empty()) next = std::min(next, sent_.begin()->second.over);
-  if (!sequences_.empty() && may_write()) next = std::min(next, sweep_at_);
+  if (connecting()) next = std::min(next, stream_->opened_at + options_.connecting_max);
+  if (may_write()) next = std::min(next, calls_.next_sweep());
   return next;
 }
 
 void RemoteCommands::Connection::on_timer(Instant now) {
-  while (!unsent_.empty() && unsent_.front().over <= now) {
-    auto asked = std::move(unsent_.front());
-    unsent_.pop_front();
-    refuse(std::move(asked), not_sent());
-  }
-  while (!sent_.empty() && sent_.begin()->second.over <= now) {
-    auto sent = std::move(sent_.extract(sent_.begin()).mapped());
-    answer(std::move(sent), fail(unknown("did not answer in time")));
-  }
-  if (stream_ && !stream_->connected && !stream_->ending && stream_->connecting_until <= now) {
+  calls_.expire(now);
+  if (connecting() && stream_->opened_at + options_.connecting_max <= now) {
     end("it took too long to connect");
   }
   if (!stream_ && !stopping_ && open_at_ <= now) open();
@@ -321,10 +239,7 @@ void RemoteCommands::Connection::on_greeting() {
 void RemoteCommands::Connection::on_answers() {
   auto answers = decode_answers({stream_->in.data(), stream_->in.size()});
   if (!answers) return end("it answered what is no answer");
-  for (auto& [call, result] : *answers) {
-    auto found = sent_.extract(call);  // absent: its time was over
-    if (found) answer(std::move(found.mapped()), std::move(result));
-  }
+  for (auto& [call, result] : *answers) calls_.answer(call, std::move(result));
   read();
 }
 
@@ -344,60 +259,26 @@ void RemoteCommands::Connection::take_inbox() {
   }
   const bool down = !stream_ || stream_->ending;
   for (auto& asked : inbox) {
-    if (down) {
-      refuse(std::move(asked), not_sent());
-    } else {
-      unsent_.push_back(std::move(asked));
-    }
+    down ? calls_.refuse(std::move(asked)) : calls_.add(std::move(asked));
   }
   for (auto& [done, error] : refused) done(fail(std::move(error)));
 }
 
 void RemoteCommands::Connection::open() {
   stream_ = std::make_unique<Stream>();
-  stream_->connecting_until = Clock::now() + options_.connecting_max;
   stream_->grpc = stub_->PrepareAsyncExchange(&stream_->context, &queue_);
   stream_->under_way = 1;
   stream_->grpc->StartCall(tag(Step::open));
 }
 
 void RemoteCommands::Connection::write() {
-  Questions questions;
-  fill(questions);
-  if (sweep_at_ <= Clock::now()) questions.over = take_over();
-  if (questions.submissions.empty() && questions.over.empty()) return;
-  const auto bytes = encode(questions);
+  const auto questions = calls_.next_message(Clock::now());
+  if (!questions) return;
+  const auto bytes = encode(*questions);
   stream_->out = QuestionsMessage(grpc::Slice(bytes.data(), bytes.size()));
   stream_->writing = true;
   ++stream_->under_way;
   stream_->grpc->Write(stream_->out, tag(Step::write));
-}
-
-void RemoteCommands::Connection::fill(Questions& questions) {
-  std::size_t bytes = 0;
-  const auto now = Clock::now();
-  while (!unsent_.empty() && bytes < message_bytes_usual) {
-    auto asked = std::move(unsent_.front());
-    unsent_.pop_front();
-    const auto& sequence = asked.context.sequence;
-    if (sequence && sequence->refuses(asked.number)) {
-      refuse(std::move(asked),
-             {ErrorCode::overloaded, "not tried: an earlier line was refused", {}, {}});
-      continue;
-    }
-    bytes += asked.bytes;
-    std::optional<std::uint64_t> sequence_number;
-    if (sequence) sequence_number = number_of(sequence);
-    const auto call = next_call_++;
-    sent_.emplace(call,
-                  Sent{std::move(asked.done), asked.bytes, asked.over, sequence, asked.number});
-    questions.submissions.push_back({.call = call,
-                                     .sequence = sequence_number,
-                                     .left = std::chrono::ceil<milliseconds>(asked.over - now),
-                                     .context = std::move(asked.context),
-                                     .command = std::move(asked.command),
-                                     .seen = std::move(asked.seen)});
-  }
 }
 
 /// Ends the stream, for a fault or after it has ended: what was sent is answered now, what was
@@ -410,10 +291,7 @@ void RemoteCommands::Connection::end(std::string fault) {
   if (!stream_->fault.empty()) stream_->context.TryCancel();
   ++stream_->under_way;
   stream_->grpc->Finish(&stream_->status, tag(Step::finish));
-  for (auto& [call, sent] : std::exchange(sent_, {})) {
-    answer(std::move(sent), fail(unknown("was lost before it answered")));
-  }
-  sequences_.clear();
+  calls_.lose_sent();
 }
 
 /// Every step of the stream has come back.
@@ -425,45 +303,13 @@ void RemoteCommands::Connection::closed() {
     spdlog::warn("stream of commands {} peer={} reason=\"{}\"", was_connected ? "lost" : "failed",
                  options_.address, by_us ? stream_->fault : status.error_message());
   }
-  stream_.reset();
-  refuse_queue();
-  if (stopping_) return queue_.Shutdown();
-  open_at_ = Clock::now() + (was_connected ? milliseconds(0) : pause_);
+  // At once after a loss, but never in a circle.
+  const auto opened_at = stream_->opened_at;
+  open_at_ = was_connected ? opened_at + options_.pause : Clock::now() + pause_;
   if (!was_connected) pause_ = std::min(2 * pause_, options_.pause_max);
-}
-
-std::uint64_t RemoteCommands::Connection::number_of(const std::shared_ptr<Sequence>& sequence) {
-  if (sequences_.empty()) sweep_at_ = Clock::now() + sweep_every;
-  const auto [found, is_new] = sequences_.try_emplace(sequence, next_sequence_);
-  if (is_new) ++next_sequence_;
-  return found->second;
-}
-
-std::vector<std::uint64_t> RemoteCommands::Connection::take_over() {
-  sweep_at_ = Clock::now() + sweep_every;
-  std::vector<std::uint64_t> over;
-  std::erase_if(sequences_, [&over](const auto& known) {
-    if (!known.first.expired()) return false;
-    over.push_back(known.second);
-    return true;
-  });
-  return over;
-}
-
-void RemoteCommands::Connection::answer(Sent sent, schemas::Result<Outcome> result) {
-  --waiting_;
-  waiting_bytes_ -= sent.bytes;
-  if (!result && sent.sequence) sent.sequence->refuse(sent.number);
-  sent.done(std::move(result));
-}
-
-void RemoteCommands::Connection::refuse(Asked asked, Error error) {
-  answer({std::move(asked.done), asked.bytes, asked.over, asked.context.sequence, asked.number},
-         fail(std::move(error)));
-}
-
-void RemoteCommands::Connection::refuse_queue() {
-  for (auto& asked : std::exchange(unsent_, {})) refuse(std::move(asked), not_sent());
+  stream_.reset();
+  calls_.refuse_unsent();
+  if (stopping_) queue_.Shutdown();
 }
 
 RemoteCommands::RemoteCommands(Options options)
@@ -481,8 +327,7 @@ void RemoteCommands::submit(CommandContext context, Command command, Done done) 
 }
 
 std::optional<Error> RemoteCommands::overloaded(schemas::OrganizationId) {
-  if (!connection_->full()) return std::nullopt;
-  return too_much();
+  return connection_->full();
 }
 
 bool RemoteCommands::connected() const {
