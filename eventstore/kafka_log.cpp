@@ -12,7 +12,6 @@
 
 #include "eventstore/kafka_records.h"
 #include "eventstore/kafka_topics.h"
-#include "schemas/batch.h"
 
 namespace eventstore {
 
@@ -28,6 +27,8 @@ constexpr int longest_sleep_ms = 100;  // should news be missed
 constexpr std::size_t stretch_bytes = 4 << 20;
 constexpr std::size_t single_bytes = 64 << 10;
 
+using Fault = std::unique_ptr<rd_kafka_error_t, kafka::Destroy<rd_kafka_error_destroy>>;
+
 bool same(const RecordHead& a, const RecordHead& b) {
   return a.kind == b.kind && a.epoch == b.epoch && a.sequence == b.sequence && a.chain == b.chain &&
          a.length == b.length && a.payload_crc == b.payload_crc;
@@ -42,12 +43,6 @@ Error not_this_log(const rd_kafka_message_t& message) {
                   rd_kafka_topic_name(message.rkt), message.partition, message.offset),
       {},
       {}};
-}
-
-/// An organization's records keep their order for readers that know only keys.
-std::string key_of(const Append& append) {
-  if (append.head.kind != RecordKind::events) return {};
-  return to_text(schemas::BatchView::trusted(append.payload.bytes()).organization());
 }
 
 }  // namespace
@@ -287,16 +282,27 @@ void KafkaLog::send(Append append) {
 }
 
 rd_kafka_resp_err_t KafkaLog::produce(Flight& flight) {
-  const auto& append = flight.append;
-  const auto value = kafka::encode(append.head, append.payload.bytes());
-  const auto key = key_of(append);
-  const auto taken = rd_kafka_produce(find_topic(append.log.topic)->to.get(), append.log.partition,
-                                      RD_KAFKA_MSG_F_FREE, value.bytes, value.size,
-                                      key.empty() ? nullptr : key.data(), key.size(), &flight) == 0;
-  if (taken) return RD_KAFKA_RESP_ERR_NO_ERROR;
-  const auto failure = rd_kafka_last_error();
+  const auto& [log, expected, head, payload] = flight.append;
+  const auto& topic = *find_topic(log.topic);
+  const auto value = kafka::encode(head, payload.bytes());
+  const auto key = kafka::key_of(head, payload.bytes());
+  auto headers = kafka::headers_of(head, payload.bytes(), topic.topic.name);
+  std::array<rd_kafka_vu_t, 7> parts{};
+  parts[0] = {.vtype = RD_KAFKA_VTYPE_RKT, .u = {.rkt = topic.to.get()}};
+  parts[1] = {.vtype = RD_KAFKA_VTYPE_PARTITION, .u = {.i32 = log.partition}};
+  parts[2] = {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u = {.i = RD_KAFKA_MSG_F_FREE}};
+  parts[3] = {.vtype = RD_KAFKA_VTYPE_VALUE, .u = {.mem = {value.bytes, value.size}}};
+  parts[4] = {.vtype = RD_KAFKA_VTYPE_KEY,
+              .u = {.mem = {key.empty() ? nullptr : const_cast<char*>(key.data()), key.size()}}};
+  parts[5] = {.vtype = RD_KAFKA_VTYPE_HEADERS, .u = {.headers = headers.get()}};
+  parts[6] = {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u = {.ptr = &flight}};
+  const Fault fault(rd_kafka_produceva(producer_.get(), parts.data(), parts.size()));
+  if (!fault) {
+    static_cast<void>(headers.release());  // the message's now
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+  }
   std::free(value.bytes);
-  return failure;
+  return rd_kafka_error_code(fault.get());
 }
 
 void KafkaLog::refuse(const Append& append, Error error) {
@@ -413,8 +419,8 @@ void KafkaLog::give_up(Partition& partition, Flights::iterator first) {
   const auto offset = (*first)->append.expected;
   auto error = to_error("appending", (*first)->failure);
   partition.broken = false;
-  in_flight_ -= static_cast<std::size_t>(std::count_if(
-      first, flights.end(), [](const auto& flight) { return !flight->landed; }));
+  in_flight_ -= static_cast<std::size_t>(
+      std::count_if(first, flights.end(), [](const auto& flight) { return !flight->landed; }));
   flights.erase(first, flights.end());
   partition.gate.take_back(offset);
   if (refused) {
