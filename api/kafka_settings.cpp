@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "eventstore/file.h"
+#include "eventstore/kafka_reach.h"
 
 namespace api {
 namespace {
@@ -215,6 +216,29 @@ Result<eventstore::kafka::Options> kafka_options(const Settings& settings,
     options.password = std::make_shared<schemas::Secret>(*password);
   }
   return options;
+}
+
+Result<void> reach_kafka(const eventstore::kafka::Options& options) {
+  using Why = eventstore::kafka::Unreachable::Why;
+  const auto reached = eventstore::kafka::reach(options);
+  if (reached) return {};
+  const auto remedy = [&]() -> std::string_view {
+    switch (reached.error().why) {
+      case Why::refused:
+        return "kafka_username, the password and kafka_sasl_mechanism must be as the brokers know "
+               "them";
+      case Why::not_trustworthy:
+        return "kafka_security_protocol must be the brokers', kafka_ca of who certified them, and "
+               "their certificates must name the hosts in log; kafka_certificate, where they ask "
+               "for one, must be of who they trust";
+      case Why::no_answer:
+        break;
+    }
+    return "look whether they run, whether log names them, and whether kafka_security_protocol is "
+           "theirs";
+  }();
+  return fail(ErrorCode::internal, fmt::format("Kafka's brokers {} cannot be used: {}; {}",
+                                               options.brokers, reached.error().detail, remedy));
 }
 
 }  // namespace api

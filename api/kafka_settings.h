@@ -26,4 +26,7 @@ schemas::Result<void> check_log_settings(const Settings& settings);
 schemas::Result<eventstore::kafka::Options> kafka_options(const Settings& settings,
                                                           std::string_view address);
 
+/// Whether the brokers answer and let us in; the error names the settings to look at. Blocks.
+schemas::Result<void> reach_kafka(const eventstore::kafka::Options& options);
+
 }  // namespace api

@@ -148,6 +148,7 @@ Result<void> Process::open() {
   if (log_is_on_kafka(options_)) {
     auto kafka = kafka_options(options_, options_.log);
     if (!kafka) return std::unexpected(std::move(kafka).error());
+    if (auto reached = reach_kafka(*kafka); !reached) return reached;
     kafka_.emplace(std::move(*kafka));
     node_ = std::make_unique<ClusterNode>(options_, *kafka_);
   }

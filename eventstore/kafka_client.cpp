@@ -100,6 +100,15 @@ Result<Handle> make_consumer(const Options& options) {
   return make(RD_KAFKA_CONSUMER, std::move(*conf));
 }
 
+Result<Handle> make_asker(const Options& options, ErrorReport told, void* opaque) {
+  // Whoever asks says what went wrong, once.
+  auto conf = make_conf(options, {{"log_level", "0"}});
+  if (!conf) return fail(std::move(conf).error());
+  rd_kafka_conf_set_error_cb(conf->get(), told);
+  rd_kafka_conf_set_opaque(conf->get(), opaque);
+  return make(RD_KAFKA_PRODUCER, std::move(*conf));
+}
+
 schemas::Error to_error(std::string_view doing, rd_kafka_resp_err_t code) {
   const auto kind = code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE    ? ErrorCode::record_too_large
                     : code == RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR ? ErrorCode::disk_full

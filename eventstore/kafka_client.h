@@ -36,6 +36,10 @@ schemas::Result<Handle> make_sender(const Options& options, Acks acks, DeliveryR
 /// One who reads from offsets that it names; never one that the broker chooses.
 schemas::Result<Handle> make_consumer(const Options& options);
 
+/// One who only asks whether there is somebody; `told` hears of what goes wrong, when it is polled.
+using ErrorReport = void (*)(rd_kafka_t*, int code, const char* reason, void* opaque);
+schemas::Result<Handle> make_asker(const Options& options, ErrorReport told, void* opaque);
+
 schemas::Error to_error(std::string_view doing, rd_kafka_resp_err_t code);
 std::unexpected<schemas::Error> no_answer();
 

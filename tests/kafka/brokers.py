@@ -27,8 +27,8 @@ SETTINGS = """
 process.roles=broker,controller
 node.id={node}
 controller.quorum.voters={voters}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://{advertised}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{more}
+advertised.listeners=PLAINTEXT://{advertised}{more}
 controller.listener.names=CONTROLLER
 log.dirs={data}
 auto.create.topics.enable=false
@@ -74,8 +74,9 @@ def free_port():
 
 
 class Brokers:
-    def __init__(self, nodes=1, version=VERSION, settings="", advertised=None):
-        """`advertised`: host:port of each node as clients are told, such as a proxy's (proxy.py)."""
+    def __init__(self, nodes=1, version=VERSION, settings="", advertised=None, listeners=(), format_options=()):
+        """`advertised`: host:port of each node as clients are told, such as a proxy's (proxy.py). `listeners` are more of
+        them (security.py)."""
         self.directory = tempfile.mkdtemp(prefix="kafka-")
         self.classpath = os.path.join(jars(version), "*")
         self.ports = [free_port() for _ in range(nodes)]
@@ -86,9 +87,10 @@ class Brokers:
         for node in range(nodes):
             with open(self.settings_of(node), "w", encoding="utf-8") as file:
                 file.write(SETTINGS.format(node=node + 1, voters=voters, port=self.ports[node], controller=controllers[node],
+                                           more="".join(f",{listener}" for listener in listeners),
                                            advertised=advertised[node] if advertised else f"127.0.0.1:{self.ports[node]}",
                                            data=os.path.join(self.directory, str(node + 1))) + settings)
-            subprocess.run([*self.java(128), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", self.settings_of(node)],
+            subprocess.run([*self.java(128), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", self.settings_of(node), *format_options],
                            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def settings_of(self, node):
@@ -97,6 +99,10 @@ class Brokers:
     def java(self, megabytes):
         return ["java", f"-Xmx{megabytes}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", self.classpath,
                 "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+
+    def tool(self, name, *arguments):
+        """Runs a program of Kafka's, by its class; what it prints."""
+        return subprocess.run([*self.java(128), name, *arguments], check=True, capture_output=True, text=True).stdout
 
     @property
     def bootstrap(self):
