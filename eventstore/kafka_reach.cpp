@@ -3,6 +3,8 @@
 #include <chrono>
 #include <string_view>
 
+#include <fmt/core.h>
+
 #include "eventstore/kafka_client.h"
 
 namespace eventstore::kafka {
@@ -35,6 +37,22 @@ void on_error(rd_kafka_t*, int code, const char* reason, void* opaque) {
   complaints.refused = true;
 }
 
+/// librdkafka before 2.6.1 puts its nonce into SCRAM's last message twice
+/// (confluentinc/librdkafka#4895); brokers from 4.0 on refuse that as they refuse a wrong password.
+void explain_scram(const Options& options, Unreachable& complaint) {
+  constexpr int fixed_in = 0x02060100;
+  const auto mechanism = options.properties.find("sasl.mechanism");
+  const bool is_scram =
+      mechanism != options.properties.end() && mechanism->second.starts_with("SCRAM");
+  if (complaint.why != Unreachable::Why::refused || !is_scram || rd_kafka_version() >= fixed_in) {
+    return;
+  }
+  complaint.detail += fmt::format(
+      " (or they are Kafka 4 or later, to which librdkafka before 2.6.1, here {}, cannot log in by "
+      "SCRAM: use PLAIN over TLS, or certificates)",
+      rd_kafka_version_str());
+}
+
 }  // namespace
 
 std::expected<void, Unreachable> reach(const Options& options) {
@@ -54,7 +72,10 @@ std::expected<void, Unreachable> reach(const Options& options) {
       return {};
     }
     while (rd_kafka_poll(asker->get(), 0) > 0) continue;
-    if (complaints.refused || Clock::now() > deadline) return std::unexpected(complaints.last);
+    if (complaints.refused || Clock::now() > deadline) {
+      explain_scram(options, complaints.last);
+      return std::unexpected(complaints.last);
+    }
   }
 }
 

@@ -7,16 +7,24 @@ Method: one broker with TLS listeners for passwords and for certificates (securi
 import os
 import re
 import shlex
+import subprocess
 import sys
 import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 import lane
+from brokers import VERSION
 from harness import Server, run, tidemark, unique
 from security import PASSWORD, USER, Authority, SecureBroker
 
 WRONG = "falsch-2"
+
+
+def scram_fits():
+    """librdkafka before 2.6.1 and brokers from 4.0 on do not agree on SCRAM (confluentinc/librdkafka#4895)."""
+    ours = subprocess.run(["pkg-config", "--modversion", "rdkafka"], check=True, capture_output=True, text=True).stdout
+    return int(VERSION.split(".")[0]) < 4 or [int(part) for part in ours.split(".")] >= [2, 6, 1]
 
 
 class SecurityTest(unittest.TestCase):
@@ -70,19 +78,19 @@ class SecurityTest(unittest.TestCase):
             self.assertNotIn(secret, told)
         return told
 
-    def test_a_password_lets_in_over_tls(self):
-        self.serves(self.by_password())
-
-    def test_the_other_mechanisms_and_a_password_from_the_environment_let_in(self):
-        for mechanism in ("SCRAM-SHA-256", "PLAIN"):
+    def test_scram_lets_in_over_tls(self):
+        for mechanism in ("SCRAM-SHA-512", "SCRAM-SHA-256"):
             with self.subTest(mechanism):
-                arguments = self.by_password(mechanism=mechanism)
-                place = arguments.index("--kafka-password-file")
-                del arguments[place:place + 2]
-                server = Server(*arguments, environment={"TIDEMARK_KAFKA_PASSWORD": PASSWORD})
-                self.addCleanup(server.close)
-                server.start()
-                server.kill()
+                if scram_fits():
+                    self.serves(self.by_password(mechanism=mechanism))
+                else:
+                    self.assertRegex(self.refusal(self.by_password(mechanism=mechanism)), "cannot log in by SCRAM: use PLAIN")
+
+    def test_plain_lets_in_over_tls_with_a_password_from_the_environment(self):
+        arguments = self.by_password(mechanism="PLAIN")
+        place = arguments.index("--kafka-password-file")
+        del arguments[place:place + 2]
+        self.serves(arguments, {"TIDEMARK_KAFKA_PASSWORD": PASSWORD})
 
     def test_certificates_of_both_sides_let_in(self):
         self.serves(self.by_certificate(*self.certificate))
