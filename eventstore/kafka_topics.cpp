@@ -107,10 +107,21 @@ Result<Found> look(rd_kafka_t* handle, const std::string& name, std::chrono::mil
   return found;
 }
 
-/// Whether the cluster has three brokers, though some may be down now: then another topic has its
-/// three replicas.
+std::string brokers_of(rd_kafka_t* handle) {
+  std::size_t size = 0;
+  const auto* conf = rd_kafka_conf(handle);
+  if (rd_kafka_conf_get(conf, "bootstrap.servers", nullptr, &size) != RD_KAFKA_CONF_OK) return {};
+  std::string text(size, '\0');
+  rd_kafka_conf_get(conf, "bootstrap.servers", text.data(), &size);
+  text.resize(size - 1);
+  return text;
+}
+
+/// Whether the cluster has three brokers, though some may be down or not up yet: then so many are
+/// named, or another topic has its three replicas.
 Result<bool> has_replicas(rd_kafka_t* handle, int brokers_up, std::chrono::milliseconds within) {
-  if (brokers_up >= replicas_wanted) return true;
+  const auto named = std::ranges::count(brokers_of(handle), ',') + 1;
+  if (std::max<std::int64_t>(brokers_up, named) >= replicas_wanted) return true;
   auto metadata = ask(handle, nullptr, within);
   if (!metadata) return fail(std::move(metadata).error());
   const std::span topics((*metadata)->topics, static_cast<std::size_t>((*metadata)->topic_cnt));
@@ -131,8 +142,10 @@ Event answer(rd_kafka_t* handle, AdminOptions options, std::chrono::milliseconds
   return Event(rd_kafka_queue_poll(answers.get(), int_of(within) + 1'000));
 }
 
-Result<void> create(rd_kafka_t* handle, const std::string& name, std::uint16_t partitions,
-                    Keeps keeps, bool replicated, std::chrono::milliseconds within) {
+enum class Created : std::uint8_t { is_there, too_few_brokers };
+
+Result<Created> create(rd_kafka_t* handle, const std::string& name, std::uint16_t partitions,
+                       Keeps keeps, bool replicated, std::chrono::milliseconds within) {
   std::array<char, 512> error{};
   const NewTopic topic(rd_kafka_NewTopic_new(
       name.c_str(), partitions, replicated ? replicas_wanted : 1, error.data(), error.size()));
@@ -154,14 +167,31 @@ Result<void> create(rd_kafka_t* handle, const std::string& name, std::uint16_t p
     if (count > 0) code = rd_kafka_topic_result_error(topics[0]);
   }
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
-    return {};
+    return Created::is_there;
   }
-  auto refused = to_error("making topic " + name, code);
-  if (code == RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR) {
-    refused.detail +=
-        "; it gets three replicas as the others have: start the brokers that are down";
+  if (code == RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR) return Created::too_few_brokers;
+  return fail(to_error("making topic " + name, code));
+}
+
+/// Waits for brokers that are still coming up.
+Result<void> make_topic(rd_kafka_t* handle, const std::string& name, std::uint16_t partitions,
+                        Keeps keeps, int brokers_up, std::chrono::milliseconds within) {
+  const auto deadline = std::chrono::steady_clock::now() + within;
+  const auto replicated = has_replicas(handle, brokers_up, within);
+  if (!replicated) return fail(replicated.error());
+  while (true) {
+    const auto created = create(handle, name, partitions, keeps, *replicated, within);
+    if (!created) return fail(created.error());
+    if (*created == Created::is_there) return {};
+    if (std::chrono::steady_clock::now() > deadline) {
+      return fail(
+          ErrorCode::internal,
+          fmt::format("topic {} is to have three replicas, and fewer of the brokers {} have "
+                      "come up; start the others",
+                      name, brokers_of(handle)));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
-  return fail(std::move(refused));
 }
 
 /// Empty when the brokers cannot be asked for it.
@@ -196,14 +226,6 @@ Result<Settings> read_settings(rd_kafka_t* handle, int broker, const std::string
 }
 
 // ---- is it as it must be ----
-
-std::string brokers_of(rd_kafka_t* handle) {
-  std::array<char, 512> text{};
-  std::size_t size = text.size();
-  const auto read =
-      rd_kafka_conf_get(rd_kafka_conf(handle), "bootstrap.servers", text.data(), &size);
-  return read == RD_KAFKA_CONF_OK ? text.data() : "HOST:PORT";
-}
 
 Result<void> check_settings(rd_kafka_t* handle, const std::string& name, const Found& found,
                             Keeps keeps, std::chrono::milliseconds within) {
@@ -255,10 +277,8 @@ Result<void> provide_topic(rd_kafka_t* handle, const std::string& name, std::uin
   if (!found) return fail(std::move(found).error());
   const bool was_there = found->partitions > 0;
   if (!was_there) {
-    const auto replicated = has_replicas(handle, found->brokers, within);
-    if (!replicated) return fail(std::move(replicated).error());
-    auto created = create(handle, name, partitions, keeps, *replicated, within);
-    if (!created) return created;
+    auto made = make_topic(handle, name, partitions, keeps, found->brokers, within);
+    if (!made) return made;
   }
   // The brokers hear of a new topic one after the other.
   while (found->partitions == 0 && std::chrono::steady_clock::now() < deadline) {

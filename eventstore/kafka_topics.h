@@ -15,10 +15,10 @@ enum class Keeps : std::uint8_t {
 };
 
 /// Makes the topic if there is none: three replicas of which two must be in sync where there are
-/// three brokers, and no leader that misses records. One that is there must be like that: the error
-/// names each setting that is not, what it is, what it must be and the command that mends it. Where
-/// the brokers cannot be asked for settings (librdkafka's mock), only partitions are checked.
-/// Blocks.
+/// three brokers (or `bootstrap.servers` names so many), and no leader that misses records. One
+/// that is there must be like that: the error names each setting that is not, what it is, what it
+/// must be and the command that mends it. Where the brokers cannot be asked for settings
+/// (librdkafka's mock), only partitions are checked. Blocks.
 schemas::Result<void> provide_topic(rd_kafka_t* handle, const std::string& name,
                                     std::uint16_t partitions, std::chrono::milliseconds within,
                                     Keeps keeps = Keeps::everything);

@@ -66,6 +66,19 @@ TEST_P(TopicsOnBrokers, ACompactedTopicMustNotBeTrimmed) {
                     HasSubstr("--add-config cleanup.policy=compact")));
 }
 
+/// Else a log founded while brokers come up would have one replica for ever.
+TEST_P(TopicsOnBrokers, WhereThreeBrokersAreNamedNoTopicIsMadeWithFewerReplicas) {
+  auto options = place_->options();
+  const auto one = options.brokers.substr(0, options.brokers.find(','));
+  options.brokers = one + "," + one + "," + one;
+  const Handle handle = std::move(*make_consumer(options));
+  const auto made = provide_topic(handle.get(), name_, 1, std::chrono::seconds(1));
+  if (made) GTEST_SKIP() << "there are three brokers";
+  EXPECT_THAT(made.error().detail,
+              AllOf(HasSubstr("three replicas"), HasSubstr("start the others")));
+  EXPECT_FALSE(*topic_exists(handle.get(), name_, std::chrono::seconds(10)));
+}
+
 TEST_P(TopicsOnBrokers, AskingWhetherThereIsOneMakesNone) {
   for (int time = 0; time < 2; ++time) {
     const auto exists = topic_exists(handle_.get(), name_, std::chrono::seconds(10));
