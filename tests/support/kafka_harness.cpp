@@ -20,6 +20,7 @@ constexpr auto outcome_after = 3s;
 KafkaMockHarness::KafkaMockHarness() {
   handle_.reset(rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), nullptr, 0));
   cluster_ = rd_kafka_mock_cluster_new(handle_.get(), 1);
+  rd_kafka_mock_topic_create(cluster_, "tm.log", 1, 1);
   for (const auto* topic : {"tm.blue", "tm.red"}) {
     rd_kafka_mock_topic_create(cluster_, topic, partitions, 1);
   }
@@ -29,8 +30,12 @@ KafkaMockHarness::~KafkaMockHarness() {
   rd_kafka_mock_cluster_destroy(cluster_);
 }
 
+std::string KafkaMockHarness::address() const {
+  return rd_kafka_mock_cluster_bootstraps(cluster_);
+}
+
 std::unique_ptr<Log> KafkaMockHarness::open(LogObserver& observer) {
-  auto log = KafkaLog::open({.brokers = rd_kafka_mock_cluster_bootstraps(cluster_),
+  auto log = KafkaLog::open({.brokers = address(),
                              .properties = {},
                              .outcome_after = outcome_after,
                              // The mock answers no earlier, though records come.

@@ -13,6 +13,7 @@ class KafkaMockHarness final : public LogHarness {
   KafkaMockHarness();
   ~KafkaMockHarness() override;
 
+  std::string address() const;
   std::unique_ptr<Log> open(LogObserver& observer) override;
   void kill(std::unique_ptr<Log> log) override { log.reset(); }
   void refuse_next_commit() override;
