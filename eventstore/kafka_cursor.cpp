@@ -163,6 +163,7 @@ Result<std::optional<StoredRecord>> KafkaCursor::next() {
   };
   if (pending_) {
     if (!is_visible(*pending_)) return std::nullopt;
+    given_ = pending_->payload;
     return std::exchange(pending_, {});
   }
   while (!at_end()) {
@@ -180,7 +181,10 @@ Result<std::optional<StoredRecord>> KafkaCursor::next() {
     const auto decoded = decode(*message);
     if (!decoded) continue;
     auto record = record_of(log, offset, *decoded);
-    if (is_visible(record)) return record;
+    if (is_visible(record)) {
+      given_ = record.payload;
+      return record;
+    }
     pending_ = std::move(record);
     return std::nullopt;
   }
@@ -217,7 +221,10 @@ Result<StoredRecord> KafkaRecordReader::read(Offset offset) {
     position_ = at + 1;
     if (at < offset) continue;
     const auto decoded = at == offset ? decode(*message) : std::nullopt;
-    return decoded ? Result<StoredRecord>(record_of(log_, offset, *decoded)) : not_found();
+    if (!decoded) return not_found();
+    auto record = record_of(log_, offset, *decoded);
+    given_ = record.payload;
+    return record;
   }
   return not_found();
 }

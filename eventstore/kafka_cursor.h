@@ -99,6 +99,7 @@ class KafkaCursor final : public Cursor {
   Fetchers::Lent fetcher_;
   std::map<LogId, Offset> positions_;
   std::optional<StoredRecord> pending_;  // fetched, but not durable for the log yet
+  Payload given_;                        // last
 };
 
 class KafkaRecordReader final : public RecordReader {
@@ -115,6 +116,7 @@ class KafkaRecordReader final : public RecordReader {
   const LogId log_;
   Fetchers::Lent fetcher_;
   Offset position_ = 0;
+  Payload given_;  // last
 };
 
 }  // namespace eventstore::kafka

@@ -9,10 +9,14 @@
 The program is the one that the environment's TIDEMARK names, else build/release/tidemark. Every server
 gets a fresh data directory and a free port on 127.0.0.1, and is killed when its test class ends.
 Nothing but Python's standard library.
+
+With E2E_BROKERS=host:port a server is one of three processes over a log of its own on those brokers:
+it answers what is asked, and about two thirds of the writing is done by its companions.
 """
 import itertools
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -27,6 +31,7 @@ from client import SECONDS_MAX, Client
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PROGRAM = os.environ.get("TIDEMARK", os.path.join(ROOT, "build", "release", "tidemark"))
+BROKERS = os.environ.get("E2E_BROKERS")
 counter = itertools.count(1)
 
 
@@ -67,15 +72,37 @@ class Server:
         self.arguments, self.environment = arguments, environment or {}
         self.process = None
         self.port = free_port()
+        self.companions = []
+        if BROKERS:
+            self.join_cluster()
+
+    def join_cluster(self):
+        """Arguments and keys that all processes of one cluster have in common."""
+        root_key = os.path.join(self.directory, "root.key")
+        with open(os.open(root_key, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32) + "\n")
+        with open(self.key_file, "w", encoding="ascii") as file:
+            file.write(tidemark("keys", "generate").stdout)
+        common = ["--log", f"kafka://{BROKERS}", "--kafka-topic-prefix", f"e{secrets.token_hex(6)}.",
+                  "--root-key", root_key]
+        if "--partitions" not in self.arguments:
+            common += ["--partitions", "8"]
+        self.arguments = (*self.arguments, *common)
+        self.companions = [Companion(self, number) for number in (2, 3)]
 
     def launch(self):
         """Starts the program and does not wait for it."""
+        self.process = self.run(self.data, self.port)
+        for companion in self.companions:
+            companion.launch()
+        return self
+
+    def run(self, data, port):
         with open(self.output_file, "ab") as output:
-            self.process = subprocess.Popen(
-                [PROGRAM, "serve", "--data", self.data, "--listen", f"127.0.0.1:{self.port}",
+            return subprocess.Popen(
+                [PROGRAM, "serve", "--data", data, "--listen", f"127.0.0.1:{port}",
                  *(["--bootstrap-key-file", self.key_file] if self.key_file else []), *self.arguments],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={**os.environ, **self.environment})
-        return self
 
     def start(self):
         """Starts the program and waits until it is ready; how long that took, in seconds."""
@@ -86,10 +113,14 @@ class Server:
 
     def wait_ready(self, seconds=60):
         deadline = time.monotonic() + seconds
-        probe, last = Client(self.port), None
+        for process, port in [(self.process, self.port), *((one.process, one.port) for one in self.companions)]:
+            self.wait_for(process, port, deadline)
+
+    def wait_for(self, process, port, deadline):
+        probe, last = Client(port), None
         while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                raise AssertionError(f"the server ended with {self.process.returncode}:\n{self.output()[-6000:]}")
+            if process.poll() is not None:
+                raise AssertionError(f"the server ended with {process.returncode}:\n{self.output()[-6000:]}")
             try:
                 last = probe.get("/readyz", expect="any", timeout=5)
                 if last.status == 200:
@@ -98,7 +129,7 @@ class Server:
             except OSError:
                 pass
             time.sleep(0.02)
-        raise AssertionError(f"not ready after {seconds} s: {last}\n{self.output()[-6000:]}")
+        raise AssertionError(f"not ready in time: {last}\n{self.output()[-6000:]}")
 
     def output(self):
         with open(self.output_file, encoding="utf-8", errors="replace") as file:
@@ -119,6 +150,8 @@ class Server:
     def close(self, keep=False):
         if self.process and self.process.poll() is None:
             self.kill()
+        for companion in self.companions:
+            companion.close()
         if keep:
             print(f"kept for a look: {self.directory}", file=sys.stderr)
         else:
@@ -147,6 +180,23 @@ class Server:
 
     def declare(self, name, manifest):
         return self.platform.put(f"/v2/products/{name}", manifest)
+
+
+class Companion:
+    """Another process over the same log, with rows of its own."""
+
+    def __init__(self, server, number):
+        self.server, self.data = server, f"{server.data}-{number}"
+        self.port, self.process = free_port(), None
+
+    def launch(self):
+        if self.process is None or self.process.poll() is not None:
+            self.process = self.server.run(self.data, self.port)
+
+    def close(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
 
 
 FILES = {"description": "files of a repository", "kinds": {"file": {"events": {

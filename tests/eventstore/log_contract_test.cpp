@@ -221,6 +221,18 @@ TEST_P(LogContract, a_reader_reads_in_any_order_while_the_log_grows) {
   }
 }
 
+TEST_P(LogContract, a_payload_lives_until_the_next_call) {
+  const std::string text(3'000, 'x');
+  write(writer_.noop(text));
+  auto cursor = log_->read({{id_, 0}});
+  auto reader = log_->reader(id_);
+  ASSERT_TRUE(cursor);
+  const auto of_cursor = (*cursor)->next()->value().payload.bytes();
+  const auto of_reader = reader->read(0)->payload.bytes();
+  EXPECT_EQ(schemas::text_of(of_cursor), text);
+  EXPECT_EQ(schemas::text_of(of_reader), text);
+}
+
 TEST_P(LogContract, a_cursor_goes_on_after_the_end) {
   auto cursor = log_->read({{id_, 0}});
   ASSERT_TRUE(cursor);
