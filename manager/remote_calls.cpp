@@ -105,7 +105,6 @@ void RemoteCalls::lose_sent() {
   for (auto& [call, sent] : std::exchange(sent_, {})) {
     finish(std::move(sent), fail(unknown("was lost before it answered")));
   }
-  sequences_.clear();
 }
 
 void RemoteCalls::expire(Instant now) {

@@ -53,7 +53,6 @@ class RemoteCalls {
   /// Of one that entered and was not added.
   void refuse(Asked asked);
   void refuse_unsent();
-  /// The stream is lost, and the numbers of its sequences with it.
   void lose_sent();
 
   /// Answers what is too late.

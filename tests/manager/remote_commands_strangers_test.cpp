@@ -53,7 +53,7 @@ TEST_F(RemoteStrangersTest, AMalformedMessageEndsItsStreamAndNothingElse) {
     EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << status.error_message();
   }
   create(remote, "fine");
-  EXPECT_EQ(code_of(replies_.wait(1)[0].result), "done");
+  EXPECT_EQ(code_of(replies_.wait(1).at(0).result), "done");
   EXPECT_EQ(peer_.made(), std::vector<std::string>{"fine"});
 }
 
@@ -100,7 +100,7 @@ class RemoteSecurityTest : public RemoteCommandsTest {
   /// What becomes of one command.
   std::string ask() {
     create(remote(), "asked");
-    return code_of(replies_.wait(1)[0].result);
+    return code_of(replies_.wait(1).at(0).result);
   }
   Certificates certificates_;
 };
