@@ -232,4 +232,8 @@ std::optional<Error> Journal::read_only() const {
   return parts_->health.reason();
 }
 
+void Journal::turn_read_only(Error why) {
+  parts_->health.turn_read_only(std::move(why));
+}
+
 }  // namespace eventstore

@@ -479,6 +479,11 @@ std::optional<Error> KafkaLog::read_only() const {
   return read_only_;
 }
 
+void KafkaLog::turn_read_only(Error why) {
+  const std::lock_guard lock(mutex_);
+  if (!read_only_) read_only_ = std::move(why);
+}
+
 KafkaLog::OpenTopic* KafkaLog::find_topic(TopicId id) const {
   const std::shared_lock lock(topics_mutex_);
   const auto found = topics_.find(id);

@@ -133,6 +133,8 @@ class Log {
 
   /// Why nothing can be written any more (failed sync, corruption, moved), if so. Any thread.
   virtual std::optional<schemas::Error> read_only() const = 0;
+  /// From now on nothing is written, for this reason unless there is one already. Any thread.
+  virtual void turn_read_only(schemas::Error /*why*/) {}
 
   /// Drains what was appended, closes. No call after it.
   virtual void close() = 0;

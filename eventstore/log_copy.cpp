@@ -195,20 +195,17 @@ Result<void> LogCopy::compare(LogId log) {
 
 // ---- copying ----
 
-Result<void> LogCopy::copy_topics() {
+Result<void> LogCopy::copy() {
+  if (auto copied = copy_all({log_partition}); !copied) return copied;
   std::vector<LogId> logs;
   for (const auto& [log, end] : ends_) {
     if (log != log_partition) logs.push_back(log);
   }
-  return copy(logs);
-}
-
-Result<void> LogCopy::copy_identity() {
-  return copy({log_partition});
+  return copy_all(logs);
 }
 
 /// All partitions in one pass, as the source's cursor finds them cheapest.
-Result<void> LogCopy::copy(const std::vector<LogId>& logs) {
+Result<void> LogCopy::copy_all(const std::vector<LogId>& logs) {
   std::vector<ReadFrom> from;
   for (const auto log : logs) {
     if (states_[log].next_offset < ends_[log]) from.push_back({log, states_[log].next_offset});

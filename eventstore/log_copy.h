@@ -89,11 +89,9 @@ class LogCopy {
   /// Reads which topics there are and compares what the target has. Changes nothing but that topics
   /// are made. An error says why this cannot be copied there.
   schemas::Result<void> prepare();
-  /// Then, in whatever order suits the target: all products' topics;
-  schemas::Result<void> copy_topics();
-  /// tm.log, and with it the identity that makes the target a log;
-  schemas::Result<void> copy_identity();
-  /// and the record that ends the source, once all of it is copied. Does nothing where it stands.
+  /// tm.log, which names the topics, then all of these.
+  schemas::Result<void> copy();
+  /// The record that ends the source, once all of it is copied. Does nothing where it stands.
   schemas::Result<void> end_source();
 
   const Report& report() const { return report_; }
@@ -102,7 +100,7 @@ class LogCopy {
   schemas::Result<void> look_for_end();
   schemas::Result<void> open_topics();
   schemas::Result<void> compare(LogId log);
-  schemas::Result<void> copy(const std::vector<LogId>& logs);
+  schemas::Result<void> copy_all(const std::vector<LogId>& logs);
   schemas::Result<void> copy_record(const StoredRecord& record);
   schemas::Result<void> fill(LogId log, Offset to);
   schemas::Result<void> put(LogId log, const RecordHead& head, Payload payload);

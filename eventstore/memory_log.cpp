@@ -269,4 +269,9 @@ std::optional<Error> MemoryLog::read_only() const {
   return read_only_;
 }
 
+void MemoryLog::turn_read_only(Error why) {
+  const std::lock_guard lock(mutex_);
+  if (!read_only_) read_only_ = std::move(why);
+}
+
 }  // namespace eventstore

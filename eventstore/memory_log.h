@@ -74,6 +74,7 @@ class MemoryLog final : public Log {
   PartitionState state(LogId log) const override;
   std::vector<LogId> partitions() const override;
   std::optional<schemas::Error> read_only() const override;
+  void turn_read_only(schemas::Error why) override;
   void close() override;
 
  private:

@@ -26,6 +26,11 @@ std::vector<Topic> Topics::all() const {
   return topics;
 }
 
+std::optional<std::string> Topics::moved_to() const {
+  std::shared_lock lock(mutex_);
+  return moved_to_;
+}
+
 TopicId Topics::next_id() const {
   std::shared_lock lock(mutex_);
   auto last = topics_.empty() ? log_topic : topics_.rbegin()->first;
@@ -44,6 +49,7 @@ void Topics::apply(const schemas::Control& control) {
     partitions_ = identity->partitions;
     log_id_ = identity->id;
   }
+  if (const auto* moved = std::get_if<schemas::Moved>(&control)) moved_to_ = moved->to;
   if (const auto* added = std::get_if<schemas::TopicAdded>(&control)) {
     topics_.emplace(added->topic, Topic{added->topic, added->name, partitions_});
   }
@@ -98,6 +104,12 @@ schemas::Result<void> load_topics(Log& log, Topics& topics) {
   for (const auto& topic : topics.all()) {
     opened = log.open_topic(topic);
     if (!opened) return opened;
+  }
+  if (const auto to = topics.moved_to()) {
+    log.turn_read_only({schemas::ErrorCode::read_only,
+                        "this log has moved to " + *to + "; what is written goes there",
+                        {},
+                        {}});
   }
   return {};
 }

@@ -28,6 +28,8 @@ class Topics {
   LogId log_of(TopicId topic, schemas::OrganizationId organization) const {
     return {topic, schemas::partition_of(organization, partitions_)};
   }
+  /// Where the log went, if it was copied elsewhere and ended here.
+  std::optional<std::string> moved_to() const;
   TopicId next_id() const;
   /// Whether a log can hold one more topic: ask before TopicAdded is written.
   bool has_room() const;
@@ -46,13 +48,14 @@ class Topics {
   std::map<TopicId, Topic> topics_;
   std::uint16_t partitions_ = 0;
   schemas::Uuid log_id_;
+  std::optional<std::string> moved_to_;
 };
 
 using schemas::log_topic;
 inline constexpr LogId log_partition{log_topic, 0};
 
 /// Folds `tm.log` and makes every topic known to the backend. No identity means that the log is
-/// new.
+/// new. A log that moved turns read-only.
 schemas::Result<void> load_topics(Log& log, Topics& topics);
 
 inline constexpr std::string_view identity_product = "identity";

@@ -145,9 +145,8 @@ schemas::Result<LogCopy::Report> copy(Store& from, Store& to, LogCopy::Options o
   if (options.to.empty()) options.to = there;
   LogCopy copying(from.side(), to.side(), std::move(options));
   if (auto prepared = copying.prepare(); !prepared) return schemas::fail(prepared.error());
-  if (auto copied = copying.copy_topics(); !copied) return schemas::fail(copied.error());
+  if (auto copied = copying.copy(); !copied) return schemas::fail(copied.error());
   if (auto ended = copying.end_source(); !ended) return schemas::fail(ended.error());
-  if (auto named = copying.copy_identity(); !named) return schemas::fail(named.error());
   return copying.report();
 }
 
@@ -221,6 +220,29 @@ TEST_P(LogCopying, ends_the_source_with_where_it_went) {
   ASSERT_TRUE(moved);
   EXPECT_EQ(std::get<schemas::Moved>(*moved).to, there);
   EXPECT_EQ(from_.log->state(log_partition).sequence, 1);  // it counts
+
+  from_.kill_and_open();
+  Topics topics;
+  ASSERT_TRUE(load_topics(*from_.log, topics));
+  EXPECT_EQ(topics.moved_to(), there);
+  ASSERT_TRUE(from_.log->read_only());
+  EXPECT_TRUE(from_.log->read_only()->detail.contains("this log has moved to elsewhere"));
+  PartitionWriter writer({blue, 1}, from_.log->state({blue, 1}));
+  ASSERT_TRUE(from_.writer->append(writer.claim(9)));
+  const auto refused = from_.writer->wait();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::read_only);
+}
+
+TEST_P(LogCopying, leaves_the_target_writable) {
+  found(from_);
+  ASSERT_TRUE(copy(from_, to_));
+  to_.kill_and_open();
+  Topics topics;
+  ASSERT_TRUE(load_topics(*to_.log, topics));
+  EXPECT_FALSE(to_.log->read_only());
+  PartitionWriter writer({blue, 1}, to_.log->state({blue, 1}));
+  to_.write(writer.claim(9));
 }
 
 TEST_P(LogCopying, goes_on_after_every_kill) {
@@ -249,14 +271,14 @@ TEST_P(LogCopying, goes_on_after_every_kill) {
   EXPECT_EQ(shown(to_), before);
 }
 
-TEST_P(LogCopying, goes_on_where_the_source_is_ended_and_the_target_has_no_name_yet) {
+TEST_P(LogCopying, does_not_end_the_source_twice) {
   found(from_);
   write_history(from_, 100, 5);
   const auto before = shown(from_);
   {
     LogCopy first(from_.side(), to_.side(), {.to = std::string(there)});
     ASSERT_TRUE(first.prepare());
-    ASSERT_TRUE(first.copy_topics());
+    ASSERT_TRUE(first.copy());
     ASSERT_TRUE(first.end_source());
   }
   from_.kill_and_open();
@@ -308,7 +330,7 @@ TEST_P(LogCopying, notices_what_is_written_meanwhile) {
   write_history(from_, 100, 5);
   LogCopy copying(from_.side(), to_.side(), {.to = std::string(there)});
   ASSERT_TRUE(copying.prepare());
-  ASSERT_TRUE(copying.copy_topics());
+  ASSERT_TRUE(copying.copy());
   const LogId log{red, 2};
   PartitionWriter somebody(log, from_.log->state(log));
   from_.write(somebody.claim(4711));
@@ -355,7 +377,8 @@ TEST(LogCopy, stops_at_a_fork) {
   EXPECT_EQ(done.error().code, ErrorCode::read_only);
   EXPECT_TRUE(done.error().detail.contains("offset 1 of tm.blue, partition 1 is a fork"))
       << done.error().detail;
-  EXPECT_EQ(to.log->durable_end(log_partition), 0);
+  EXPECT_EQ(to.log->durable_end(writer.log()), 0);
+  EXPECT_EQ(from.log->durable_end(log_partition), 4);
 }
 
 // The thread sanitizer does not know threads of C11, which librdkafka has.
