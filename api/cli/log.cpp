@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include "api/cli/journal_source.h"
+#include "api/cli/log_copy.h"
 #include "api/cli/log_dump.h"
 #include "api/cli/offline.h"
 #include "api/cli/verification.h"
@@ -243,6 +244,8 @@ void add_log(CLI::App& program, Job& job) {
       ->type_name("RANGE");
   accepting->callback(
       [options, &job] { job = job_of([options] { return accept_loss(*options); }); });
+
+  add_log_copy(*log, job);
 }
 
 }  // namespace api::cli
