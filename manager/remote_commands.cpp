@@ -3,7 +3,6 @@
 #include <grpcpp/alarm.h>
 #include <grpcpp/grpcpp.h>
 
-#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "fb/rpc/commands.grpc.fb.h"
@@ -14,7 +13,6 @@ namespace manager {
 namespace {
 
 using schemas::Error;
-using schemas::ErrorCode;
 using schemas::fail;
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
