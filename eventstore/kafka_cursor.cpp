@@ -157,14 +157,20 @@ bool KafkaCursor::at_end() const {
                              [&](const auto& at) { return at.second >= side_.end_of(at.first); });
 }
 
+/// What was fetched before the log had it waits in its own partition: others may have more to give.
+std::optional<StoredRecord> KafkaCursor::take(std::deque<StoredRecord>& waiting) {
+  if (waiting.empty() || waiting.front().offset >= side_.end_of(waiting.front().log)) {
+    return std::nullopt;
+  }
+  auto record = std::move(waiting.front());
+  waiting.pop_front();
+  given_ = record.payload;
+  return record;
+}
+
 Result<std::optional<StoredRecord>> KafkaCursor::next() {
-  const auto is_visible = [&](const StoredRecord& record) {
-    return record.offset < side_.end_of(record.log);
-  };
-  if (pending_) {
-    if (!is_visible(*pending_)) return std::nullopt;
-    given_ = pending_->payload;
-    return std::exchange(pending_, {});
+  for (auto& [log, waiting] : waiting_) {
+    if (auto record = take(waiting)) return record;
   }
   while (!at_end()) {
     auto fetched = fetcher_->next(patience_);
@@ -180,13 +186,9 @@ Result<std::optional<StoredRecord>> KafkaCursor::next() {
     position = offset + 1;
     const auto decoded = decode(*message);
     if (!decoded) continue;
-    auto record = record_of(log, offset, *decoded);
-    if (is_visible(record)) {
-      given_ = record.payload;
-      return record;
-    }
-    pending_ = std::move(record);
-    return std::nullopt;
+    auto& waiting = waiting_[log];
+    waiting.push_back(record_of(log, offset, *decoded));
+    if (auto record = take(waiting)) return record;
   }
   return std::nullopt;
 }

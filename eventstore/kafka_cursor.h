@@ -93,13 +93,14 @@ class KafkaCursor final : public Cursor {
   KafkaCursor(const Fetchers& fetchers, const ReadSide& side, Fetchers::Lent fetcher)
       : side_(side), patience_(fetchers.patience()), fetcher_(std::move(fetcher)) {}
   bool at_end() const;
+  std::optional<StoredRecord> take(std::deque<StoredRecord>& waiting);
 
   const ReadSide& side_;
   const std::chrono::milliseconds patience_;
   Fetchers::Lent fetcher_;
   std::map<LogId, Offset> positions_;
-  std::optional<StoredRecord> pending_;  // fetched, but not durable for the log yet
-  Payload given_;                        // last
+  std::map<LogId, std::deque<StoredRecord>> waiting_;  // fetched, but not durable for the log yet
+  Payload given_;                                      // last
 };
 
 class KafkaRecordReader final : public RecordReader {
