@@ -4,6 +4,7 @@
 #include <array>
 #include <poll.h>
 #include <pthread.h>
+#include <set>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -140,11 +141,14 @@ Result<void> KafkaLog::fold_existing(OpenTopic& topic) {
     auto begun = (*fetcher)->start(partition->log, name, partition->state.next_offset);
     if (!begun) return begun;
   }
-  for (std::size_t ended = 0; ended < topic.partitions.size();) {
+  std::set<LogId> ended;
+  while (ended.size() < topic.partitions.size()) {
     auto fetched = (*fetcher)->next(options_.answer_within);
     if (!fetched) return std::unexpected(std::move(fetched).error());
     if (!*fetched) return kafka::no_answer();
     const auto& [log, offset, message] = **fetched;
+    // Others write on while the rest is read; that is for the log's thread to fold and to tell.
+    if (ended.contains(log)) continue;
     auto& partition = *topic.partitions[log.partition];
     if (message) {
       fold_into(partition, offset, *message);
@@ -153,7 +157,7 @@ Result<void> KafkaLog::fold_existing(OpenTopic& topic) {
     partition.state.next_offset = offset;
     partition.end = offset;
     partition.gate.go_on_at(offset);
-    ++ended;
+    ended.insert(log);
   }
   return {};
 }
