@@ -277,9 +277,15 @@ Result<void> Process::listen() {
   return {};
 }
 
+/// On the core thread: what others write into a shared log meanwhile is told there, and waits until
+/// the rows are where it begins.
 Result<void> Process::catch_up() {
-  auto done = core_->catch_up();
-  if (!done) return std::unexpected(std::move(done).error());
+  Result<projections::Projector::CaughtUp> done;
+  auto ran = core_thread_.wait_for([&](auto tell) {
+    done = core_->catch_up();
+    tell(done ? Result<void>() : std::unexpected(done.error()));
+  });
+  if (!ran) return ran;
   if (done->records > 0) {
     spdlog::info("rows caught up records={} events={}", done->records, done->events);
   }
