@@ -65,7 +65,7 @@ Result<Heartbeat> decode_heartbeat(schemas::Bytes bytes) {
     read.owned.push_back({topic, in.get<std::uint16_t>()});
   }
   const bool known =
-      read.state == Heartbeat::State::serving || read.state == Heartbeat::State::leaving;
+      read.state >= Heartbeat::State::serving && read.state <= Heartbeat::State::joining;
   if (format == 0 || !known || !std::ranges::is_sorted(read.owned)) {
     return fail(ErrorCode::internal, "a heartbeat is none that any version writes");
   }

@@ -23,7 +23,11 @@ namespace eventstore {
 using schemas::LogId;
 
 struct Heartbeat {
-  enum class State : std::uint8_t { serving = 1, leaving = 2 };
+  enum class State : std::uint8_t {
+    serving = 1,
+    leaving = 2,  // releases what it owns
+    joining = 3,  // does not know yet who else is there
+  };
 
   schemas::Uuid process;    // random, of this run
   std::uint64_t count = 0;  // of the process's heartbeats

@@ -34,6 +34,7 @@ std::uint64_t weight(std::uint64_t seed, LogId log) {
 
 Cluster::Cluster(Self self)
     : self_{{.process = self.process,
+             .state = Heartbeat::State::joining,
              .roles = self.roles,
              .name = std::move(self.name),
              .address = std::move(self.address),
@@ -45,13 +46,13 @@ Cluster::Cluster(Self self)
 
 void Cluster::heard(const Heartbeat& heartbeat, Time now) {
   const std::lock_guard lock(mutex_);
-  refresh(now);
   candidates_.erase(heartbeat.process);
   silent_.erase(heartbeat.process);
+  refresh(now);
   if (heartbeat.process == self_.said.process) {
     if (!is_listening(now)) listening_since_ = now;
     self_heard_ = now;
-    return;
+    return refresh(now);
   }
   const auto known = others_.find(heartbeat.process);
   if (known == others_.end()) {
@@ -90,6 +91,7 @@ void Cluster::past_ended(Time now) {
   const std::lock_guard lock(mutex_);
   past_ended_ = now;
   for (const auto& process : candidates_) silent_.try_emplace(process, now);
+  refresh(now);
 }
 
 // ---- what we say ----
@@ -123,8 +125,18 @@ bool Cluster::is_listening(Time now) const {
   return self_heard_ && now - *self_heard_ < silence_max;
 }
 
-/// Forgets who has been silent for too long while we listened.
+/// Whether those who were there before us have had the time to say so.
+bool Cluster::knows_the_others(Time now) const {
+  return past_ended_ && is_listening(now) &&
+         (candidates_.empty() || now - *past_ended_ >= candidates_wait);
+}
+
+/// Joins once it can, and forgets who has been silent for too long while we listened.
 void Cluster::refresh(Time now) {
+  if (self_.said.state == Heartbeat::State::joining && knows_the_others(now)) {
+    self_.said.state = Heartbeat::State::serving;
+    if (is_eligible(self_)) eligible_since_ = now;
+  }
   if (!is_listening(now) || now - *listening_since_ <= silence_max) return;
   const auto silent = [&](const auto& member) { return now - member.second.last > silence_max; };
   for (auto member = others_.begin(); member != others_.end();) {
@@ -153,9 +165,12 @@ const Cluster::Member* Cluster::preferred(LogId log) const {
     };
     if (best == nullptr || rank(member) > rank(*best)) best = &member;
   };
-  consider(self_);
   for (const auto& [process, member] : others_) consider(member);
-  return best;
+  consider(self_);
+  // Nobody else is there: what waits for an owner waits for us.
+  const bool may_join = self_.said.state == Heartbeat::State::joining &&
+                        self_.said.roles.has(eventstore::Role::manager);
+  return best == nullptr && may_join ? &self_ : best;
 }
 
 std::optional<Cluster::Owner> Cluster::owner_of(LogId log, Time now) {
@@ -169,8 +184,7 @@ std::optional<Cluster::Owner> Cluster::owner_of(LogId log, Time now) {
 bool Cluster::may_claim(LogId log, Time now) {
   const std::lock_guard lock(mutex_);
   refresh(now);
-  if (!past_ended_ || !is_listening(now) || preferred(log) != &self_) return false;
-  if (!candidates_.empty() && now - *past_ended_ < candidates_wait) return false;
+  if (!knows_the_others(now) || preferred(log) != &self_) return false;
   const bool is_owned = std::ranges::any_of(others_, [&](const auto& member) {
     return std::ranges::binary_search(member.second.said.owned, log);
   });

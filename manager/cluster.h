@@ -13,7 +13,8 @@
 /// Which process of a cluster should write which partition, judged from heartbeats.
 ///
 ///     candidate ── heard ──▶ living ── silent for 2 s, or gone in peace ──▶ (forgotten)
-///     (the past)             │  leaving: keeps what it owns, gets nothing
+///     (the past)             │  joining: nobody gives it anything yet
+///                            │  leaving: keeps what it owns, gets nothing
 ///                            └─ serving manager: eligible
 ///
 /// The preferred owner of a partition is the eligible process with the highest weight for it:
@@ -22,9 +23,9 @@
 /// its own share.
 ///
 /// Promises: hand-over is cooperative: the preferred one waits until the owner has released the
-/// partition, but not for ever. Whoever was paused, or cut off from the topic, judges nobody before
-/// it has listened again for as long as silence takes: its own heartbeats, which come back by the
-/// same way, tell how long it has been listening.
+/// partition, but not for ever; and nobody is preferred before it can claim. Whoever was paused, or
+/// cut off from the topic, judges nobody before it has listened again for as long as silence takes:
+/// its own heartbeats, which come back by the same way, tell how long it has been listening.
 ///
 /// Time is given in, of the local monotonic clock; others' clocks do not matter. Any thread.
 /// Nothing rests on this but who tries: two that both think they should write a partition are told
@@ -95,6 +96,7 @@ class Cluster {
   using Members = std::map<schemas::Uuid, Member>;
 
   bool is_listening(Time now) const;
+  bool knows_the_others(Time now) const;
   void refresh(Time now);
   bool is_eligible(const Member& member) const;
   const Member* preferred(LogId log) const;

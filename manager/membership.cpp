@@ -17,7 +17,7 @@ Result<std::unique_ptr<Membership>> Membership::join(const eventstore::kafka::Op
                                                      Cluster::Self self) {
   std::unique_ptr<Membership> made(new Membership(std::move(self)));
   auto* raw = made.get();
-  auto opened = Heartbeats::open(options, [raw] { return raw->cluster_.self(); }, *raw);
+  auto opened = Heartbeats::open(options, [raw] { return raw->say(); }, *raw);
   if (!opened) return schemas::fail(std::move(opened).error());
   made->heartbeats_ = std::move(*opened);
   made->heartbeats_->start();
@@ -43,9 +43,21 @@ void Membership::stop() {
   if (heartbeats_) heartbeats_->stop();
 }
 
+Cluster::Heartbeat Membership::say() {
+  auto heartbeat = cluster_.self();
+  said_ = heartbeat.state;
+  return heartbeat;
+}
+
+/// What was heard may have made us join.
+void Membership::tell_if_changed() {
+  if (cluster_.self().state != said_) heartbeats_->changed();
+}
+
 void Membership::on_heartbeat(const Cluster::Heartbeat& heartbeat, When when) {
   if (when == When::past) return cluster_.heard_of(heartbeat.process, now());
   cluster_.heard(heartbeat, now());
+  tell_if_changed();
   for (const auto& process : cluster_.long_silent(now())) heartbeats_->take_away(process);
 }
 

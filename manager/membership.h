@@ -30,8 +30,10 @@ class Membership final : private eventstore::kafka::Heartbeats::Listener {
   void on_heartbeat(const Cluster::Heartbeat& heartbeat, When when) override;
   void on_gone(const schemas::Uuid& process) override;
   void on_past_ended() override;
+  void tell_if_changed();
 
   Cluster cluster_;
+  Cluster::Heartbeat::State said_ = Cluster::Heartbeat::State::joining;  // heartbeats' thread
   std::unique_ptr<eventstore::kafka::Heartbeats> heartbeats_;
 };
 

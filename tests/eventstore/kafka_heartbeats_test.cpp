@@ -61,7 +61,7 @@ TEST(HeartbeatBytes, CutOffOnesAreRefused) {
 
 TEST(HeartbeatBytes, OnesOfNoVersionAreRefused) {
   auto bytes = encode(sample());
-  bytes[2] = 3;  // no such state
+  bytes[2] = 4;  // no such state
   EXPECT_FALSE(decode_heartbeat(bytes));
   EXPECT_FALSE(decode_heartbeat(std::vector<std::uint8_t>(200, 0)));
 }

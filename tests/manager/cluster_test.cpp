@@ -49,7 +49,12 @@ class View {
     hear_self();
     return *this;
   }
-  void hear_self() { cluster_.heard(cluster_.self(), now_); }
+  void hear_self() { cluster_.heard(says(), now_); }
+  Cluster::Heartbeat says() {
+    auto heartbeat = cluster_.self();
+    heartbeat.count = ++count_;
+    return heartbeat;
+  }
   void hear(std::uint8_t number, std::vector<LogId> owned = {},
             Cluster::Heartbeat::State state = Cluster::Heartbeat::State::serving,
             const char* roles = "manager") {
@@ -281,6 +286,35 @@ TEST(Cluster, OnesOwnRecordIsNoCandidate) {
   view->heard_of(process(1), view.now());
   view.up();
   EXPECT_TRUE(view.may_claim(logs()[0]));
+}
+
+TEST(Cluster, WhoJoinsIsGivenNothingBeforeItCanClaim) {
+  View newcomer(1);
+  newcomer->heard_of(process(2), newcomer.now());
+  newcomer->heard_of(process(9), newcomer.now());  // died long ago
+  newcomer.up();
+  newcomer.hear(2);
+  View other(2);
+  other.up();
+  const auto tell = [&] { other->heard(newcomer.says(), other.now()); };
+  tell();
+  for (const auto& log : logs()) {
+    EXPECT_EQ(newcomer.owner(log), 2);
+    EXPECT_EQ(other.owner(log), 2);
+  }
+  newcomer.pass(1'500ms, {{2, {}}});
+  tell();
+  const auto log = newcomer.log_of(1);
+  EXPECT_TRUE(newcomer.may_claim(log));
+  EXPECT_EQ(other.owner(log), 1);
+}
+
+TEST(Cluster, WhoJoinsAloneIsTheOneToWaitFor) {
+  View view(1);
+  view->heard_of(process(9), view.now());
+  view.up();
+  EXPECT_EQ(view.owner(logs()[0]), 1);
+  EXPECT_FALSE(view.may_claim(logs()[0]));
 }
 
 // ---- handing over ----
