@@ -90,7 +90,7 @@ class Brokers:
                                            more="".join(f",{listener}" for listener in listeners),
                                            advertised=advertised[node] if advertised else f"127.0.0.1:{self.ports[node]}",
                                            data=os.path.join(self.directory, str(node + 1))) + settings)
-            subprocess.run([*self.java(128), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", self.settings_of(node), *format_options],
+            subprocess.run([*self.java(128), "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", self.settings_of(node), *format_options],
                            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def settings_of(self, node):
