@@ -28,7 +28,7 @@ constexpr std::string_view there = "elsewhere";
 struct Store {
   explicit Store(std::unique_ptr<LogHarness> made) : harness(std::move(made)) { open(); }
   ~Store() {
-    if (log) log->close();
+    if (!log->read_only()) log->close();  // one that stopped has nothing to drain
     log.reset();
   }
   Store(const Store&) = delete;
@@ -421,6 +421,19 @@ TEST(LogCopy, puts_fillers_where_kafka_has_no_record) {
   const auto before = shown(middle);
   ASSERT_TRUE(copy(middle, back));
   EXPECT_EQ(shown(back), before);
+}
+
+TEST(LogCopy, notices_who_else_writes_at_the_target) {
+  Store from(routes().front().from.make());
+  found(from);
+  write_history(from, 300, 5);
+  auto mock = std::make_unique<KafkaMockHarness>();
+  const auto address = mock->address();
+  Store to(std::move(mock));
+  LogCopy copying(from.side(), to.side(), {.to = std::string(there)});
+  ASSERT_TRUE(copying.prepare());
+  send_foreign_message(address, {blue, 2});
+  EXPECT_FALSE(copying.copy());
 }
 #endif
 
