@@ -186,25 +186,47 @@ std::unexpected<Stop> stopped(const schemas::Error& error) {
   }
 }
 
-void print(const eventstore::LogCopy::Report& report, const Place& target, const Options& options) {
+void print(const eventstore::LogCopy::Report& report, const std::string& target,
+           const Options& options) {
   if (options.json) {
     std::string out;
     schemas::json::Writer writer(out);
-    writer.begin_object().member("to", target.name).member("records", report.records);
+    writer.begin_object().member("to", target).member("records", report.records);
     writer.member("fillers", report.fillers).member("found", report.found).end_object();
     fmt::print("{}\n", out);
     return;
   }
-  fmt::print("{}: {} records copied", target.name, grouped(report.records));
+  fmt::print("{}: {} records copied", target, grouped(report.records));
   if (report.found > 0) fmt::print(", {} were there", grouped(report.found));
   if (report.fillers > 0) fmt::print(", {} of them fillers", grouped(report.fillers));
   fmt::print("\n");
+}
+
+/// What a copy left that was interrupted behind its last step: all of it. The records that the
+/// target had then; empty when there is no such copy.
+Step<std::optional<std::uint64_t>> finished(Place& source, const std::string& target) {
+  std::error_code failed;
+  const auto name = std::filesystem::weakly_canonical(target, failed).string();
+  if (failed || !std::filesystem::exists(name + "/keyring")) return std::nullopt;
+  eventstore::Topics topics;
+  if (auto loaded = load_topics(*source.log, topics); !loaded) return stopped(loaded.error());
+  if (topics.moved_to() != name) return std::nullopt;
+  std::uint64_t records = 0;
+  for (const auto log : source.log->partitions()) records += source.log->durable_end(log);
+  constexpr std::uint64_t that_end_it = 2;
+  return records - that_end_it;
 }
 
 Step<void> run(const Options& options) {
   if (options.from == options.to) return stop(Exit::usage, "--from and --to are the same");
   auto source = open(options, End::source);
   if (!source) return std::unexpected(std::move(source).error());
+  auto before = finished(**source, options.to);
+  if (!before) return std::unexpected(std::move(before).error());
+  if (*before) {
+    print({.found = **before}, options.to, options);
+    return {};
+  }
   auto keys = read_keys(**source);
   if (!keys) return std::unexpected(std::move(keys).error());
   auto target = open(options, End::target);
@@ -220,7 +242,7 @@ Step<void> run(const Options& options) {
   if (done) done = copy.end_source();
   if (!done) return stopped(done.error());
   if (auto written = write_keys(**target, *keys); !written) return written;
-  print(copy.report(), **target, options);
+  print(copy.report(), (*target)->name, options);
   return {};
 }
 

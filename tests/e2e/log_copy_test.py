@@ -146,6 +146,13 @@ class Interrupted(CopyTest):
         self.assertTrue(os.path.exists(os.path.join(self.target, "keyring")))
 
 
+    def test_behind_its_last_step(self):
+        before = self.records(self.source)
+        self.copy()
+        done = json.loads(self.copy("--json").stdout)
+        self.assertEqual((done["records"], done["found"]), (0, len(before)))
+
+
 class Refused(CopyTest):
     def assert_refused(self, words, expect, **places):
         before = self.records(self.source)
