@@ -84,14 +84,24 @@ std::shared_ptr<manager::Commands> ClusterNode::owner_of(LogId log) {
   auto& peer = peers_[owner->process];
   if (!peer) {
     peer = std::make_shared<manager::RemoteCommands>(manager::RemoteCommands::Options{
-        .address = owner->address, .security = security_, .seen = [this] { return seen(); }});
+        .address = owner->address, .security = security_, .seen = [this](auto organization) {
+          return seen(organization);
+        }});
   }
   return peer;
 }
 
-/// What callers are authenticated by.
-std::vector<manager::SeenPosition> ClusterNode::seen() const {
-  return {};
+/// What callers are authenticated by: the organization's own rows and the platform's.
+std::vector<manager::SeenPosition> ClusterNode::seen(schemas::OrganizationId organization) const {
+  const auto& topics = core_->topics();
+  const auto identity = topics.find(eventstore::identity_product);
+  if (!identity) return {};
+  std::vector<manager::SeenPosition> seen;
+  for (const auto whose : {organization, schemas::platform_organization}) {
+    const auto log = topics.log_of(*identity, whose);
+    seen.push_back({log, core_->progress().applied_end(log)});
+  }
+  return seen;
 }
 
 void ClusterNode::forget_the_dead() {

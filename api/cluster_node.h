@@ -47,7 +47,7 @@ class ClusterNode final : public manager::Ownership {
 
  private:
   std::shared_ptr<manager::Commands> owner_of(schemas::LogId log);
-  std::vector<manager::SeenPosition> seen() const;
+  std::vector<manager::SeenPosition> seen(schemas::OrganizationId organization) const;
   void forget_the_dead();
 
   const Settings& settings_;

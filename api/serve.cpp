@@ -120,6 +120,7 @@ class Process {
   Result<void> bootstrap();
   void register_gauges();
   Readiness readiness() const;
+  std::vector<eventstore::Heartbeat> processes() const;
   void applied(const std::vector<eventstore::StoredRecord>& group);
 
   const Settings& options_;
@@ -259,6 +260,8 @@ Result<void> Process::listen() {
                              .streams = *streams_,
                              .metrics = *metrics_,
                              .readiness = [this] { return readiness(); },
+                             .processes = [this] { return processes(); },
+                             .projector = core_->projector(),
                              .version = version});
   router_ = std::make_unique<http::Router>(resources::http_routes(resources::operations()));
   http::Options http{.listen = options_.listen,
@@ -357,6 +360,10 @@ Result<void> Process::bootstrap() {
   if (!written) return written;
   if (key->show) key_to_show_.emplace(std::move(*key));
   return {};
+}
+
+std::vector<eventstore::Heartbeat> Process::processes() const {
+  return node_ ? node_->living() : std::vector<eventstore::Heartbeat>();
 }
 
 Readiness Process::readiness() const {

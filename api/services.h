@@ -10,10 +10,12 @@
 
 #include "api/edge/key_cache.h"
 #include "eventstore/clock.h"
+#include "eventstore/heartbeat.h"
 #include "eventstore/log.h"
 #include "eventstore/topics.h"
 #include "manager/command_handler.h"
 #include "projections/progress.h"
+#include "projections/projector.h"
 #include "projections/read_store.h"
 #include "schemas/cursors.h"
 #include "schemas/marks.h"
@@ -57,6 +59,9 @@ struct Services {
   resources::Metrics& metrics;
   /// Any thread.
   std::function<Readiness()> readiness;
+  /// Those that share the log, this one included; empty where it is embedded. Any thread.
+  std::function<std::vector<eventstore::Heartbeat>()> processes;
+  const projections::Projector& projector;  // what it skipped
   /// Of the program.
   std::string_view version;
   std::unique_ptr<edge::KeyCache> keys = std::make_unique<edge::KeyCache>();

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -31,6 +33,9 @@ enum class Verdict : std::uint8_t {
   fork,           // decided on another state than the one before it
   malformed,      // a claim that cannot be read
 };
+inline constexpr std::size_t verdict_count = 8;
+inline constexpr std::array void_verdicts{Verdict::void_claim, Verdict::void_epoch,
+                                          Verdict::void_sequence};
 std::string_view to_text(Verdict verdict);
 constexpr bool is_void(Verdict verdict) {
   return verdict == Verdict::void_claim || verdict == Verdict::void_epoch ||

@@ -319,9 +319,9 @@ void RemoteCommands::submit(CommandContext context, Command command, Done done) 
   const auto& options = connection_->options();
   const auto bytes = bytes_of(command);
   const auto number = context.sequence ? context.sequence->next() : 0;
+  auto seen = options.seen ? options.seen(context.organization) : std::vector<SeenPosition>{};
   connection_->submit({std::move(context), std::move(command), std::move(done), bytes,
-                       Clock::now() + options.timeout,
-                       options.seen ? options.seen() : std::vector<SeenPosition>{}, number});
+                       Clock::now() + options.timeout, std::move(seen), number});
 }
 
 std::optional<Error> RemoteCommands::overloaded(schemas::OrganizationId) {

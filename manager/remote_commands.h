@@ -35,7 +35,7 @@ class RemoteCommands final : public Commands {
     std::string address;  // host:port
     PeerSecurityPtr security;
     /// How far this process has read what callers are authenticated by; asked at every submit.
-    std::function<std::vector<SeenPosition>()> seen;
+    std::function<std::vector<SeenPosition>(schemas::OrganizationId)> seen;
     std::chrono::milliseconds timeout{10'000};  // of a command
     std::chrono::milliseconds connecting_max{1000};
     /// A peer that does not even answer pings for so long is lost.

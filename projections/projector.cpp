@@ -122,7 +122,7 @@ Result<void> Projector::take(const StoredRecord& record, Pass& pass, const Prepa
     case Verdict::void_claim:
     case Verdict::void_epoch:
     case Verdict::void_sequence:
-      ++skipped_[verdict];
+      ++skipped_[static_cast<std::size_t>(verdict)];
       return {};
     case Verdict::fork:
     case Verdict::malformed:

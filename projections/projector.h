@@ -1,7 +1,8 @@
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <functional>
-#include <map>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -46,8 +47,10 @@ class Projector {
   const std::vector<Frozen>& frozen() const { return frozen_; }
   const Frozen* frozen(const FrozenScope& scope) const;
 
-  /// Records that readers skipped, by verdict: harmless by definition, but worth a metric.
-  const std::map<eventstore::Verdict, std::uint64_t>& skipped() const { return skipped_; }
+  /// Records that were skipped, by verdict: harmless by definition, but worth a metric. Any thread.
+  std::uint64_t skipped(eventstore::Verdict verdict) const {
+    return skipped_[static_cast<std::size_t>(verdict)].load(std::memory_order_relaxed);
+  }
 
  private:
   struct Pass {
@@ -86,7 +89,7 @@ class Projector {
   Progress& progress_;
   std::unordered_map<schemas::LogId, eventstore::PartitionState> states_;
   std::vector<Frozen> frozen_;
-  std::map<eventstore::Verdict, std::uint64_t> skipped_;
+  std::array<std::atomic<std::uint64_t>, eventstore::verdict_count> skipped_{};
   /// Forgetting first answers: where a log's next look begins, and not before when, in log time.
   struct Sweep {
     std::string from;  // an expiry key

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "api/cli/log_topics.h"
 #include "api/nearest.h"
 #include "api/version.h"
 
@@ -90,6 +91,7 @@ int run(int argc, const char* const* argv, Serve serve) {
   add_replay(program, job);
   add_projections(program, job);
   add_log(program, job);
+  add_log_topics(*program.get_subcommand("log"), job);
   add_backup(program, job);
   add_restore(program, job);
   add_keys(program, job);

@@ -41,7 +41,38 @@ std::vector<Ends> ends_of(const Services& services, TopicId topic) {
   return ends;
 }
 
-void write_product(Writer& writer, std::string_view name, const std::vector<Ends>& ends) {
+/// Who says that it writes what.
+using Owners = std::map<schemas::LogId, std::string>;
+Owners owners_of(const std::vector<eventstore::Heartbeat>& processes) {
+  Owners owners;
+  for (const auto& process : processes) {
+    for (const auto log : process.owned) owners[log] = process.name;
+  }
+  return owners;
+}
+
+void write_partition(Writer& writer, const Ends& ends, const Owners& owners) {
+  std::optional<schemas::Time> recorded;
+  if (ends.applied.last_offset >= 0) recorded = ends.applied.recorded;
+  std::optional<std::string> epoch;
+  if (ends.applied.epoch.offset >= 0) {
+    epoch = fmt::format("{}:{:016x}", ends.applied.epoch.offset, ends.applied.epoch.nonce);
+  }
+  std::optional<std::string> owner;
+  if (const auto found = owners.find(ends.log); found != owners.end()) owner = found->second;
+  writer.begin_object()
+      .member("partition", ends.log.partition)
+      .member("log_end", ends.log_end)
+      .member("applied_end", ends.applied.next_offset)
+      .member("lag", ends.lag())
+      .member("recorded_time", recorded)
+      .member("epoch", epoch)
+      .member("owner", owner)
+      .end_object();
+}
+
+void write_product(Writer& writer, std::string_view name, const std::vector<Ends>& ends,
+                   const Owners& owners) {
   schemas::Offset log_end = 0;
   schemas::Offset lag = 0;
   for (const auto& one : ends) {
@@ -50,18 +81,19 @@ void write_product(Writer& writer, std::string_view name, const std::vector<Ends
   }
   writer.begin_object().member("name", name).member("log_end", log_end).member("lag", lag);
   writer.name("partitions").begin_array();
-  for (const auto& one : ends) {
-    std::optional<schemas::Time> recorded;
-    if (one.applied.last_offset >= 0) recorded = one.applied.recorded;
-    writer.begin_object()
-        .member("partition", one.log.partition)
-        .member("log_end", one.log_end)
-        .member("applied_end", one.applied.next_offset)
-        .member("lag", one.lag())
-        .member("recorded_time", recorded)
-        .end_object();
-  }
+  for (const auto& one : ends) write_partition(writer, one, owners);
   writer.end_array().end_object();
+}
+
+void write_process(Writer& writer, const eventstore::Heartbeat& process) {
+  const bool serves = process.state == eventstore::Heartbeat::State::serving;
+  writer.begin_object()
+      .member("name", process.name)
+      .member("address", process.address)
+      .member("roles", to_text(process.roles))
+      .member("state", serves ? "serving" : "leaving")
+      .member("owned", process.owned.size())
+      .end_object();
 }
 
 std::string status_json(const Services& services) {
@@ -69,6 +101,8 @@ std::string status_json(const Services& services) {
   Writer writer(json);
   std::optional<std::string> read_only;
   if (auto error = services.log.read_only()) read_only = error->detail;
+  const auto processes = services.processes();
+  const auto owners = owners_of(processes);
   writer.begin_object()
       .member("version", services.version)
       .member("log_id", schemas::typeid_text("log", services.topics.log_id()))
@@ -76,9 +110,15 @@ std::string status_json(const Services& services) {
       .member("read_only", read_only);
   writer.name("products").begin_array();
   for (const auto& topic : services.topics.all()) {
-    write_product(writer, topic.name, ends_of(services, topic.id));
+    write_product(writer, topic.name, ends_of(services, topic.id), owners);
   }
-  writer.end_array().member("streams", services.streams.count()).end_object();
+  writer.end_array().name("processes").begin_array();
+  for (const auto& process : processes) write_process(writer, process);
+  writer.end_array().name("void_records").begin_object();
+  for (const auto verdict : eventstore::void_verdicts) {
+    writer.member(to_text(verdict), services.projector.skipped(verdict));
+  }
+  writer.end_object().member("streams", services.streams.count()).end_object();
   return json;
 }
 

@@ -42,12 +42,20 @@ inline constexpr std::array<Field, 3> readiness_fields{
           .fields = frozen_fields}};
 inline constexpr Shape readiness_shape{"Readiness", readiness_fields};
 
-inline constexpr std::array<Field, 5> partition_fields{
+inline constexpr std::array<Field, 7> partition_fields{
     Field{.name = "partition", .type = Type::integer, .need = Need::required},
     Field{.name = "log_end", .type = Type::integer, .need = Need::required},
     Field{.name = "applied_end", .type = Type::integer, .need = Need::required},
     Field{.name = "lag", .type = Type::integer, .need = Need::required},
-    Field{.name = "recorded_time", .type = Type::time, .need = Need::required, .nullable = true}};
+    Field{.name = "recorded_time", .type = Type::time, .need = Need::required, .nullable = true},
+    Field{.name = "epoch",
+          .need = Need::required,
+          .nullable = true,
+          .description = "offset and nonce of the claim that counts"},
+    Field{.name = "owner",
+          .need = Need::required,
+          .nullable = true,
+          .description = "the process that writes it, where several share the log"}};
 inline constexpr std::array<Field, 4> product_status_fields{
     Field{.name = "name", .need = Need::required},
     Field{.name = "log_end", .type = Type::integer, .need = Need::required},
@@ -57,7 +65,15 @@ inline constexpr std::array<Field, 4> product_status_fields{
           .need = Need::required,
           .many = Many::list,
           .fields = partition_fields}};
-inline constexpr std::array<Field, 6> status_fields{
+inline constexpr std::array<Field, 5> process_fields{
+    Field{.name = "name", .need = Need::required}, Field{.name = "address", .need = Need::required},
+    Field{.name = "roles", .need = Need::required}, Field{.name = "state", .need = Need::required},
+    Field{.name = "owned", .type = Type::integer, .need = Need::required}};
+inline constexpr std::array<Field, 3> void_fields{
+    Field{.name = "void-claim", .type = Type::integer, .need = Need::required},
+    Field{.name = "void-epoch", .type = Type::integer, .need = Need::required},
+    Field{.name = "void-sequence", .type = Type::integer, .need = Need::required}};
+inline constexpr std::array<Field, 8> status_fields{
     Field{.name = "version", .need = Need::required},
     Field{.name = "log_id", .need = Need::required},
     Field{.name = "partition_count", .type = Type::integer, .need = Need::required},
@@ -67,6 +83,17 @@ inline constexpr std::array<Field, 6> status_fields{
           .need = Need::required,
           .many = Many::list,
           .fields = product_status_fields},
+    Field{.name = "processes",
+          .type = Type::object,
+          .need = Need::required,
+          .many = Many::list,
+          .fields = process_fields,
+          .description = "those that share the log; empty where it is embedded"},
+    Field{.name = "void_records",
+          .type = Type::object,
+          .need = Need::required,
+          .fields = void_fields,
+          .description = "records that never counted, seen by this process since its start"},
     Field{.name = "streams", .type = Type::integer, .need = Need::required}};
 inline constexpr Shape status_shape{"Status", status_fields};
 

@@ -262,7 +262,7 @@ class RemoteRowsTest : public RemoteCommandsTest {
  protected:
   void SetUp() override {
     wait_ = rows_.wait();
-    options_.seen = [this] {
+    options_.seen = [this](schemas::OrganizationId) {
       return std::vector<SeenPosition>{{{schemas::TopicId{1}, 3}, seen_.load()}};
     };
     serve();
