@@ -122,11 +122,14 @@ class Faults(unittest.TestCase):
         self.table.append((fault, promise, text))
 
     def setUp(self):
+        self.start_the_dead()
+        time.sleep(2)  # everybody knows everybody
+
+    def start_the_dead(self):
         for number, process in enumerate(self.cluster.processes):
             if process.poll() is not None:
                 self.cluster.start(number)
                 self.cluster.wait_ready(number)
-        time.sleep(2)  # everybody knows everybody
 
     def slugs(self, client):
         slugs, after = [], ""
@@ -139,6 +142,7 @@ class Faults(unittest.TestCase):
 
     def check(self, load):
         """Every process shows what was acknowledged, once, and nothing that nobody asked for."""
+        self.start_the_dead()
         for writer in load.writers:
             for port in self.cluster.ports:
                 client = Client(port, self.cluster.key).with_headers(Tidemark_Organization=writer.organization)
