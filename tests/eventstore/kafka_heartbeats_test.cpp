@@ -66,6 +66,18 @@ TEST(HeartbeatBytes, OnesOfNoVersionAreRefused) {
   EXPECT_FALSE(decode_heartbeat(std::vector<std::uint8_t>(200, 0)));
 }
 
+TEST(HeartbeatBytes, WhateverIsTakenIsWhatSomebodyCouldHaveSaid) {
+  const auto bytes = encode(sample());
+  for (std::size_t at = 0; at < bytes.size(); ++at) {
+    for (int bit = 0; bit < 8; ++bit) {
+      auto flipped = bytes;
+      flipped[at] ^= static_cast<std::uint8_t>(1 << bit);
+      const auto read = decode_heartbeat(flipped);
+      if (read) EXPECT_EQ(*decode_heartbeat(encode(*read)), *read) << at << "." << bit;
+    }
+  }
+}
+
 // ---- the topic ----
 
 /// A process of the cluster: says who it is and remembers what it heard.
