@@ -148,9 +148,10 @@ class Brokers:
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # and the brokers go too
     with Brokers(int(sys.argv[1]) if len(sys.argv) > 1 else 1) as brokers:
         print(brokers.bootstrap, flush=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        signal.pause()
 
 
 if __name__ == "__main__":
