@@ -87,7 +87,7 @@ Result<Handle> make_sender(const Options& options, Acks acks, DeliveryReport tol
   return make(RD_KAFKA_PRODUCER, std::move(*conf));
 }
 
-Result<Handle> make_consumer(const Options& options) {
+Result<Handle> make_consumer(const Options& options, ErrorReport told, void* opaque) {
   auto conf = make_conf(options, {{"isolation.level", "read_uncommitted"},
                                   {"auto.offset.reset", "error"},
                                   {"check.crcs", "true"},
@@ -97,6 +97,8 @@ Result<Handle> make_consumer(const Options& options) {
                                   {"fetch.wait.max.ms", std::to_string(options.fetch_wait.count())},
                                   {"fetch.error.backoff.ms", "20"}});
   if (!conf) return fail(std::move(conf).error());
+  if (told != nullptr) rd_kafka_conf_set_error_cb(conf->get(), told);
+  rd_kafka_conf_set_opaque(conf->get(), opaque);
   return make(RD_KAFKA_CONSUMER, std::move(*conf));
 }
 

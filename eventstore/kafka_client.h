@@ -33,11 +33,14 @@ enum class Acks : std::uint8_t { leader, all };
 schemas::Result<Handle> make_sender(const Options& options, Acks acks, DeliveryReport told,
                                     void* opaque);
 
-/// One who reads from offsets that it names; never one that the broker chooses.
-schemas::Result<Handle> make_consumer(const Options& options);
-
-/// One who only asks whether there is somebody; `told` hears of what goes wrong, when it is polled.
+/// Hears of what goes wrong, when the handle or one of its queues is polled.
 using ErrorReport = void (*)(rd_kafka_t*, int code, const char* reason, void* opaque);
+
+/// One who reads from offsets that it names; never one that the broker chooses.
+schemas::Result<Handle> make_consumer(const Options& options, ErrorReport told = nullptr,
+                                      void* opaque = nullptr);
+
+/// One who only asks whether there is somebody.
 schemas::Result<Handle> make_asker(const Options& options, ErrorReport told, void* opaque);
 
 schemas::Error to_error(std::string_view doing, rd_kafka_resp_err_t code);

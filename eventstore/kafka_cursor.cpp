@@ -21,41 +21,59 @@ constexpr std::size_t batch_max = 1'000;
 /// At the end of a partition a broker holds a question back so long, and with it the next reader's.
 constexpr std::chrono::milliseconds one_reading{10};
 
-StoredRecord record_of(LogId log, Offset offset, const Decoded& decoded) {
-  return {log, offset, decoded.head, Payload::copy(decoded.payload)};
-}
-
 }  // namespace
 
+StoredRecord record_of(LogId log, Offset offset, const rd_kafka_message_t& message) {
+  const auto decoded = decode(message);
+  if (!decoded) return {log, offset, filler_head(), {}};
+  return {log, offset, decoded->head, Payload::copy(decoded->payload)};
+}
+
 /// Whatever is read next would not follow what was read before, so nothing is.
-schemas::Error cannot_read(const rd_kafka_message_t& message) {
-  const auto place = fmt::format("{}/{} cannot be read at offset {}",
-                                 message.rkt ? rd_kafka_topic_name(message.rkt) : "a topic",
-                                 message.partition, message.offset);
-  switch (message.err) {
+std::optional<schemas::Error> ReadTrouble::judge(rd_kafka_resp_err_t code,
+                                                 std::string_view reason) {
+  const auto stop = [&](std::string_view what) {
+    return schemas::Error{ErrorCode::read_only,
+                          fmt::format("{} ({}); nothing is written until the brokers hold this log "
+                                      "again and this process is started anew",
+                                      what, reason),
+                          {},
+                          {}};
+  };
+  const auto now = std::chrono::steady_clock::now();
+  switch (code) {
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
-      return {ErrorCode::read_only,
-              place +
-                  ": it ends before that. The topic was truncated or made anew, or these are "
-                  "other brokers than before; nothing is written until they hold this log again",
-              {},
-              {}};
+      return stop(
+          "a topic ends before what was read of it: it was truncated or made anew, or these "
+          "are other brokers than before");
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-      return {ErrorCode::read_only,
-              place +
-                  ": the topic is gone. It was deleted, or these are other brokers than before; "
-                  "nothing is written until they hold this log again",
-              {},
-              {}};
+      if (!gone_since_ || now - gone_last_ > forgotten_after) gone_since_ = now;
+      gone_last_ = now;
+      if (now - *gone_since_ < believed_after) return std::nullopt;
+      return stop("a topic is gone: it was deleted, or these are other brokers than before");
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+      return stop("the brokers do not let this user read a topic");
     default:
-      return {ErrorCode::read_only,
-              fmt::format("{}: {}", place, rd_kafka_message_errstr(&message)),
-              {},
-              {}};
+      return std::nullopt;
   }
+}
+
+Result<std::unique_ptr<Fetcher>> Fetcher::make(const Options& options) {
+  std::unique_ptr<Fetcher> fetcher(new Fetcher);
+  auto consumer = make_consumer(options, &Fetcher::on_error, fetcher.get());
+  if (!consumer) return fail(std::move(consumer).error());
+  fetcher->consumer_ = std::move(*consumer);
+  fetcher->queue_.reset(rd_kafka_queue_new(fetcher->consumer_.get()));
+  return fetcher;
+}
+
+void Fetcher::on_error(rd_kafka_t* /*consumer*/, int code, const char* reason, void* fetcher) {
+  auto& self = *static_cast<Fetcher*>(fetcher);
+  auto trouble = self.judged_.judge(static_cast<rd_kafka_resp_err_t>(code), reason);
+  if (trouble && !self.trouble_) self.trouble_ = std::move(trouble);
 }
 
 Fetcher::~Fetcher() {
@@ -64,6 +82,7 @@ Fetcher::~Fetcher() {
 
 void Fetcher::reset() {
   fetched_.clear();
+  trouble_.reset();
   if (sources_.empty()) return;
   for (const auto& source : sources_) {
     rd_kafka_consume_stop(source->topic.get(), source->log.partition);
@@ -96,6 +115,7 @@ Result<std::optional<Fetcher::Fetched>> Fetcher::next(std::chrono::milliseconds 
     Message message(rd_kafka_consume_queue(queue_.get(), static_cast<int>(within.count())));
     if (message) fetched_.push_back(std::move(message));
   }
+  if (trouble_) return fail(*std::exchange(trouble_, {}));
   if (fetched_.empty()) return std::nullopt;
   auto message = std::move(fetched_.front());
   fetched_.pop_front();
@@ -106,7 +126,9 @@ Result<std::optional<Fetcher::Fetched>> Fetcher::next(std::chrono::milliseconds 
   const auto log = (*source)->log;
   const auto offset = static_cast<Offset>(message->offset);
   if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) return Fetched{log, offset, nullptr};
-  if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) return fail(cannot_read(*message));
+  if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return fail(ErrorCode::read_only, rd_kafka_message_errstr(message.get()));
+  }
   return Fetched{log, offset, std::move(message)};
 }
 
@@ -122,9 +144,9 @@ Result<Fetchers::Lent> Fetchers::lend() {
   auto options = options_;
   options.fetch_wait = std::min(options.fetch_wait, one_reading);
   options.properties["fetch.message.max.bytes"] = std::to_string(bytes_);
-  auto consumer = make_consumer(options);
-  if (!consumer) return fail(std::move(consumer).error());
-  return Lent(new Fetcher(std::move(*consumer)), Return{this});
+  auto fetcher = Fetcher::make(options);
+  if (!fetcher) return fail(std::move(fetcher).error());
+  return Lent(fetcher->release(), Return{this});
 }
 
 void Fetchers::Return::operator()(Fetcher* fetcher) const {
@@ -184,10 +206,8 @@ Result<std::optional<StoredRecord>> KafkaCursor::next() {
     }
     if (offset < position) continue;
     position = offset + 1;
-    const auto decoded = decode(*message);
-    if (!decoded) continue;
     auto& waiting = waiting_[log];
-    waiting.push_back(record_of(log, offset, *decoded));
+    waiting.push_back(record_of(log, offset, *message));
     if (auto record = take(waiting)) return record;
   }
   return std::nullopt;
@@ -222,9 +242,8 @@ Result<StoredRecord> KafkaRecordReader::read(Offset offset) {
     if (!message || at < position_) continue;
     position_ = at + 1;
     if (at < offset) continue;
-    const auto decoded = at == offset ? decode(*message) : std::nullopt;
-    if (!decoded) return not_found();
-    auto record = record_of(log_, offset, *decoded);
+    if (at > offset) return not_found();
+    auto record = record_of(log_, offset, *message);
     given_ = record.payload;
     return record;
   }

@@ -21,14 +21,29 @@ class ReadSide {
   virtual Offset end_of(LogId log) const = 0;
 };
 
-/// Why a partition cannot be read on from where one stands in it.
-schemas::Error cannot_read(const rd_kafka_message_t& message);
+/// What stands in a message: the record, or a filler where it holds none of ours.
+StoredRecord record_of(LogId log, Offset offset, const rd_kafka_message_t& message);
+
+/// Why a partition cannot be read on, judged from what librdkafka tells: `code` and `reason` as its
+/// error callback gets them, or a message that is none. A broker that has just come up, or has yet
+/// to hear of a topic, says that there is none: that is believed when it is told for five seconds,
+/// about every second.
+class ReadTrouble {
+ public:
+  std::optional<schemas::Error> judge(rd_kafka_resp_err_t code, std::string_view reason);
+
+ private:
+  using Time = std::chrono::steady_clock::time_point;
+  static constexpr std::chrono::seconds believed_after{5};
+  static constexpr std::chrono::seconds forgotten_after{3};
+  std::optional<Time> gone_since_;
+  Time gone_last_;
+};
 
 /// Messages of some partitions, as they come. Not thread-safe.
 class Fetcher {
  public:
-  explicit Fetcher(Handle consumer)
-      : consumer_(std::move(consumer)), queue_(rd_kafka_queue_new(consumer_.get())) {}
+  static schemas::Result<std::unique_ptr<Fetcher>> make(const Options& options);
   ~Fetcher();
   Fetcher(const Fetcher&) = delete;
   Fetcher& operator=(const Fetcher&) = delete;
@@ -52,8 +67,12 @@ class Fetcher {
     LogId log;
     TopicHandle topic;
   };
+  Fetcher() = default;
+  static void on_error(rd_kafka_t* consumer, int code, const char* reason, void* fetcher);
   void take_what_is_there();
 
+  ReadTrouble judged_;
+  std::optional<schemas::Error> trouble_;
   Handle consumer_;
   Queue queue_;
   std::vector<std::unique_ptr<Source>> sources_;

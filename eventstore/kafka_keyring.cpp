@@ -50,12 +50,11 @@ void on_report(rd_kafka_t*, const rd_kafka_message_t* message, void*) {
 /// no.
 template <typename Take>
 Result<void> read_all(const Options& options, const std::string& topic, Take take) {
-  auto consumer = make_consumer(options);
-  if (!consumer) return fail(std::move(consumer).error());
-  Fetcher fetcher(std::move(*consumer));
-  if (auto started = fetcher.start(only_partition, topic, 0); !started) return started;
+  auto fetcher = Fetcher::make(options);
+  if (!fetcher) return fail(std::move(fetcher).error());
+  if (auto started = (*fetcher)->start(only_partition, topic, 0); !started) return started;
   while (true) {
-    auto fetched = fetcher.next(options.answer_within);
+    auto fetched = (*fetcher)->next(options.answer_within);
     if (!fetched) return fail(std::move(fetched).error());
     if (!*fetched) return no_answer();
     if (!(*fetched)->message || !take(*(*fetched)->message)) return {};

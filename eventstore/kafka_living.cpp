@@ -21,20 +21,19 @@ constexpr LogId cluster{TopicId{0}, 0};               // any will do: only this 
 
 Result<std::optional<std::string>> hear_living_process(const Options& options) {
   const auto topic = options.topic_prefix + "cluster";
-  auto consumer = make_consumer(options);
-  if (!consumer) return fail(std::move(consumer).error());
-  const auto exists = topic_exists(consumer->get(), topic, options.answer_within);
+  auto fetcher = Fetcher::make(options);
+  if (!fetcher) return fail(std::move(fetcher).error());
+  const auto exists = topic_exists((*fetcher)->handle(), topic, options.answer_within);
   if (!exists) return fail(exists.error());
   if (!*exists) return std::nullopt;
-  Fetcher fetcher(std::move(*consumer));
-  auto started = fetcher.start(cluster, topic, static_cast<Offset>(RD_KAFKA_OFFSET_END));
+  auto started = (*fetcher)->start(cluster, topic, static_cast<Offset>(RD_KAFKA_OFFSET_END));
   if (!started) return fail(std::move(started).error());
   const auto until = std::chrono::steady_clock::now() + listened;
   while (true) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         until - std::chrono::steady_clock::now());
     if (left.count() <= 0) return std::nullopt;
-    auto heard = fetcher.next(left);
+    auto heard = (*fetcher)->next(left);
     if (!heard) return fail(std::move(heard).error());
     if (!*heard || !(*heard)->message || (*heard)->message->payload == nullptr) continue;
     const auto& message = *(*heard)->message;

@@ -67,7 +67,7 @@ Result<std::unique_ptr<KafkaLog>> KafkaLog::open(kafka::Options options, LogObse
 Result<void> KafkaLog::start() {
   news_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   ENSURE(news_ >= 0);
-  auto consumer = kafka::make_consumer(options_);
+  auto consumer = kafka::make_consumer(options_, &KafkaLog::on_error, this);
   if (!consumer) return std::unexpected(std::move(consumer).error());
   consumer_ = std::move(*consumer);
   records_.reset(rd_kafka_queue_new(consumer_.get()));
@@ -163,10 +163,8 @@ Result<void> KafkaLog::fold_existing(OpenTopic& topic) {
 }
 
 void KafkaLog::fold_into(Partition& partition, Offset offset, const rd_kafka_message_t& message) {
-  const auto decoded = kafka::decode(message);
-  if (!decoded) return;
-  const auto payload = Payload::copy(decoded->payload);  // aligned, as batches are read
-  partition.state.apply(offset, decoded->head, payload.bytes());
+  const auto record = kafka::record_of(partition.log, offset, message);
+  partition.state.apply(offset, record.head, record.payload.bytes());
 }
 
 // ---- the log's thread ----
@@ -221,6 +219,7 @@ void KafkaLog::run() {
     busy |= rd_kafka_poll(producer_.get(), 0) > 0;
     busy |= read_back();
     for (auto* partition : std::exchange(reported_, {})) settle(*partition);
+    if (reading_stopped_ && in_flight_ > 0) abandon_flights();
     if (rd_kafka_fatal_error(producer_.get(), nullptr, 0) != RD_KAFKA_RESP_ERR_NO_ERROR) {
       if (!std::exchange(purged_, true)) {
         rd_kafka_purge(producer_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
@@ -339,7 +338,7 @@ bool KafkaLog::read_back() {
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
       fold(*message, group);
     } else if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-      stop_reading(kafka::cannot_read(*message));
+      on_error(nullptr, message->err, rd_kafka_message_errstr(message.get()), this);
     }
   }
   if (!group.empty()) {
@@ -353,25 +352,16 @@ void KafkaLog::fold(const rd_kafka_message_t& message, std::vector<StoredRecord>
   auto& partition = *topic.partitions[static_cast<std::size_t>(message.partition)];
   if (partition.stopped) return;
   const auto offset = static_cast<Offset>(message.offset);
-  const auto decoded = kafka::decode(message);
+  auto record = kafka::record_of(partition.log, offset, message);
   const auto flight = std::ranges::find(partition.flights, false, &Flight::landed);
   const bool is_ours =
-      decoded && flight != partition.flights.end() && same(decoded->head, (*flight)->append.head);
-  StoredRecord record{partition.log, offset, {}, {}};
+      flight != partition.flights.end() && same(record.head, (*flight)->append.head);
   {
     const std::lock_guard lock(partition.mutex);
     const auto before = partition.state;
-    auto verdict = Verdict::void_epoch;
-    if (decoded) {
-      record.head = decoded->head;
-      record.payload = is_ours ? (*flight)->append.payload : Payload::copy(decoded->payload);
-      verdict = partition.state.apply(offset, record.head, record.payload.bytes());
-      // Nobody who reads this log can believe in an epoch that begins behind the current one.
-      if (is_void(verdict) && record.head.epoch.offset > before.epoch.offset)
-        verdict = Verdict::fork;
-    } else {
-      partition.state.next_offset = offset + 1;
-    }
+    auto verdict = partition.state.apply(offset, record.head, record.payload.bytes());
+    // Nobody who reads this log can believe in an epoch that begins behind the current one.
+    if (is_void(verdict) && record.head.epoch.offset > before.epoch.offset) verdict = Verdict::fork;
     if (verdict == Verdict::fork || verdict == Verdict::malformed) {
       partition.state = before;
       partition.stopped = true;
@@ -380,7 +370,7 @@ void KafkaLog::fold(const rd_kafka_message_t& message, std::vector<StoredRecord>
     }
   }
   if (partition.stopped) return stop_reading(not_this_log(message));
-  if (decoded) group.push_back(std::move(record));
+  group.push_back(std::move(record));
   if (is_ours) {
     (*flight)->landed = true;
     --in_flight_;
@@ -392,10 +382,37 @@ void KafkaLog::fold(const rd_kafka_message_t& message, std::vector<StoredRecord>
 
 /// What comes behind would not follow what was folded: neither read on nor written.
 void KafkaLog::stop_reading(Error why) {
-  const std::lock_guard lock(mutex_);
-  if (read_only_) return;
+  reading_stopped_ = true;
   spdlog::critical("the log stops detail=\"{}\"", why.detail);
-  read_only_ = std::move(why);
+  turn_read_only(std::move(why));
+}
+
+void KafkaLog::on_error(rd_kafka_t* /*consumer*/, int code, const char* reason, void* log) {
+  auto& self = *static_cast<KafkaLog*>(log);
+  auto why = self.trouble_.judge(static_cast<rd_kafka_resp_err_t>(code), reason);
+  if (why && !self.reading_stopped_) self.stop_reading(std::move(*why));
+}
+
+/// After reading has stopped nothing lands any more: once the producer has let go of it all, what
+/// is in flight is unknown.
+void KafkaLog::abandon_flights() {
+  if (!std::exchange(purged_, true)) {
+    rd_kafka_purge(producer_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+  }
+  if (unreported_ > 0) return;
+  const std::shared_lock lock(topics_mutex_);
+  for (const auto& [id, topic] : topics_) {
+    for (const auto& partition : topic->partitions) {
+      auto& flights = partition->flights;
+      const auto first = std::ranges::find(flights, false, &Flight::landed);
+      if (first == flights.end()) continue;
+      const auto offset = (*first)->append.expected;
+      flights.clear();
+      observer_.on_failure({partition->log, offset, AppendFailure::Outcome::unknown,
+                            Error{ErrorCode::outcome_unknown, read_only()->detail, {}, {}}});
+    }
+  }
+  in_flight_ = 0;
 }
 
 /// Lets go of what was reported and read back, and tells of a failure once all that it takes along

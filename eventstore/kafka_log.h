@@ -107,6 +107,8 @@ class KafkaLog final : public Log, private kafka::ReadSide {
   void settle(Partition& partition);
   void give_up(Partition& partition, Flights::iterator first);
   void stop_reading(schemas::Error why);
+  static void on_error(rd_kafka_t* consumer, int code, const char* reason, void* log);
+  void abandon_flights();
 
   std::string name_of(const Topic& topic) const { return options_.topic_prefix + topic.name; }
   OpenTopic* find_topic(TopicId id) const;
@@ -136,7 +138,9 @@ class KafkaLog final : public Log, private kafka::ReadSide {
   std::map<LogId, AppendGate> strays_;  // of partitions that are not open
   std::vector<Partition*> reported_;    // something about their flights
   std::size_t in_flight_ = 0;           // neither landed nor given up
-  bool purged_ = false;                 // after the producer's fatal error
+  bool purged_ = false;                 // of what the producer had: it failed, or reading stopped
+  bool reading_stopped_ = false;
+  kafka::ReadTrouble trouble_;
   std::size_t unreported_ = 0;
   std::thread thread_;
 };

@@ -21,9 +21,6 @@ constexpr std::size_t staged_bytes_max = 256 * 1024;
 constexpr std::size_t on_their_way_max = 16 * 1024 * 1024;
 constexpr std::chrono::seconds looked_after{1};
 
-/// "filler": no claim has this nonce at offset -1, so the epoch is never current.
-constexpr Epoch filler_epoch{-1, 0x72656c6c6966};
-
 std::size_t size_of(const RecordHead& head) {
   return RecordHead::size_bytes + head.length;
 }
@@ -31,10 +28,6 @@ std::size_t size_of(const RecordHead& head) {
 bool same(const RecordHead& a, const RecordHead& b) {
   return a.kind == b.kind && a.epoch == b.epoch && a.sequence == b.sequence && a.chain == b.chain &&
          a.length == b.length && a.payload_crc == b.payload_crc;
-}
-
-RecordHead filler_head() {
-  return {.kind = RecordKind::noop, .epoch = filler_epoch, .payload_crc = schemas::crc32c({})};
 }
 
 /// Void records are copied as they are, but for one that says it holds events and does not: no
@@ -243,7 +236,7 @@ Result<void> LogCopy::copy_record(const StoredRecord& record) {
                             place(log, record.offset)));
   }
   if (auto filled = fill(log, record.offset); !filled) return filled;
-  if (is_garbage(record)) return fill(log, record.offset + 1);
+  if (is_garbage(record) || same(record.head, filler_head())) return fill(log, record.offset + 1);
   const auto verdict = states_[log].apply(record.offset, record.head, record.payload.bytes());
   if (verdict == Verdict::fork || verdict == Verdict::malformed) {
     return fail(

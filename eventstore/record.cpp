@@ -56,6 +56,11 @@ Payload Payload::copy(Bytes bytes) {
   return {std::move(memory), {data, bytes.size()}};
 }
 
+RecordHead filler_head() {
+  constexpr Epoch nobodys{-1, 0x72656c6c6966};  // "filler"
+  return {.kind = RecordKind::noop, .epoch = nobodys, .payload_crc = schemas::crc32c({})};
+}
+
 Chain next_chain(const Chain& before, Bytes batch) {
   auto digest = schemas::sha256(before, batch);
   Chain chain;

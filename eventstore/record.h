@@ -81,6 +81,10 @@ struct StoredRecord {
   bool after_loss = false;
 };
 
+/// What stands where there is no record of ours: a void no-op. No claim has its nonce at offset -1,
+/// so its epoch is never current.
+RecordHead filler_head();
+
 /// chain after `batch` = first 16 bytes of SHA-256(chain before ‖ batch).
 Chain next_chain(const Chain& before, Bytes batch);
 

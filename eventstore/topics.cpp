@@ -86,6 +86,15 @@ schemas::Result<void> Topics::follow(const StoredRecord& record) {
   return agreed;
 }
 
+void end_if_moved(Log& log, const Topics& topics) {
+  const auto to = topics.moved_to();
+  if (!to) return;
+  log.turn_read_only({schemas::ErrorCode::read_only,
+                      "this log has moved to " + *to + "; what is written goes there",
+                      {},
+                      {}});
+}
+
 schemas::Result<void> load_topics(Log& log, Topics& topics) {
   auto opened = log.open_topic({log_topic, "log", 1});
   if (!opened) return opened;
@@ -105,12 +114,7 @@ schemas::Result<void> load_topics(Log& log, Topics& topics) {
     opened = log.open_topic(topic);
     if (!opened) return opened;
   }
-  if (const auto to = topics.moved_to()) {
-    log.turn_read_only({schemas::ErrorCode::read_only,
-                        "this log has moved to " + *to + "; what is written goes there",
-                        {},
-                        {}});
-  }
+  end_if_moved(log, topics);
   return {};
 }
 

@@ -57,6 +57,8 @@ inline constexpr LogId log_partition{log_topic, 0};
 /// Folds `tm.log` and makes every topic known to the backend. No identity means that the log is
 /// new. A log that moved turns read-only.
 schemas::Result<void> load_topics(Log& log, Topics& topics);
+/// After something was followed: a log that moved turns read-only.
+void end_if_moved(Log& log, const Topics& topics);
 
 inline constexpr std::string_view identity_product = "identity";
 inline constexpr std::string_view projects_product = "projects";

@@ -42,6 +42,7 @@ void CommandHandler::take_controls(const std::vector<StoredRecord>& group) {
     auto followed = parts_.topics.follow(record);
     const auto topics = parts_.topics.all();
     if (followed && topics.size() > before) followed = parts_.log.open_topic(topics.back());
+    if (followed) eventstore::end_if_moved(parts_.log, parts_.topics);
     if (!followed) {
       spdlog::critical("what tm.log says cannot be followed detail=\"{}\"",
                        followed.error().detail);
