@@ -25,6 +25,10 @@ namespace {
 
 constexpr std::size_t read_back_max = 1'000;
 constexpr int longest_sleep_ms = 100;  // should news be missed
+/// What others write is fetched in bunches: a question names every partition, and costs the broker
+/// as much as a write.
+constexpr std::chrono::milliseconds follow_pause{20};
+constexpr std::size_t follow_bytes = 64 << 10;
 constexpr std::size_t stretch_bytes = 4 << 20;
 constexpr std::size_t single_bytes = 64 << 10;
 
@@ -67,7 +71,10 @@ Result<std::unique_ptr<KafkaLog>> KafkaLog::open(kafka::Options options, LogObse
 Result<void> KafkaLog::start() {
   news_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   ENSURE(news_ >= 0);
-  auto consumer = kafka::make_consumer(options_, &KafkaLog::on_error, this);
+  auto following = options_;
+  following.fetch_wait = std::min(following.fetch_wait, follow_pause);
+  following.properties["fetch.min.bytes"] = std::to_string(follow_bytes);
+  auto consumer = kafka::make_consumer(following, &KafkaLog::on_error, this);
   if (!consumer) return std::unexpected(std::move(consumer).error());
   consumer_ = std::move(*consumer);
   records_.reset(rd_kafka_queue_new(consumer_.get()));
@@ -217,6 +224,7 @@ void KafkaLog::run() {
   while (goes_on()) {
     bool busy = send_queued();
     busy |= rd_kafka_poll(producer_.get(), 0) > 0;
+    tell_landed();
     busy |= read_back();
     for (auto* partition : std::exchange(reported_, {})) settle(*partition);
     if (reading_stopped_ && in_flight_ > 0) abandon_flights();
@@ -319,6 +327,7 @@ void KafkaLog::on_report(rd_kafka_t* /*producer*/, const rd_kafka_message_t* mes
   --self.unreported_;
   if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
     flight.report = Flight::Report::delivered;
+    self.land(flight, static_cast<Offset>(message->offset));
   } else {
     const bool surely_not = rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
     flight.report = surely_not ? Flight::Report::surely_not : Flight::Report::perhaps;
@@ -326,6 +335,29 @@ void KafkaLog::on_report(rd_kafka_t* /*producer*/, const rd_kafka_message_t* mes
     flight.partition->broken = true;
   }
   self.reported_.push_back(flight.partition);
+}
+
+/// By its delivery report, if nothing can stand between it and what was folded.
+void KafkaLog::land(Flight& flight, Offset offset) {
+  auto& partition = *flight.partition;
+  const auto first = std::ranges::find(partition.flights, false, &Flight::landed);
+  const bool is_next = first != partition.flights.end() && first->get() == &flight &&
+                       offset == partition.state.next_offset;
+  if (!is_next || partition.broken || partition.stopped || reading_stopped_) return;
+  {
+    const std::lock_guard lock(partition.mutex);
+    partition.state.apply_own(offset, flight.append.head, flight.append.payload.bytes());
+    partition.end.store(offset + 1, std::memory_order_release);
+  }
+  landed_.push_back({partition.log, offset, flight.append.head, flight.append.payload});
+  flight.landed = true;
+  --in_flight_;
+}
+
+void KafkaLog::tell_landed() {
+  if (landed_.empty()) return;
+  observer_.on_durable(
+      std::make_shared<const std::vector<StoredRecord>>(std::exchange(landed_, {})));
 }
 
 bool KafkaLog::read_back() {
@@ -350,8 +382,8 @@ bool KafkaLog::read_back() {
 void KafkaLog::fold(const rd_kafka_message_t& message, std::vector<StoredRecord>& group) {
   auto& topic = *static_cast<OpenTopic*>(rd_kafka_topic_opaque(message.rkt));
   auto& partition = *topic.partitions[static_cast<std::size_t>(message.partition)];
-  if (partition.stopped) return;
   const auto offset = static_cast<Offset>(message.offset);
+  if (partition.stopped || offset < partition.state.next_offset) return;
   auto record = kafka::record_of(partition.log, offset, message);
   const auto flight = std::ranges::find(partition.flights, false, &Flight::landed);
   const bool is_ours =

@@ -21,11 +21,13 @@
 /// and its payload.
 ///
 ///     append ──► producer ──► brokers ──► consumer ──► the one rule ──► observer
-///                   │ delivery report: only failures count
+///                   └─ delivery report: next offset ───────┘
 ///
-/// A record is durable when it was read back: the brokers hand out only what all in-sync replicas
-/// have, and reading it through the rule (claims.h) tells what no delivery report can: whether it
-/// counts, and where it stands. A message that is no record of ours has an offset and nothing else.
+/// A record is durable when all in-sync replicas have it. That is told by a delivery report, where
+/// it names the very offset that the fold of the partition has come to: then everything before it
+/// was folded, and whether it counts is known by the rule (claims.h). Any other report tells
+/// nothing, for the record may have been written twice, or stand behind another's: it is durable
+/// when it was read back. A message that is no record of ours is a void filler.
 ///
 /// One thread does all that, and calls the observer. Readers and cursors have connections of their
 /// own.
@@ -102,6 +104,8 @@ class KafkaLog final : public Log, private kafka::ReadSide {
   rd_kafka_resp_err_t produce(Flight& flight);
   void refuse(const Append& append, schemas::Error error);
   static void on_report(rd_kafka_t* producer, const rd_kafka_message_t* message, void* log);
+  void land(Flight& flight, Offset offset);
+  void tell_landed();
   bool read_back();
   void fold(const rd_kafka_message_t& message, std::vector<StoredRecord>& group);
   void settle(Partition& partition);
@@ -142,6 +146,7 @@ class KafkaLog final : public Log, private kafka::ReadSide {
   bool reading_stopped_ = false;
   kafka::ReadTrouble trouble_;
   std::size_t unreported_ = 0;
+  std::vector<StoredRecord> landed_;  // by delivery reports, not told yet
   std::thread thread_;
 };
 

@@ -108,8 +108,8 @@ class Faults(unittest.TestCase):
         if problem:
             raise unittest.SkipTest(problem)
         cls.cluster = Cluster(nodes=3, processes=3)
-        cls.cluster.__enter__()
         cls.addClassCleanup(cls.cluster.__exit__)
+        cls.cluster.__enter__()
         cls.table = []
         cls.addClassCleanup(cls.print_table)
 
