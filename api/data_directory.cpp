@@ -31,9 +31,12 @@ Result<DataDirectory> DataDirectory::open(eventstore::FileSystem& files, std::st
   while (path.size() > 1 && path.ends_with('/')) path.pop_back();
   if (missing == Missing::create) {
     if (auto made = files.make_directories(path); !made) return fail(std::move(made).error());
-  } else if (!std::filesystem::is_directory(path + "/journal")) {
-    return fail(ErrorCode::not_found,
-                fmt::format("{} is no data directory: there is no {}/journal", path, path));
+  } else {
+    const auto* needed = missing == Missing::refuse ? "journal" : "rows";
+    if (!std::filesystem::is_directory(fmt::format("{}/{}", path, needed))) {
+      return fail(ErrorCode::not_found,
+                  fmt::format("{} is no data directory: there is no {}/{}", path, path, needed));
+    }
   }
   auto lock = files.lock(path + "/lock");
   if (!lock && lock.error().code == ErrorCode::in_use) return fail(in_use(path));

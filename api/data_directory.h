@@ -26,7 +26,11 @@ inline constexpr std::uint32_t rows_version = 2;
 /// names and places only; what it opens belongs to the caller. Start-up's thread.
 class DataDirectory {
  public:
-  enum class Missing { create, refuse };
+  enum class Missing {
+    create,
+    refuse,       // where there is no journal
+    refuse_rows,  // where there are no rows: the log is elsewhere
+  };
 
   /// Errors say what to do: in_use when another process has it, not_found when there is none and it
   /// is not to be made.

@@ -8,11 +8,11 @@ OfflineData::~OfflineData() {
   if (log) log->close();
 }
 
-Step<DataDirectory> lock_data(const SettingFlags& flags) {
+Step<DataDirectory> lock_data(const SettingFlags& flags, DataDirectory::Missing missing) {
   auto configuration = flags.load();
   if (!configuration) return std::unexpected(std::move(configuration).error());
-  auto directory = DataDirectory::open(eventstore::posix_files(), configuration->settings.data,
-                                       DataDirectory::Missing::refuse);
+  auto directory =
+      DataDirectory::open(eventstore::posix_files(), configuration->settings.data, missing);
   if (!directory) return stop(directory.error());
   return std::move(*directory);
 }

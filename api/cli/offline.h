@@ -27,7 +27,8 @@ struct OfflineData {
 };
 
 /// The lock only.
-Step<DataDirectory> lock_data(const SettingFlags& flags);
+Step<DataDirectory> lock_data(const SettingFlags& flags,
+                              DataDirectory::Missing missing = DataDirectory::Missing::refuse);
 
 /// Opening repairs what a kill left, as a server's start does.
 Step<std::unique_ptr<OfflineData>> open_data(DataDirectory directory,

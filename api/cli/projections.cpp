@@ -6,6 +6,8 @@
 
 #include "api/cli/offline.h"
 #include "api/cli/progress.h"
+#include "api/kafka_settings.h"
+#include "eventstore/kafka_log.h"
 #include "projections/projector.h"
 #include "schemas/json_writer.h"
 
@@ -25,7 +27,8 @@ constexpr auto hash_footer =
 have equal hashes.
 
 Examples:
-  tidemark projections hash --data ./data)";
+  tidemark projections hash --data ./data
+  tidemark projections hash --data ./data --log kafka://localhost:9092)";
 
 struct Options {
   SettingFlags flags;
@@ -41,21 +44,11 @@ struct Folded {
   double seconds = 0;
 };
 
-Step<Folded> fold(const SettingFlags& flags, Rows rows_are) {
-  auto directory = lock_data(flags);
-  if (!directory) return std::unexpected(std::move(directory).error());
-  auto data = open_data(std::move(*directory));
-  if (!data) return std::unexpected(std::move(data).error());
-  auto& log = *(*data)->log;
-  if (rows_are == Rows::destroy) {
-    if (auto gone = (*data)->directory.destroy_rows(); !gone) return stop(gone.error());
-  }
-  auto rows = (*data)->directory.open_rows();
-  if (!rows) return stop(rows.error());
+Step<Folded> fold(eventstore::Log& log, projections::ReadStore& rows) {
   std::uint64_t records = 0;
   for (const auto id : log.partitions()) records += log.durable_end(id);
   projections::Progress progress;
-  projections::Projector projector(**rows, progress);
+  projections::Projector projector(rows, progress);
   ProgressLine line("fold", "events");
   const auto begun = eventstore::system_clock().monotonic();
   auto caught_up = projector.catch_up(log, [&](const auto& done) {
@@ -66,14 +59,60 @@ Step<Folded> fold(const SettingFlags& flags, Rows rows_are) {
     return stop(Exit::failed, caught_up.error().detail + "; run `tidemark projections rebuild`");
   }
   if (!caught_up) return stop(caught_up.error());
-  if (auto flushed = (*rows)->flush(); !flushed) return stop(flushed.error());
+  if (auto flushed = rows.flush(); !flushed) return stop(flushed.error());
   const auto took = eventstore::system_clock().monotonic() - begun;
-  Folded folded{.hash = projections::state_hash(**rows),
+  return Folded{.hash = projections::state_hash(rows),
                 .counts = *caught_up,
                 .frozen = progress.frozen().size(),
                 .seconds = std::chrono::duration<double>(took).count()};
-  rows->reset();
+}
+
+Step<void> destroy(const DataDirectory& directory) {
+  auto gone = directory.destroy_rows();
+  return gone ? Step<void>() : stop(gone.error());
+}
+
+Step<Folded> fold_journal(const SettingFlags& flags, Rows rows_are) {
+  auto directory = lock_data(flags);
+  if (!directory) return std::unexpected(std::move(directory).error());
+  auto data = open_data(std::move(*directory));
+  if (!data) return std::unexpected(std::move(data).error());
+  if (rows_are == Rows::destroy) {
+    if (auto gone = destroy((*data)->directory); !gone) return std::unexpected(gone.error());
+  }
+  auto rows = (*data)->directory.open_rows();
+  if (!rows) return stop(rows.error());
+  return fold(*(*data)->log, **rows);
+}
+
+/// The log goes on meanwhile; what comes after the beginning is left for the next time.
+Step<Folded> fold_kafka(const SettingFlags& flags, const Settings& settings, Rows rows_are) {
+  auto directory = lock_data(flags, DataDirectory::Missing::refuse_rows);
+  if (!directory) return std::unexpected(std::move(directory).error());
+  auto kafka = kafka_options(settings, settings.log);
+  if (!kafka) return stop(kafka.error());
+  if (rows_are == Rows::destroy) {
+    if (auto gone = destroy(*directory); !gone) return std::unexpected(gone.error());
+  }
+  auto rows = directory->open_rows();
+  if (!rows) return stop(rows.error());
+  DeafObserver observer;
+  auto log = eventstore::KafkaLog::open(
+      *kafka, observer, [&](schemas::LogId id) { return projections::folded_of(**rows, id); });
+  if (!log) return stop(log.error());
+  eventstore::Topics topics;
+  if (auto loaded = load_topics(**log, topics); !loaded) return stop(loaded.error());
+  auto folded = fold(**log, **rows);
+  (*log)->close();
   return folded;
+}
+
+Step<Folded> fold(const SettingFlags& flags, Rows rows_are) {
+  auto configuration = flags.load();
+  if (!configuration) return std::unexpected(std::move(configuration).error());
+  const auto& settings = configuration->settings;
+  if (log_is_on_kafka(settings)) return fold_kafka(flags, settings, rows_are);
+  return fold_journal(flags, rows_are);
 }
 
 void print(const Folded& folded, const Options& options) {
@@ -117,7 +156,9 @@ void add_projections(CLI::App& program, Job& job) {
   auto add = [&](const char* name, const char* what, const char* footer, Rows rows) {
     auto* app = projections->add_subcommand(name, what);
     app->footer(footer);
-    options->flags.add_to(*app, {"data"});
+    options->flags.add_to(*app, {"data", "log", "kafka_security_protocol", "kafka_sasl_mechanism",
+                                 "kafka_username", "kafka_password_file", "kafka_ca",
+                                 "kafka_certificate", "kafka_key", "kafka_topic_prefix"});
     app->add_flag("--json", options->json, "print a JSON object");
     app->callback(
         [options, rows, &job] { job = job_of([options, rows] { return run(*options, rows); }); });

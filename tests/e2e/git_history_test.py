@@ -83,11 +83,12 @@ class GitHistory(unittest.TestCase):
     def check_rebuild(self):
         """The hash of the rows is that of rows built anew."""
         self.server.stop()
-        before = tidemark("projections", "hash", "--data", self.server.data).stdout
+        data = self.server.data_arguments()
+        before = tidemark("projections", "hash", *data).stdout
         begun = time.monotonic()
-        tidemark("projections", "rebuild", "--data", self.server.data)
+        tidemark("projections", "rebuild", *data)
         seconds = time.monotonic() - begun
-        self.assertEqual(tidemark("projections", "hash", "--data", self.server.data).stdout, before)
+        self.assertEqual(tidemark("projections", "hash", *data).stdout, before)
         self.server.start()
         return seconds
 

@@ -131,6 +131,11 @@ class Server:
             time.sleep(0.02)
         raise AssertionError(f"not ready in time: {last}\n{self.output()[-6000:]}")
 
+    def data_arguments(self):
+        """What a command that works on the rows of the stopped server is given."""
+        where = [f for pair in zip(self.arguments, self.arguments[1:]) if pair[0] in ("--log", "--kafka-topic-prefix") for f in pair]
+        return ["--data", self.data, *where]
+
     def output(self):
         with open(self.output_file, encoding="utf-8", errors="replace") as file:
             return file.read()
