@@ -50,6 +50,7 @@ Result<void> ClusterNode::start(manager::Core& core, boost::asio::any_io_executo
                .roles = settings_.roles});
   if (!membership) return std::unexpected(std::move(membership).error());
   membership_ = std::move(*membership);
+  joined_ = membership_.get();
   routed_ = std::make_unique<manager::RoutedCommands>(
       manager::RoutedCommands::Parts{.executor = std::move(executor),
                                      .local = core.commands(),
@@ -60,8 +61,9 @@ Result<void> ClusterNode::start(manager::Core& core, boost::asio::any_io_executo
 }
 
 manager::Ownership::Standing ClusterNode::of(LogId log) const {
-  if (!membership_) return Standing::wait;
-  auto& cluster = membership_->cluster();
+  auto* joined = joined_.load();
+  if (joined == nullptr) return Standing::wait;
+  auto& cluster = joined->cluster();
   const auto owner = cluster.owner_of(log, now());
   if (!owner || !owner->is_self) return Standing::others;
   return cluster.may_claim(log, now()) ? Standing::ours : Standing::wait;
@@ -96,7 +98,8 @@ std::vector<manager::SeenPosition> ClusterNode::seen(schemas::OrganizationId org
   const auto& topics = core_->topics();
   const auto identity = topics.find(eventstore::identity_product);
   if (!identity) return {};
-  std::vector<manager::SeenPosition> seen;
+  const auto log_end = core_->progress().applied_end(eventstore::log_partition);
+  std::vector<manager::SeenPosition> seen{{eventstore::log_partition, log_end}};
   for (const auto whose : {organization, schemas::platform_organization}) {
     const auto log = topics.log_of(*identity, whose);
     seen.push_back({log, core_->progress().applied_end(log)});

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -56,6 +57,7 @@ class ClusterNode final : public manager::Ownership {
   manager::PeerSecurityPtr security_;
   std::unique_ptr<manager::CommandServer> server_;
   std::unique_ptr<manager::Membership> membership_;
+  std::atomic<manager::Membership*> joined_ = nullptr;  // the core asks from its start on
   std::unique_ptr<manager::RoutedCommands> routed_;
   std::set<schemas::LogId> owned_;  // as we said last; core thread
 

@@ -39,6 +39,11 @@ constexpr std::chrono::milliseconds cluster_period{50};
 /// How long a process that ends waits until its partitions are let go of.
 constexpr std::chrono::seconds leave_within{3};
 
+bool is_for_another(const Result<void>& done) {
+  return !done &&
+         (done.error().code == ErrorCode::no_owner || done.error().code == ErrorCode::not_owner);
+}
+
 std::string process_name() {
   char host[256] = "";
   ::gethostname(host, sizeof host - 1);
@@ -235,11 +240,17 @@ Result<void> Process::start() {
   // The port first: whoever does not get it leaves the log as it is.
   auto listening = listen();
   if (!listening) return listening;
+  core_thread_.every(std::chrono::seconds{1}, [this] { core_->tick(); });
   auto founded = found();
   if (!founded) return founded;
   auto bootstrapped = bootstrap();
+  // Partitions move while several processes start.
+  for (int attempt = 0; kafka_ && is_for_another(bootstrapped) && attempt < founding_attempts;
+       ++attempt) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    bootstrapped = bootstrap();
+  }
   if (!bootstrapped) return bootstrapped;
-  core_thread_.every(std::chrono::seconds{1}, [this] { core_->tick(); });
   server_->start();
   return {};
 }

@@ -13,6 +13,7 @@
 
 #include "eventstore/kafka_records.h"
 #include "eventstore/kafka_topics.h"
+#include "schemas/batch.h"
 
 namespace eventstore {
 
@@ -31,8 +32,15 @@ constexpr std::chrono::milliseconds follow_pause{20};
 constexpr std::size_t follow_bytes = 64 << 10;
 constexpr std::size_t stretch_bytes = 4 << 20;
 constexpr std::size_t single_bytes = 64 << 10;
+constexpr std::chrono::milliseconds single_within{2'000};
 
 using Fault = std::unique_ptr<rd_kafka_error_t, kafka::Destroy<rd_kafka_error_destroy>>;
+
+/// Who reads single records may be the core, which has others to serve.
+kafka::Options impatient(kafka::Options options) {
+  options.answer_within = std::min(options.answer_within, single_within);
+  return options;
+}
 
 bool same(const RecordHead& a, const RecordHead& b) {
   return a.kind == b.kind && a.epoch == b.epoch && a.sequence == b.sequence && a.chain == b.chain &&
@@ -59,7 +67,7 @@ KafkaLog::KafkaLog(kafka::Options options, LogObserver& observer, Folded folded)
       observer_(observer),
       folded_(std::move(folded)),
       fetchers_(options_, stretch_bytes),
-      singles_(options_, single_bytes) {}
+      singles_(impatient(options_), single_bytes) {}
 
 Result<std::unique_ptr<KafkaLog>> KafkaLog::open(kafka::Options options, LogObserver& observer,
                                                  Folded folded) {
@@ -261,7 +269,7 @@ void KafkaLog::send(Append append) {
   if (partition == nullptr || closed) {
     auto& gate = partition ? partition->gate : strays_.try_emplace(append.log).first->second;
     if (gate.turn_away(append.expected) == AppendGate::Answer::covered) return;
-    refuse(append, closed.value_or(Error{ErrorCode::internal, "the topic is not open", {}, {}}));
+    refuse(append, closed.value_or(Error{ErrorCode::no_owner, "the topic is not open", {}, {}}));
     return;
   }
   // Others write too: where a claim will stand nobody can know, and nothing waits behind it.
@@ -352,6 +360,8 @@ void KafkaLog::land(Flight& flight, Offset offset) {
   landed_.push_back({partition.log, offset, flight.append.head, flight.append.payload});
   flight.landed = true;
   --in_flight_;
+  const bool none_waits = std::ranges::all_of(partition.flights, &Flight::landed);
+  if (none_waits) partition.gate.go_on_at(offset + 1);
 }
 
 void KafkaLog::tell_landed() {
@@ -394,6 +404,12 @@ void KafkaLog::fold(const rd_kafka_message_t& message, std::vector<StoredRecord>
     auto verdict = partition.state.apply(offset, record.head, record.payload.bytes());
     // Nobody who reads this log can believe in an epoch that begins behind the current one.
     if (is_void(verdict) && record.head.epoch.offset > before.epoch.offset) verdict = Verdict::fork;
+    // What does not count was verified by nobody, and everybody is told of it.
+    const bool is_events = record.head.kind == RecordKind::events;
+    if (is_void(verdict) && is_events && !schemas::BatchView::verify(record.payload.bytes())) {
+      record.head = filler_head();
+      record.payload = {};
+    }
     if (verdict == Verdict::fork || verdict == Verdict::malformed) {
       partition.state = before;
       partition.stopped = true;
@@ -459,7 +475,11 @@ void KafkaLog::settle(Partition& partition) {
   const auto first = std::ranges::find(flights, false, &Flight::landed);
   const std::ranges::subrange behind(first, flights.end());
   const auto waits = [](const auto& f) { return f->report == Report::none; };
-  if (first == flights.end() || std::ranges::any_of(behind, waits)) return;
+  if (first == flights.end()) {
+    partition.broken = false;  // what failed is there all the same
+    return;
+  }
+  if (std::ranges::any_of(behind, waits)) return;
   if ((*first)->report == Report::delivered) return;  // it will be read back
   give_up(partition, first);
 }
@@ -477,6 +497,7 @@ void KafkaLog::give_up(Partition& partition, Flights::iterator first) {
   flights.erase(first, flights.end());
   partition.gate.take_back(offset);
   if (refused) {
+    if (error.code == ErrorCode::internal) error.code = ErrorCode::no_owner;
     observer_.on_failure(
         {partition.log, offset, AppendFailure::Outcome::refused, std::move(error)});
     return;

@@ -125,7 +125,8 @@ void CommandHandler::take(Asked asked) {
   auto log = route(asked);
   if (!log) return refuse(std::move(asked), std::move(log).error());
   auto& partition = partitions_[*log];
-  if (partition.stalled) return refuse(std::move(asked), no_brokers());
+  if (partition.stalled && !partition.records.empty())
+    return refuse(std::move(asked), no_brokers());
   const auto standing = standing_of(*log);
   if (standing == Ownership::Standing::others) return refuse(std::move(asked), not_ours());
   if (!parts_.store.owned(*log)) {
@@ -315,14 +316,23 @@ std::optional<Result<Outcome>> CommandHandler::repeat(LogId log, const Asked& as
   const auto& partition = partitions_[log];
   const bool durable =
       partition.records.empty() || first->offset < partition.records.front().offset;
-  if (durable) return read_outcome(log, first->offset, rows);
+  if (durable) return read_first(log, first->offset, rows);
   for (const auto& ahead : partition.line) {
     if (ahead.offset != first->offset || !ahead.result) continue;
     auto outcome = *ahead.result;
     outcome.replayed = true;
     return outcome;
   }
-  return read_outcome(log, first->offset, rows);
+  return read_first(log, first->offset, rows);
+}
+
+/// The first answer stands, whether or not it can be read now.
+Result<Outcome> CommandHandler::read_first(LogId log, Offset offset, const RowReader& rows) const {
+  auto outcome = read_outcome(log, offset, rows);
+  if (outcome || !parts_.log.shared()) return outcome;
+  return fail(
+      ErrorCode::no_owner,
+      "the first answer cannot be read from the brokers now; ask again: " + outcome.error().detail);
 }
 
 Result<Outcome> CommandHandler::read_outcome(LogId log, Offset offset,
@@ -382,7 +392,8 @@ Result<Outcome> CommandHandler::append(LogId log, const Asked& asked, const Deci
                   .changes = {},
                   .organization = context.organization,
                   .bytes = built.bytes.size(),
-                  .load = asked.load()};
+                  .load = asked.load(),
+                  .since = parts_.clock.monotonic()};
   auto folded =
       projections::fold(rows, {log, record.offset, schemas::BatchView::trusted(built.bytes)},
                         record.changes, fold_limits);
@@ -451,7 +462,10 @@ bool CommandHandler::is_said(const schemas::Control& control) const {
 }
 
 void CommandHandler::submit_controls(LogId log, Partition& partition) {
-  for (auto& [control, done] : std::exchange(partition.controls, {})) {
+  // One after the other: what each is given depends on what was folded before it.
+  while (partition.records.empty() && !partition.controls.empty()) {
+    auto [control, done] = std::move(partition.controls.front());
+    partition.controls.pop_front();
     if (is_said(control)) {
       done({});
       continue;
@@ -491,7 +505,8 @@ Offset CommandHandler::submit_apart(LogId log, Partition& partition, RecordKind 
                                .ticket = next_ticket_++,
                                .changes = {},
                                .organization = schemas::platform_organization,
-                               .bytes = 0});
+                               .bytes = 0,
+                               .since = parts_.clock.monotonic()});
   parts_.store.submit(log, kind, std::move(payload));
   return offset;
 }

@@ -130,6 +130,7 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
     schemas::OrganizationId organization;
     std::size_t bytes;  // of what it changes
     Load::Kind load = Load::Kind::single;
+    eventstore::MonotonicTime since = {};  // when it was submitted
   };
   /// An answer in its partition's line; without an offset it only waits for those before it.
   struct Answer {
@@ -151,8 +152,8 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
     std::deque<Answer> line;
     bool in_doubt = false;  // what is in flight is not in the overlay, and may stand anywhere
     bool stalled = false;   // nothing lands
-    eventstore::MonotonicTime confirmed = {};  // when a record of this process last counted
-    std::vector<std::pair<schemas::Control, std::function<void(Result<void>)>>> controls;
+    eventstore::MonotonicTime confirmed = {};  // when the last record that counted was submitted
+    std::deque<std::pair<schemas::Control, std::function<void(Result<void>)>>> controls;
   };
 
   void drain();
@@ -166,6 +167,8 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
                                         const projections::RowReader& rows, Time now);
   Result<Outcome> read_outcome(schemas::LogId log, schemas::Offset offset,
                                const projections::RowReader& rows) const;
+  Result<Outcome> read_first(schemas::LogId log, schemas::Offset offset,
+                             const projections::RowReader& rows) const;
   Result<Outcome> append(schemas::LogId log, const Asked& asked, const Decision& decision, Time now,
                          const projections::RowReader& rows);
   void submit_controls(schemas::LogId log, Partition& partition);
@@ -183,6 +186,7 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
   Ownership::Standing standing_of(schemas::LogId log) const;
 
   void resume();
+  void open_topics();
   void take_controls(const std::vector<eventstore::StoredRecord>& group);
   void doubt(Partition& partition, const schemas::Error& why);
   void stall(Partition& partition);
@@ -204,7 +208,8 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
   Overlay overlay_;
   std::uint64_t next_ticket_ = 1;
   std::unordered_map<schemas::LogId, Partition> partitions_;
-  std::vector<Asked> topicless_;  // first manifests that wait for their topic
+  std::vector<eventstore::Topic> unopened_;  // which the log could not open yet
+  std::vector<Asked> topicless_;             // first manifests that wait for their topic
   std::unordered_map<std::string, Manifest> manifests_;
   std::optional<schemas::Error> behind_;  // rows lack durable records: nothing goes on
 };

@@ -41,13 +41,28 @@ void CommandHandler::take_controls(const std::vector<StoredRecord>& group) {
     const auto before = parts_.topics.all().size();
     auto followed = parts_.topics.follow(record);
     const auto topics = parts_.topics.all();
-    if (followed && topics.size() > before) followed = parts_.log.open_topic(topics.back());
+    if (followed && topics.size() > before) {
+      unopened_.push_back(topics.back());
+      open_topics();
+    }
     if (followed) eventstore::end_if_moved(parts_.log, parts_.topics);
     if (!followed) {
       spdlog::critical("what tm.log says cannot be followed detail=\"{}\"",
                        followed.error().detail);
     }
   }
+}
+
+/// What the brokers do not give now is asked for again at the next tick.
+void CommandHandler::open_topics() {
+  std::erase_if(unopened_, [this](const eventstore::Topic& topic) {
+    const auto opened = parts_.log.open_topic(topic);
+    if (!opened) {
+      spdlog::error("a topic cannot be opened yet name={} detail=\"{}\"", topic.name,
+                    opened.error().detail);
+    }
+    return opened.has_value();
+  });
 }
 
 void CommandHandler::landed(LogId log, Offset offset) {
@@ -57,16 +72,21 @@ void CommandHandler::landed(LogId log, Offset offset) {
   if (partition.applied > 0) --partition.applied;
   if (!partition.in_doubt) drop(record);
   partition.stalled = false;
-  partition.confirmed = parts_.clock.monotonic();
+  partition.confirmed = record.since;
   if (offset != record.offset) {
     auto waits = std::ranges::find(partition.line, record.offset, &Answer::offset);
     if (waits != partition.line.end() && waits->needs_rows && !behind_) {
       waits->result = guarded([&] { return read_outcome(log, offset, parts_.rows); });
-      if (waits->result) waits->result->replayed = false;
+      if (waits->result) {
+        waits->result->replayed = false;
+      } else {
+        waits->result.error().code = ErrorCode::outcome_unknown;  // it is written
+      }
     }
   }
   if (partition.records.empty()) partition.in_doubt = false;
   answer_line(partition, record.offset + 1);
+  if (!partition.controls.empty() && parts_.store.owned(log)) submit_controls(log, partition);
 }
 
 void CommandHandler::resume() {
@@ -113,6 +133,7 @@ void CommandHandler::failed(const eventstore::AppendFailure& failure) {
   for (auto& [control, done] : std::exchange(partition.controls, {})) {
     done(std::unexpected(failure.error));
   }
+  partition.stalled = false;
 }
 
 /// Nothing more is decided on what is in flight until each record of it has landed or is voided.
@@ -140,13 +161,14 @@ void CommandHandler::voided(LogId log, const schemas::Error& why) {
   partition.records.clear();
   partition.applied = 0;
   partition.in_doubt = false;
+  partition.stalled = false;
   for (auto& waiting : std::exchange(partition.line, {})) refuse_waiting(std::move(waiting), why);
+  if (!partition.controls.empty()) parts_.store.claim(log);
 }
 
 void CommandHandler::claimed(LogId log) {
   auto& partition = partitions_[log];
   partition.stalled = false;
-  partition.confirmed = parts_.clock.monotonic();
   for (auto& asked : std::exchange(partition.unclaimed, {})) take(std::move(asked));
   if (parts_.store.owned(log)) submit_controls(log, partition);
   if (!partition.controls.empty()) parts_.store.claim(log);
@@ -156,6 +178,7 @@ void CommandHandler::claimed(LogId log) {
 void CommandHandler::tick() {
   resume();
   parts_.store.tick();
+  open_topics();
   if (!parts_.log.shared()) return;
   const auto begun = parts_.clock.monotonic() - patience;
   for (auto& [log, partition] : partitions_) {
@@ -168,7 +191,7 @@ void CommandHandler::tick() {
 
 /// The brokers take nothing: whoever waits is told so, and whoever comes, until something lands.
 void CommandHandler::stall(Partition& partition) {
-  partition.stalled = true;
+  partition.stalled = !partition.records.empty();
   for (auto& waiting : partition.line) {
     const auto code = waiting.offset ? ErrorCode::outcome_unknown : ErrorCode::no_owner;
     waiting.result = fail(code, no_brokers().detail);
@@ -176,6 +199,9 @@ void CommandHandler::stall(Partition& partition) {
   }
   std::erase_if(partition.line, [](const Answer& waiting) { return !waiting.offset; });
   for (auto& asked : std::exchange(partition.unclaimed, {})) refuse(std::move(asked), no_brokers());
+  for (auto& [control, done] : std::exchange(partition.controls, {})) {
+    done(std::unexpected(no_brokers()));
+  }
 }
 
 void CommandHandler::rebalance() {

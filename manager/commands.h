@@ -137,9 +137,15 @@ class Sequence {
     }
   }
   bool refuses(Number number) const { return number > first_refused_; }
+  /// All of them go to whom the first one went to, or their order would be lost.
+  bool goes_to(const void* who) {
+    if (submitted_ == 0) who_ = who;
+    return who_ == who;
+  }
 
  private:
   Number submitted_ = 0;
+  const void* who_ = nullptr;
   std::atomic<Number> first_refused_ = std::numeric_limits<Number>::max();
 };
 

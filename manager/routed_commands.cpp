@@ -39,6 +39,12 @@ void RoutedCommands::submit(CommandContext context, Command command, Done done) 
                                        std::chrono::steady_clock::now() + patience));
   }
   const auto target = target_of(context, command);
+  if (!context.sequence->goes_to(target.get())) {
+    context.sequence->refuse(context.sequence->next());
+    return done(fail(ErrorCode::no_owner,
+                     "another process writes this organization's events now; send this line and "
+                     "those behind it again"));
+  }
   if (!target) {
     auto answer = [done = std::move(done)](Result<Outcome> result) mutable {
       done(for_clients(std::move(result)));

@@ -85,13 +85,25 @@ void write_product(Writer& writer, std::string_view name, const std::vector<Ends
   writer.end_array().end_object();
 }
 
+std::string_view text_of(eventstore::Heartbeat::State state) {
+  using State = eventstore::Heartbeat::State;
+  switch (state) {
+    case State::serving:
+      return "serving";
+    case State::leaving:
+      return "leaving";
+    case State::joining:
+      return "joining";
+  }
+  return "";
+}
+
 void write_process(Writer& writer, const eventstore::Heartbeat& process) {
-  const bool serves = process.state == eventstore::Heartbeat::State::serving;
   writer.begin_object()
       .member("name", process.name)
       .member("address", process.address)
       .member("roles", to_text(process.roles))
-      .member("state", serves ? "serving" : "leaving")
+      .member("state", text_of(process.state))
       .member("owned", process.owned.size())
       .end_object();
 }
