@@ -323,7 +323,8 @@ std::optional<Result<Outcome>> CommandHandler::repeat(LogId log, const Asked& as
     outcome.replayed = true;
     return outcome;
   }
-  return read_first(log, first->offset, rows);
+  return fail(ErrorCode::outcome_unknown,
+              "the first command with this Idempotency-Key is still being written; ask again");
 }
 
 /// The first answer stands, whether or not it can be read now.
@@ -339,6 +340,7 @@ Result<Outcome> CommandHandler::read_outcome(LogId log, Offset offset,
                                              const RowReader& rows) const {
   auto record = parts_.log.read_one(log, offset);
   if (!record) return std::unexpected(std::move(record).error());
+  ENSURE(record->head.kind == RecordKind::events);
   auto batch = schemas::BatchView::trusted(record->payload.bytes());
   Outcome outcome{
       .position = {log, static_cast<std::int64_t>(offset), schemas::Position::whole_record,

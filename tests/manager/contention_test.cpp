@@ -6,6 +6,7 @@
 // without sequences must find forks where the real one finds none.
 
 #include <random>
+#include <set>
 
 #include <gtest/gtest.h>
 
@@ -94,6 +95,7 @@ class Schedule {
   void found();
   void step();
   void send();
+  void declare();
   void fault();
   void end();
   void settle();
@@ -166,10 +168,31 @@ void Schedule::send() {
   sent_.push_back(std::move(sent));
 }
 
+/// A topic is made for it first, by whoever owns `tm.log`.
+void Schedule::declare() {
+  auto& node = any();
+  if (node.paused) return;
+  const auto name = "product" + std::to_string(random_() % 6);
+  auto context = platform();
+  context.correlation = "declares " + std::to_string(sent_.size());
+  node.core.commands().submit(std::move(context),
+                              DeclareProduct{name, R"({"kinds":{"k":{"events":{"k.e":{}}}}})"},
+                              [](const Result<Outcome>&) {});
+}
+
 void Schedule::fault() {
   auto& place = nodes_[random_() % nodes_.size()];
   auto& node = *place;
-  switch (random_() % 8) {
+  switch (random_() % 10) {
+    case 8:
+      // Longer than anybody waits for the brokers.
+      clock_.pass(CommandHandler::patience + std::chrono::seconds{1});
+      for (auto& each : nodes_) {
+        if (!each->paused) boost::asio::post(each->context, [&each] { each->core.tick(); });
+      }
+      return;
+    case 9:
+      return declare();
     case 0:
       node.paused = !node.paused;
       return;
@@ -277,6 +300,11 @@ void Schedule::check() {
   }
   for (auto& node : nodes_) {
     EXPECT_EQ(projections::state_hash(node->rows), projections::state_hash(nodes_[0]->rows));
+    std::set<std::string> names;
+    for (const auto& topic : node->core.topics().all()) {
+      EXPECT_TRUE(names.insert(topic.name).second) << topic.name << " has two numbers";
+      EXPECT_EQ(node->core.topics().name(topic.id), nodes_[0]->core.topics().name(topic.id));
+    }
   }
   auto last = fresh();
   EXPECT_EQ(projections::state_hash(last->rows), projections::state_hash(nodes_[0]->rows));
