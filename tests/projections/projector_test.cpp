@@ -283,7 +283,7 @@ TEST_F(Projection, ADoubleWriteCountsOnce) {
   ASSERT_TRUE(folded.projector().apply({again}));
   EXPECT_EQ(folded.hash(), before);
   EXPECT_TRUE(folded.projector().frozen().empty());
-  EXPECT_EQ(folded.projector().skipped().at(eventstore::Verdict::void_sequence), 1u);
+  EXPECT_EQ(folded.projector().skipped(eventstore::Verdict::void_sequence), 1u);
 }
 
 TEST_F(Projection, AForkStopsTheFold) {
