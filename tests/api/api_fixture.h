@@ -164,6 +164,8 @@ class ApiTest : public testing::Test {
                      .streams = streams_,
                      .metrics = metrics_,
                      .readiness = [] { return Readiness{}; },
+                     .processes = [] { return std::vector<eventstore::Heartbeat>(); },
+                     .projector = world_.core().projector(),
                      .version = "test"};
 
  private:
