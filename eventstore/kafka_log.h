@@ -66,6 +66,7 @@ class KafkaLog final : public Log, private kafka::ReadSide {
     Append append;
     Report report = Report::none;
     rd_kafka_resp_err_t failure = RD_KAFKA_RESP_ERR_NO_ERROR;
+    std::chrono::steady_clock::time_point delivered_at;
     bool landed = false;
   };
   using Flights = std::deque<std::unique_ptr<Flight>>;
@@ -113,6 +114,7 @@ class KafkaLog final : public Log, private kafka::ReadSide {
   void stop_reading(schemas::Error why);
   static void on_error(rd_kafka_t* consumer, int code, const char* reason, void* log);
   void abandon_flights();
+  void doubt_the_late();
 
   std::string name_of(const Topic& topic) const { return options_.topic_prefix + topic.name; }
   OpenTopic* find_topic(TopicId id) const;
@@ -145,6 +147,7 @@ class KafkaLog final : public Log, private kafka::ReadSide {
   bool purged_ = false;                 // of what the producer had: it failed, or reading stopped
   bool reading_stopped_ = false;
   kafka::ReadTrouble trouble_;
+  std::chrono::steady_clock::time_point looked_for_late_;
   std::size_t unreported_ = 0;
   std::vector<StoredRecord> landed_;  // by delivery reports, not told yet
   std::thread thread_;

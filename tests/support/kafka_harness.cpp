@@ -6,6 +6,8 @@
 
 #include <fmt/core.h>
 
+#include "eventstore/kafka_records.h"
+
 namespace eventstore {
 namespace {
 
@@ -60,6 +62,29 @@ void KafkaMockHarness::lose_next_outcome() {
   rd_kafka_mock_broker_push_request_error_rtts(
       cluster_, 1, produce_request, 1, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
       static_cast<int>(std::chrono::milliseconds(2 * outcome_after).count()));
+}
+
+void KafkaMockHarness::call_duplicates(std::size_t requests) {
+  const std::vector<rd_kafka_resp_err_t> errors(requests,
+                                                RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER);
+  rd_kafka_mock_push_request_errors_array(cluster_, produce_request, errors.size(), errors.data());
+}
+
+void KafkaMockHarness::send(LogId log, std::string_view topic, std::string_view value) {
+  auto* conf = rd_kafka_conf_new();
+  rd_kafka_conf_set(conf, "bootstrap.servers", address().c_str(), nullptr, 0);
+  const kafka::Handle sender(rd_kafka_new(RD_KAFKA_PRODUCER, conf, nullptr, 0));
+  const kafka::TopicHandle to(
+      rd_kafka_topic_new(sender.get(), std::string(topic).c_str(), nullptr));
+  ENSURE(rd_kafka_produce(to.get(), log.partition, RD_KAFKA_MSG_F_COPY,
+                          const_cast<char*>(value.data()), value.size(), nullptr, 0, nullptr) == 0);
+  ENSURE(rd_kafka_flush(sender.get(), 10'000) == RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+void KafkaMockHarness::send(const Append& append, std::string_view topic) {
+  const auto value = kafka::encode(append.head, append.payload.bytes());
+  send(append.log, topic, {static_cast<const char*>(value.bytes), value.size});
+  std::free(value.bytes);
 }
 
 const char* KafkaHarness::brokers() {

@@ -20,6 +20,11 @@ class KafkaMockHarness final : public LogHarness {
   void refuse_no_more() override;
   schemas::ErrorCode refusal() const override { return schemas::ErrorCode::record_too_large; }
   void lose_next_outcome() override;
+  /// The broker says of so many requests that it has their records already, and has not.
+  void call_duplicates(std::size_t requests);
+  /// Somebody else's message, or a record that somebody else sends.
+  void send(LogId log, std::string_view topic, std::string_view value);
+  void send(const Append& append, std::string_view topic);
 
  private:
   kafka::Handle handle_;
