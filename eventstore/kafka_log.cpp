@@ -40,11 +40,6 @@ kafka::Options impatient(kafka::Options options) {
   return options;
 }
 
-bool same(const RecordHead& a, const RecordHead& b) {
-  return a.kind == b.kind && a.epoch == b.epoch && a.sequence == b.sequence && a.chain == b.chain &&
-         a.length == b.length && a.payload_crc == b.payload_crc;
-}
-
 Error not_this_log(const rd_kafka_message_t& message) {
   return {
       ErrorCode::read_only,
@@ -278,8 +273,7 @@ void KafkaLog::fold(const rd_kafka_message_t& message, std::vector<StoredRecord>
   if (partition.stopped || offset < partition.state.next_offset) return;
   auto record = kafka::record_of(partition.log, offset, message);
   const auto flight = std::ranges::find(partition.flights, false, &Flight::landed);
-  const bool is_ours =
-      flight != partition.flights.end() && same(record.head, (*flight)->append.head);
+  const bool is_ours = flight != partition.flights.end() && record.head == (*flight)->append.head;
   {
     const std::lock_guard lock(partition.mutex);
     const auto before = partition.state;

@@ -25,11 +25,6 @@ std::size_t size_of(const RecordHead& head) {
   return RecordHead::size_bytes + head.length;
 }
 
-bool same(const RecordHead& a, const RecordHead& b) {
-  return a.kind == b.kind && a.epoch == b.epoch && a.sequence == b.sequence && a.chain == b.chain &&
-         a.length == b.length && a.payload_crc == b.payload_crc;
-}
-
 /// Void records are copied as they are, but for one that says it holds events and does not: no
 /// writer of ours made that, and the target would look into it.
 bool is_garbage(const StoredRecord& record) {
@@ -83,7 +78,7 @@ void RecordWriter::on_durable(Group group) {
     const auto expected = on_their_way_.find(record.log);
     if (expected == on_their_way_.end() || expected->second.empty()) continue;
     const auto& [offset, head] = expected->second.front();
-    if (record.offset != offset || !same(record.head, head)) {
+    if (record.offset != offset || record.head != head) {
       if (!failed_) {
         failed_ = {
             ErrorCode::internal, "somebody else writes there; stop it, and copy again", {}, {}};
@@ -182,7 +177,7 @@ Result<void> LogCopy::compare(LogId log) {
   const auto here = source_.log.read_one(log, end - 1);
   if (!here && here.error().code != ErrorCode::not_found) return fail(here.error());
   const bool filled = !here || is_garbage(*here);
-  if (same(there->head, filled ? filler_head() : here->head)) return {};
+  if (there->head == (filled ? filler_head() : here->head)) return {};
   return wrong(log, end - 1, "which is another one than the log to be copied has there");
 }
 
@@ -236,7 +231,7 @@ Result<void> LogCopy::copy_record(const StoredRecord& record) {
                             place(log, record.offset)));
   }
   if (auto filled = fill(log, record.offset); !filled) return filled;
-  if (is_garbage(record) || same(record.head, filler_head())) return fill(log, record.offset + 1);
+  if (is_garbage(record) || record.head == filler_head()) return fill(log, record.offset + 1);
   const auto verdict = states_[log].apply(record.offset, record.head, record.payload.bytes());
   if (verdict == Verdict::fork || verdict == Verdict::malformed) {
     return fail(

@@ -49,6 +49,8 @@ struct RecordHead {
   /// Empty when the CRC, the kind or the format do not hold. Does not look at the payload.
   static std::optional<RecordHead> decode(std::span<const std::uint8_t, size_bytes> in);
   bool payload_matches(Bytes payload) const;
+
+  friend bool operator==(const RecordHead&, const RecordHead&) = default;
 };
 
 /// What one record may hold at most, head and payload together.
