@@ -1,9 +1,7 @@
 // Goal: what the log on Kafka makes of others on the same topic, and of delivery reports that do
 // not say what is there. Method: librdkafka's mock cluster, whose answers the test chooses.
 
-#include <gtest/gtest.h>
-
-#include "tests/support/kafka_harness.h"
+#include "tests/eventstore/kafka_fixture.h"
 
 namespace eventstore {
 namespace {
@@ -12,36 +10,6 @@ namespace {
 #if !__has_feature(thread_sanitizer)
 
 using Outcome = AppendFailure::Outcome;
-
-constexpr TopicId blue{3};
-constexpr LogId place{blue, 1};
-
-class KafkaLogTest : public testing::Test {
- protected:
-  void SetUp() override {
-    log_ = harness_.open(witness_);
-    ASSERT_TRUE(log_->open_topic({blue, "blue", 8}));
-  }
-  void TearDown() override { log_->close(); }
-
-  void write(Append record) {
-    const auto before = witness_.records().size();
-    log_->append({std::move(record)});
-    ASSERT_TRUE(witness_.wait_for_records(before + 1));
-  }
-  void wait_for_end(Offset end) {
-    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-    while (log_->durable_end(place) < end && std::chrono::steady_clock::now() < until) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    ASSERT_EQ(log_->durable_end(place), end);
-  }
-
-  KafkaMockHarness harness_;
-  Witness witness_;
-  std::unique_ptr<Log> log_;
-  PartitionWriter writer_{place};
-};
 
 TEST_F(KafkaLogTest, ForeignMessagesAreVoidFillersAndWritesGoOnBehindThem) {
   write(writer_.claim(1));
@@ -91,14 +59,7 @@ TEST_F(KafkaLogTest, AReportOfDuplicatesThatAreNotThereIsAnUnknownOutcomeAndNoth
     EXPECT_NE(folded.apply(record.offset, record.head, record.payload.bytes()), Verdict::control)
         << "shown without what stands before it";
   }
-  // A new claim goes on.
-  const auto told = witness_.records().size();
-  PartitionWriter next(place, log_->state(place));
-  log_->append({next.claim(9)});
-  ASSERT_TRUE(witness_.wait_for_records(told + 1));
-  next.set_state(log_->state(place));
-  write(next.noop("goes on"));
-  EXPECT_EQ(log_->state(place).sequence, 1);
+  claim_and_go_on();
 }
 
 TEST_F(KafkaLogTest, ARecordOfAnEpochBehindTheCurrentOneStopsTheLogWhichCloses) {
@@ -107,11 +68,7 @@ TEST_F(KafkaLogTest, ARecordOfAnEpochBehindTheCurrentOneStopsTheLogWhichCloses) 
   auto alien = stranger.noop("of a topic made anew");
   alien.head.epoch = {700, 5};
   harness_.send(alien, "tm.blue");
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  while (!log_->read_only() && std::chrono::steady_clock::now() < until) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  ASSERT_TRUE(log_->read_only());
+  ASSERT_TRUE(comes_true([&] { return log_->read_only().has_value(); }));
   EXPECT_EQ(log_->durable_end(place), 1) << "never past it";
   log_->append({writer_.noop("refused")});
   ASSERT_TRUE(witness_.wait_for_failures(1));

@@ -19,38 +19,51 @@ constexpr auto outcome_after = 3s;
 
 }  // namespace
 
-KafkaMockHarness::KafkaMockHarness() {
-  handle_.reset(rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), nullptr, 0));
-  cluster_ = rd_kafka_mock_cluster_new(handle_.get(), 1);
+/// The handle is a client of its own mock and asks it all the time for a topic: else the mock
+/// sleeps for up to a second before it does what it is told here.
+KafkaMockHarness::KafkaMockHarness(int brokers) {
+  auto* conf = rd_kafka_conf_new();
+  rd_kafka_conf_set(conf, "test.mock.num.brokers", std::to_string(brokers).c_str(), nullptr, 0);
+  rd_kafka_conf_set(conf, "topic.metadata.refresh.interval.ms", "10", nullptr, 0);
+  rd_kafka_conf_set(conf, "log_level", "0", nullptr, 0);
+  handle_.reset(rd_kafka_new(RD_KAFKA_PRODUCER, conf, nullptr, 0));
+  cluster_ = rd_kafka_handle_mock_cluster(handle_.get());
+  asked_for_.reset(rd_kafka_topic_new(handle_.get(), "tm.log", nullptr));
   rd_kafka_mock_topic_create(cluster_, "tm.log", 1, 1);
   for (const auto* topic : {"tm.blue", "tm.red"}) {
-    rd_kafka_mock_topic_create(cluster_, topic, partitions, 1);
+    rd_kafka_mock_topic_create(cluster_, topic, partitions, brokers);
   }
+  options.brokers = address();
+  options.outcome_after = outcome_after;
+  options.fetch_wait = 5ms;  // the mock answers no earlier, though records come
 }
 
-KafkaMockHarness::~KafkaMockHarness() {
-  rd_kafka_mock_cluster_destroy(cluster_);
-}
+KafkaMockHarness::~KafkaMockHarness() = default;
 
 std::string KafkaMockHarness::address() const {
   return rd_kafka_mock_cluster_bootstraps(cluster_);
 }
 
 std::unique_ptr<Log> KafkaMockHarness::open(LogObserver& observer) {
-  auto log = KafkaLog::open({.brokers = address(),
-                             .properties = {},
-                             .outcome_after = outcome_after,
-                             // The mock answers no earlier, though records come.
-                             .fetch_wait = 5ms},
-                            observer);
+  auto log = KafkaLog::open(options, observer);
   ENSURE(log);
   return std::move(*log);
 }
 
+void KafkaMockHarness::answer_next(const std::vector<rd_kafka_resp_err_t>& answers) {
+  rd_kafka_mock_push_request_errors_array(cluster_, produce_request, answers.size(),
+                                          answers.data());
+}
+
+void KafkaMockHarness::answer_late(std::chrono::milliseconds late, int broker,
+                                   rd_kafka_resp_err_t answer) {
+  rd_kafka_mock_broker_push_request_error_rtts(cluster_, broker, produce_request, 1, answer,
+                                               static_cast<int>(late.count()));
+}
+
 /// librdkafka may send what is behind a refused request before it knows of that.
 void KafkaMockHarness::refuse_next_commit() {
-  const std::vector<rd_kafka_resp_err_t> errors(100, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
-  rd_kafka_mock_push_request_errors_array(cluster_, produce_request, errors.size(), errors.data());
+  answer_next(std::vector(100, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE));
 }
 
 void KafkaMockHarness::refuse_no_more() {
@@ -59,15 +72,23 @@ void KafkaMockHarness::refuse_no_more() {
 
 /// No answer in time. (One that is written though its answer is lost would be read back.)
 void KafkaMockHarness::lose_next_outcome() {
-  rd_kafka_mock_broker_push_request_error_rtts(
-      cluster_, 1, produce_request, 1, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
-      static_cast<int>(std::chrono::milliseconds(2 * outcome_after).count()));
+  answer_late(2 * outcome_after, 1, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT);
 }
 
 void KafkaMockHarness::call_duplicates(std::size_t requests) {
-  const std::vector<rd_kafka_resp_err_t> errors(requests,
-                                                RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER);
-  rd_kafka_mock_push_request_errors_array(cluster_, produce_request, errors.size(), errors.data());
+  answer_next(std::vector(requests, RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER));
+}
+
+void KafkaMockHarness::go_down() {
+  rd_kafka_mock_broker_set_down(cluster_, 1);
+}
+
+void KafkaMockHarness::come_up() {
+  rd_kafka_mock_broker_set_up(cluster_, 1);
+}
+
+void KafkaMockHarness::lead(const char* topic, LogId log, int broker) {
+  rd_kafka_mock_partition_set_leader(cluster_, topic, log.partition, broker);
 }
 
 void KafkaMockHarness::send(LogId log, std::string_view topic, std::string_view value) {
