@@ -22,7 +22,7 @@ class KafkaFaults : public KafkaLogTest {
  protected:
   /// The first broker leads, of one or several.
   explicit KafkaFaults(int brokers = 1) : KafkaLogTest(brokers) {
-    harness_.lead("tm.blue", place, 1);
+    harness_.lead("tm.blue", in_blue, 1);
     harness_.lead("tm.blue", elsewhere, 1);
   }
 
@@ -61,9 +61,9 @@ TEST_F(KafkaFaults, AFatalErrorEndsAllInFlightAndANewProducerGoesOnAfterAClaim) 
   ASSERT_TRUE(witness_.wait_for_failures(1));
   // Each record of both is either there, or one failure takes all from some offset on.
   ASSERT_TRUE(comes_true([&] {
-    std::map<LogId, Offset> ends{{place, 301}, {elsewhere, 301}};
+    std::map<LogId, Offset> ends{{in_blue, 301}, {elsewhere, 301}};
     for (const auto& failure : witness_.failures()) ends[failure.log] = failure.first;
-    return log_->durable_end(place) >= ends[place] &&
+    return log_->durable_end(in_blue) >= ends[in_blue] &&
            log_->durable_end(elsewhere) >= ends[elsewhere];
   }));
   std::map<Outcome, int> outcomes;
@@ -71,7 +71,7 @@ TEST_F(KafkaFaults, AFatalErrorEndsAllInFlightAndANewProducerGoesOnAfterAClaim) 
   EXPECT_GE(outcomes[Outcome::unknown], 1) << "of the partition whose request that was";
   EXPECT_LE(witness_.failures().size(), 2u) << "one for each partition";
   // librdkafka may have sent what was behind that request, and the mock takes it.
-  expect_first_ones(held_by(harness_), log_->state(place).sequence);
+  expect_first_ones(held_by(harness_), log_->state(in_blue).sequence);
   claim_and_go_on();
   EXPECT_EQ(expect_told_is_held().state.epoch.nonce, 9u);
   EXPECT_EQ(held_by(harness_, elsewhere).state.sequence, log_->state(elsewhere).sequence);
@@ -84,7 +84,7 @@ TEST_F(KafkaFaults, ABrokerThatForgotTheProducerLosesNothingAndDoublesNothing) {
   harness_.answer_next({no_error, RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID});
   log_->append(noops(100));
   ASSERT_TRUE(comes_true(
-      [&] { return log_->durable_end(place) == 102 || witness_.failures().size() > 0; }));
+      [&] { return log_->durable_end(in_blue) == 102 || witness_.failures().size() > 0; }));
   const auto held = expect_told_is_held();
   if (witness_.failures().empty()) {
     EXPECT_EQ(held.state.sequence, 101u);
@@ -101,13 +101,14 @@ TEST_F(KafkaFaults, ALogThatIsDestroyedWaitsForAllReportsAndForNothingElse) {
   write(writer_.claim(1));
   harness_.answer_late(30s);
   log_->append(noops(2'001));
-  ASSERT_TRUE(comes_true([&] { return log_->durable_end(place) > 1; })) << "some are on their way";
+  ASSERT_TRUE(comes_true([&] { return log_->durable_end(in_blue) > 1; }))
+      << "some are on their way";
   const auto begun = std::chrono::steady_clock::now();
   log_.reset();
   EXPECT_LT(std::chrono::steady_clock::now() - begun, 5s);
   EXPECT_TRUE(witness_.failures().empty()) << "nobody listens any more";
   open();
-  writer_.set_state(log_->state(place));
+  writer_.set_state(log_->state(in_blue));
   claim_and_go_on();
 }
 
@@ -157,7 +158,7 @@ TEST_F(KafkaFaults, WhatTimedOutAndIsNotThereIsUnknownAndVoidWhenItComesAfterThe
   const auto failure = only_failure();
   EXPECT_EQ(failure.outcome, Outcome::unknown);
   EXPECT_EQ(failure.first, 1u);
-  EXPECT_EQ(log_->durable_end(place), 1u);
+  EXPECT_EQ(log_->durable_end(in_blue), 1u);
   claim_and_go_on();
   harness_.send(late, "tm.blue");
   wait_for_end(4);
@@ -168,11 +169,11 @@ TEST_F(KafkaFaults, WhatTimedOutAndIsNotThereIsUnknownAndVoidWhenItComesAfterThe
 
 TEST_F(KafkaFaults, WithoutALeaderRecordsWaitAndAreWrittenOnce) {
   write(writer_.claim(1));
-  harness_.lead("tm.blue", place, -1);
+  harness_.lead("tm.blue", in_blue, -1);
   log_->append(noops(20));
   std::this_thread::sleep_for(500ms);
-  EXPECT_EQ(log_->durable_end(place), 1u);
-  harness_.lead("tm.blue", place, 1);
+  EXPECT_EQ(log_->durable_end(in_blue), 1u);
+  harness_.lead("tm.blue", in_blue, 1);
   wait_for_end(21);
   EXPECT_TRUE(witness_.failures().empty());
   EXPECT_EQ(expect_told_is_held().state.sequence, 20u);
@@ -186,7 +187,7 @@ class KafkaFailOver : public KafkaFaults {
 TEST_F(KafkaFailOver, ALogIsReadWrittenAndOpenedWhereTheOldLeaderIsAskedFirst) {
   write(writer_.claim(1));
   for (int round = 0; round < 4; ++round) {
-    harness_.lead("tm.blue", place, 1 + (round + 1) % 2);
+    harness_.lead("tm.blue", in_blue, 1 + (round + 1) % 2);
     const auto held = held_by(harness_);  // opened now
     EXPECT_EQ(held.state.sequence, writer_.state().sequence);
     log_->append({writer_.noop("a"), writer_.noop("b")});
@@ -206,7 +207,7 @@ TEST_F(KafkaFaults, AnAnswerThatIsLostDoublesRecordsWhichCountOnceAtTheirFirstPl
   harness_.answer_late(4s);
   log_->append({writer_.events("1"), writer_.events("2"), writer_.events("3")});
   // Sent again after a second: the mock writes them again, and reports the second places.
-  ASSERT_TRUE(comes_true([&] { return log_->durable_end(place) >= 5; }));
+  ASSERT_TRUE(comes_true([&] { return log_->durable_end(in_blue) >= 5; }));
   std::this_thread::sleep_for(300ms);
   EXPECT_TRUE(witness_.failures().empty());
   const auto held = expect_told_is_held();
@@ -254,7 +255,7 @@ TEST_F(KafkaTwoLeaders, OffsetsOfABatchThatFailedAreNotRead) {
     EXPECT_EQ(failure.first, 1u);
     EXPECT_EQ(failure.outcome, Outcome::unknown);
   }
-  EXPECT_EQ(log_->durable_end(place), 1u);
+  EXPECT_EQ(log_->durable_end(in_blue), 1u);
   EXPECT_EQ(expect_told_is_held().records.size(), 1u);
   claim_and_go_on();
 }
@@ -267,7 +268,7 @@ TEST_F(KafkaFaults, ARecordThatIsTooLargeTakesThoseBehindItAlongAndLeavesNoHole)
   harness_.answer_next({no_error, no_error, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE});
   log_->append(noops(200));
   const auto failure = only_failure();
-  const auto count = log_->state(place).sequence;
+  const auto count = log_->state(in_blue).sequence;
   EXPECT_GT(count, 0u) << "those in flight before it are there";
   EXPECT_LT(count, 200u);
   EXPECT_EQ(failure.first, count + 1);
@@ -276,7 +277,7 @@ TEST_F(KafkaFaults, ARecordThatIsTooLargeTakesThoseBehindItAlongAndLeavesNoHole)
   if (failure.outcome == Outcome::unknown) return claim_and_go_on();
   // What was refused has no number: the next one takes it, under the same claim.
   EXPECT_EQ(failure.error.code, schemas::ErrorCode::record_too_large);
-  writer_.set_state(log_->state(place));
+  writer_.set_state(log_->state(in_blue));
   write(writer_.noop("smaller"));
   const auto held = expect_told_is_held();
   EXPECT_EQ(held.count(Verdict::void_sequence), 0u);
@@ -299,7 +300,7 @@ TEST_F(KafkaFaults, WhatAFullQueueDoesNotTakeIsRefusedAndGetsNoNumber) {
   const auto failure = only_failure();
   EXPECT_EQ(failure.outcome, Outcome::refused);
   EXPECT_EQ(failure.error.code, schemas::ErrorCode::no_owner) << "to be tried again";
-  const auto taken = log_->state(place);
+  const auto taken = log_->state(in_blue);
   EXPECT_EQ(taken.next_offset, failure.first) << "all that it took is there";
   EXPECT_GT(taken.sequence, 10u);
   EXPECT_LT(taken.sequence, 100u);
@@ -313,7 +314,7 @@ TEST_F(KafkaFaults, WhatAFullQueueDoesNotTakeIsRefusedAndGetsNoNumber) {
 /// As a log without our producer's settings would leave it.
 TEST_F(KafkaFaults, BehindAHoleOfAnotherProcessNothingCountsForAnybody) {
   write(writer_.claim(1));
-  PartitionWriter other(place, log_->state(place));
+  PartitionWriter other(in_blue, log_->state(in_blue));
   for (int i = 0; i < 10; ++i) {
     auto record = other.events(std::to_string(i));
     if (i != 3) harness_.send(record, "tm.blue");

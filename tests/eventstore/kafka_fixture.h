@@ -11,7 +11,7 @@
 namespace eventstore {
 
 inline constexpr TopicId blue{3};
-inline constexpr LogId place{blue, 1};
+inline constexpr LogId in_blue{blue, 1};
 
 template <typename Condition>
 bool comes_true(Condition condition, std::chrono::seconds within = std::chrono::seconds(10)) {
@@ -63,7 +63,8 @@ inline Held hold(std::vector<StoredRecord> records) {
 }
 
 /// What the topic holds for a process that comes now.
-inline Held held_by(LogHarness& harness, LogId log = place) {
+template <typename Harness>
+Held held_by(Harness& harness, LogId log = in_blue) {
   Witness nobody;
   auto fresh = harness.open(nobody);
   EXPECT_TRUE(fresh->open_topic({blue, "blue", 8}));
@@ -101,19 +102,19 @@ class KafkaLogTest : public testing::Test {
     return records;
   }
   void wait_for_end(Offset end) {
-    comes_true([&] { return log_->durable_end(place) >= end; });
-    ASSERT_EQ(log_->durable_end(place), end);
+    comes_true([&] { return log_->durable_end(in_blue) >= end; });
+    ASSERT_EQ(log_->durable_end(in_blue), end);
   }
   /// A new claim, and one record under it: writing goes on.
   void claim_and_go_on(std::uint64_t nonce = 9) {
     const auto told = witness_.records().size();
-    writer_.set_state(log_->state(place));
+    writer_.set_state(log_->state(in_blue));
     log_->append({writer_.claim(nonce)});
-    ASSERT_TRUE(comes_true([&] { return log_->state(place).epoch.nonce == nonce; }));
+    ASSERT_TRUE(comes_true([&] { return log_->state(in_blue).epoch.nonce == nonce; }));
     ASSERT_TRUE(witness_.wait_for_records(told + 1));
-    writer_.set_state(log_->state(place));
+    writer_.set_state(log_->state(in_blue));
     log_->append({writer_.noop("goes on")});
-    ASSERT_TRUE(comes_true([&] { return log_->state(place).sequence == 1; }));
+    ASSERT_TRUE(comes_true([&] { return log_->state(in_blue).sequence == 1; }));
   }
   /// What was told is what everybody finds, at the same offsets; for readers that come now too.
   Held expect_told_is_held() {
@@ -121,7 +122,7 @@ class KafkaLogTest : public testing::Test {
     wait_for_end(held.records.empty() ? 0 : held.records.back().offset + 1);
     std::size_t next = 0;
     for (const auto& record : witness_.records()) {
-      if (record.log != place) continue;
+      if (record.log != in_blue) continue;
       EXPECT_LT(next, held.records.size());
       if (next >= held.records.size()) break;
       EXPECT_EQ(record.offset, held.records[next].offset);
@@ -135,7 +136,7 @@ class KafkaLogTest : public testing::Test {
   KafkaMockHarness harness_;
   Witness witness_;
   std::unique_ptr<Log> log_;
-  PartitionWriter writer_{place};
+  PartitionWriter writer_{in_blue};
 };
 
 }  // namespace eventstore

@@ -14,15 +14,15 @@ using Outcome = AppendFailure::Outcome;
 TEST_F(KafkaLogTest, ForeignMessagesAreVoidFillersAndWritesGoOnBehindThem) {
   write(writer_.claim(1));
   write(writer_.noop("a"));
-  harness_.send(place, "tm.blue", "somebody else's");
+  harness_.send(in_blue, "tm.blue", "somebody else's");
   wait_for_end(3);
-  EXPECT_EQ(log_->state(place).sequence, 1) << "it does not count";
+  EXPECT_EQ(log_->state(in_blue).sequence, 1) << "it does not count";
   auto behind = writer_.state();
   behind.next_offset = 3;
   writer_.set_state(behind);
   write(writer_.noop("b"));
-  EXPECT_EQ(log_->state(place).sequence, 2);
-  auto read = read_all(*log_, {{place, 0}});
+  EXPECT_EQ(log_->state(in_blue).sequence, 2);
+  auto read = read_all(*log_, {{in_blue, 0}});
   ASSERT_TRUE(read);
   ASSERT_EQ(read->size(), 4u);
   EXPECT_EQ((*read)[2].head.epoch, filler_head().epoch);
@@ -30,22 +30,22 @@ TEST_F(KafkaLogTest, ForeignMessagesAreVoidFillersAndWritesGoOnBehindThem) {
 
 TEST_F(KafkaLogTest, AClaimMayLandBehindWhatItsWriterHadNotSeenAndIsGoneOnFrom) {
   write(writer_.claim(1));
-  PartitionWriter late(place, writer_.state());  // has seen this much
+  PartitionWriter late(in_blue, writer_.state());  // has seen this much
   harness_.send(writer_.noop("a"), "tm.blue");
   harness_.send(writer_.noop("b"), "tm.blue");
   wait_for_end(3);
   write(late.claim(2));
-  EXPECT_EQ(log_->state(place).epoch, (Epoch{3, 2}));
-  late.set_state(log_->state(place));
+  EXPECT_EQ(log_->state(in_blue).epoch, (Epoch{3, 2}));
+  late.set_state(log_->state(in_blue));
   write(late.noop("goes on"));
-  EXPECT_EQ(log_->state(place).sequence, 1);
+  EXPECT_EQ(log_->state(in_blue).sequence, 1);
   EXPECT_TRUE(witness_.failures().empty());
 }
 
 TEST_F(KafkaLogTest, AReportOfDuplicatesThatAreNotThereIsAnUnknownOutcomeAndNothingIsShown) {
   write(writer_.claim(1));
   harness_.call_duplicates(1);
-  const auto before = log_->state(place);
+  const auto before = log_->state(in_blue);
   std::vector<Append> batch;
   for (int i = 0; i < 2'001; ++i) batch.push_back(writer_.noop(std::to_string(i)));
   log_->append(std::move(batch));
@@ -64,12 +64,12 @@ TEST_F(KafkaLogTest, AReportOfDuplicatesThatAreNotThereIsAnUnknownOutcomeAndNoth
 
 TEST_F(KafkaLogTest, ARecordOfAnEpochBehindTheCurrentOneStopsTheLogWhichCloses) {
   write(writer_.claim(1));
-  PartitionWriter stranger(place, log_->state(place));
+  PartitionWriter stranger(in_blue, log_->state(in_blue));
   auto alien = stranger.noop("of a topic made anew");
   alien.head.epoch = {700, 5};
   harness_.send(alien, "tm.blue");
   ASSERT_TRUE(comes_true([&] { return log_->read_only().has_value(); }));
-  EXPECT_EQ(log_->durable_end(place), 1) << "never past it";
+  EXPECT_EQ(log_->durable_end(in_blue), 1) << "never past it";
   log_->append({writer_.noop("refused")});
   ASSERT_TRUE(witness_.wait_for_failures(1));
   EXPECT_EQ(witness_.failures()[0].outcome, Outcome::refused);
