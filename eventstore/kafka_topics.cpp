@@ -194,9 +194,13 @@ Result<void> make_topic(rd_kafka_t* handle, const std::string& name, std::uint16
   }
 }
 
-/// Empty when the brokers cannot be asked for it.
-Result<Settings> read_settings(rd_kafka_t* handle, int broker, const std::string& name,
-                               std::chrono::milliseconds within) {
+struct Described {
+  rd_kafka_resp_err_t code;
+  Settings settings;
+};
+
+Result<Described> describe(rd_kafka_t* handle, int broker, const std::string& name,
+                           std::chrono::milliseconds within) {
   const Resource resource(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name.c_str()));
   auto* asked = resource.get();
   // Any broker knows them.
@@ -206,23 +210,39 @@ Result<Settings> read_settings(rd_kafka_t* handle, int broker, const std::string
     rd_kafka_DescribeConfigs(handle, &asked, 1, options, answers);
   });
   if (!event) return no_answer();
-  auto code = rd_kafka_event_error(event.get());
-  if (code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE) return Settings();
-  Settings settings;
+  Described described{rd_kafka_event_error(event.get()), {}};
   if (const auto* result = rd_kafka_event_DescribeConfigs_result(event.get())) {
     std::size_t count = 0;
     const auto* resources = rd_kafka_DescribeConfigs_result_resources(result, &count);
     if (count > 0) {
-      code = rd_kafka_ConfigResource_error(resources[0]);
+      described.code = rd_kafka_ConfigResource_error(resources[0]);
       const auto* entries = rd_kafka_ConfigResource_configs(resources[0], &count);
       for (const auto* entry : std::span(entries, count)) {
         const auto* value = rd_kafka_ConfigEntry_value(entry);
-        settings[rd_kafka_ConfigEntry_name(entry)] = value == nullptr ? "" : value;
+        described.settings[rd_kafka_ConfigEntry_name(entry)] = value == nullptr ? "" : value;
       }
     }
   }
-  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return settings;
-  return fail(to_error("reading the settings of topic " + name, code));
+  return described;
+}
+
+/// Empty when the brokers cannot be asked for it.
+Result<Settings> read_settings(rd_kafka_t* handle, int broker, const std::string& name,
+                               std::chrono::milliseconds within) {
+  const auto deadline = std::chrono::steady_clock::now() + within;
+  for (;;) {
+    auto described = describe(handle, broker, name, within);
+    if (!described) return fail(std::move(described).error());
+    const auto code = described->code;
+    if (code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE) return Settings();
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return std::move(described->settings);
+    // Of a topic that another process has just made, one broker hears later than the next.
+    const bool late = code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    if (!late || std::chrono::steady_clock::now() > deadline) {
+      return fail(to_error("reading the settings of topic " + name, code));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
 }
 
 // ---- is it as it must be ----
