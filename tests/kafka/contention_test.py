@@ -61,13 +61,14 @@ class Contention(unittest.TestCase):
 
     def test_every_promise_is_kept(self):
         print(f"seed {SEED}, {SECONDS:.0f} s", file=sys.stderr, flush=True)
-        deadline = time.monotonic() + SECONDS
+        begun = time.monotonic()
+        deadline = begun + SECONDS
         while time.monotonic() < deadline:
             seed = f"{SEED}/{self.totals['schedules']}"
             self.schedule(seed, min(random.Random(seed).uniform(6, 14), max(3, deadline - time.monotonic())))
         self.good(self.faults_of_processes(rows_of=self.oracle.topics) + self.faults_of_logs(), SEED)
         self.check_hashes(SEED, rebuild=True)
-        print(json.dumps({"seed": SEED, **self.totals, "void": self.oracle.voids(), "forks": self.oracle.forks,
+        print(json.dumps({"seed": SEED, "seconds": round(time.monotonic() - begun), **self.totals, "void": self.oracle.voids(), "forks": self.oracle.forks,
                           "forks_without_sequence": self.oracle.weak_forks}), file=sys.stderr, flush=True)
         self.assertEqual(self.oracle.forks, 0)
         self.assertGreater(self.oracle.weak_forks, 0, "the control found nothing: these schedules prove nothing")

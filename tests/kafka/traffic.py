@@ -35,6 +35,7 @@ FILES = {"kinds": {"file": {"events": {"file.added": {"fold": "replace"}, "file.
 FILES_OF_ONE = 10
 ANSWER_SECONDS = 3      # then a client goes to another process
 SETTLE_SECONDS = 60     # after the end, for commands that nobody answered yet
+REMEMBERED = 50         # commands of a tenant that may be sent again
 PATIENT = {"Prefer": "wait=10"}
 MARKED = struct.Struct("<HHqI8s")  # schemas/marks.h
 
@@ -101,6 +102,7 @@ class Tenant:
         self.organization = organization
         self.headers = {"Tidemark-Organization": organization}
         self.lock = threading.Lock()
+        self.done = collections.deque(maxlen=REMEMBERED)  # acknowledged commands, but lines of bulk requests
         self.heard = {"projects": {}, "files": {}}   # entity: (offset, version)
         self.latest = {"projects": (-1, None), "files": (-1, None)}  # offset and mark
 
@@ -156,8 +158,8 @@ def problem_of(answer):
 class Writer(Worker):
     def step(self):
         tenant = self.source.choice(self.traffic.tenants)
-        make = self.source.choices([self.create, self.rename, self.rename_if, self.append, self.append_several, self.bulk],
-                                   [4, 3, 2, 5, 3, 2])[0]
+        make = self.source.choices([self.create, self.rename, self.rename_if, self.append, self.append_several, self.bulk, self.repeat],
+                                   [4, 3, 2, 5, 3, 2, 1])[0]
         begun = time.monotonic()
         make(tenant)
         self.traffic.took(time.monotonic() - begun)
@@ -233,6 +235,7 @@ class Writer(Worker):
                 if version <= known.get(entity, 0):
                     self.traffic.fault(f"{command} made {entity} {version}, but {known[entity]} was acknowledged before")
             tenant.learn(command, versions)
+            tenant.done.append(command)
             return True
         problem = problem_of(answer)
         self.traffic.count(problem)
@@ -249,6 +252,18 @@ class Writer(Worker):
         elif problem not in ("rate-limited",):
             self.traffic.fault(f"{command}: {answer}")
         return True
+
+    def repeat(self, tenant):
+        """What was acknowledged once is answered as then, by whomever."""
+        if not tenant.done:
+            return
+        command = self.source.choice(list(tenant.done))
+        answer = self.ask(command.method, command.path, command.body, {**tenant.headers, **command.headers})
+        if isinstance(answer, Exception) or answer.status == 503:
+            return
+        self.traffic.count("repeated")
+        if answer.status >= 300 or place_of(answer.mark) != command.place or answer.headers["Idempotent-Replayed"] != "true":
+            self.traffic.fault(f"{command} again: {answer}")
 
     def bulk(self, tenant):
         lines = []
