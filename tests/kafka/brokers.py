@@ -76,22 +76,30 @@ def free_port():
 class Brokers:
     def __init__(self, nodes=1, version=VERSION, settings="", advertised=None, listeners=(), format_options=()):
         """`advertised`: host:port of each node as clients are told, such as a proxy's (proxy.py). `listeners` are more of
-        them (security.py)."""
+        them (security.py). `settings`: more lines of each node's configuration."""
         self.directory = tempfile.mkdtemp(prefix="kafka-")
         self.classpath = os.path.join(jars(version), "*")
         self.ports = [free_port() for _ in range(nodes)]
         self.processes = [None] * nodes
         controllers = [free_port() for _ in range(nodes)]
         voters = ",".join(f"{node + 1}@127.0.0.1:{port}" for node, port in enumerate(controllers))
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        self.format_options = format_options
         for node in range(nodes):
             with open(self.settings_of(node), "w", encoding="utf-8") as file:
                 file.write(SETTINGS.format(node=node + 1, voters=voters, port=self.ports[node], controller=controllers[node],
                                            more="".join(f",{listener}" for listener in listeners),
                                            advertised=advertised[node] if advertised else f"127.0.0.1:{self.ports[node]}",
-                                           data=os.path.join(self.directory, str(node + 1))) + settings)
-            subprocess.run([*self.java(128), "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", self.settings_of(node), *format_options],
-                           check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                           data=self.data_of(node)) + settings)
+        self.format()
+
+    def format(self):
+        """Makes a new cluster of nodes that have no data."""
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        for node in range(len(self.ports)):
+            self.tool("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", self.settings_of(node), *self.format_options)
+
+    def data_of(self, node):
+        return os.path.join(self.directory, str(node + 1))
 
     def settings_of(self, node):
         return os.path.join(self.directory, f"{node + 1}.properties")
@@ -131,6 +139,11 @@ class Brokers:
     def kill(self, node):
         self.signal(node, signal.SIGKILL)
         self.processes[node].wait()
+
+    def stop(self, node):
+        """In peace: what it leads is handed over before."""
+        self.signal(node, signal.SIGTERM)
+        self.processes[node].wait(timeout=START_SECONDS)
 
     def __enter__(self):
         for node in range(len(self.ports)):

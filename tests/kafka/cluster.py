@@ -25,21 +25,28 @@ from harness import PROGRAM, free_port, tidemark
 
 
 class Cluster:
-    def __init__(self, nodes=1, processes=3, ports=None, partitions=8, brokers=None, bootstrap=None, arguments=()):
-        """`brokers`: running ones of somebody else; `bootstrap`: how they are reached, such as through a proxy."""
+    def __init__(self, nodes=1, processes=3, ports=None, partitions=8, brokers=None, bootstrap=None, prefix=None, root_key=None,
+                 arguments=()):
+        """`brokers`: running ones of somebody else; `bootstrap`: how they are reached, such as through a proxy. `prefix` and
+        `root_key`: another cluster's."""
         self.directory = tempfile.mkdtemp(prefix="tidemark-cluster-")
         self.own_brokers = brokers is None
         self.brokers = brokers or kafka.Brokers(nodes)
         self.bootstrap = bootstrap or self.brokers.bootstrap
         self.ports = ports or [free_port() for _ in range(processes)]
         self.processes = [None] * len(self.ports)
-        self.root_key = os.path.join(self.directory, "root.key")
-        with open(os.open(self.root_key, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(32) + "\n")
+        self.root_key = root_key or self.make_root_key()
         self.key = tidemark("keys", "generate").stdout.strip()
-        self.arguments = ["--log", f"kafka://{self.bootstrap}", "--kafka-topic-prefix", f"c{secrets.token_hex(4)}.",
-                          "--root-key", self.root_key, "--partitions", str(partitions), *arguments]
+        self.prefix = prefix or f"c{secrets.token_hex(4)}."
+        self.arguments = ["--log", f"kafka://{self.bootstrap}", "--kafka-topic-prefix", self.prefix, "--root-key",
+                          self.root_key, "--partitions", str(partitions), *arguments]
         self.clients = [Client(port, self.key) for port in self.ports]
+
+    def make_root_key(self):
+        path = os.path.join(self.directory, "root.key")
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32) + "\n")
+        return path
 
     def log_of(self, number):
         return os.path.join(self.directory, f"{number + 1}.log")

@@ -2,6 +2,7 @@
 
     with Proxy(("127.0.0.1", 9092)) as proxy:      # proxy.address: host:port, to be advertised by the broker
         proxy.hold()           # what clients send is kept; proxy.deliver() sends it on, though the client be gone
+        proxy.hold(Who.connected)  # the same, but who comes later is served
         proxy.drop_answers()   # the broker does the work, and nobody hears of it; proxy.pass_answers()
         proxy.cut_after(3)     # each connection ends when so many more answers came through
         proxy.cut()            # all connections end now
@@ -12,12 +13,19 @@ bytes and so many more: that much of the protocol is known, to count answers; a 
 One thread runs the loop; methods may be called from any, and have happened when they return.
 """
 import asyncio
+import enum
 import socket
 import struct
 import threading
 
 PIECE = 64 * 1024
 WAIT_SECONDS = 10
+PRODUCE = 0  # the key of a request that carries records (Kafka's protocol guide)
+
+
+class Who(enum.Enum):
+    everybody = 1
+    connected = 2  # now
 
 
 class Connection:
@@ -26,7 +34,12 @@ class Connection:
     def __init__(self, proxy, client, broker):
         self.proxy, self.client, self.broker = proxy, client, broker
         self.answers_left = proxy.answers_max
+        self.holding = proxy.holding
         self.kept = []  # what the client sent while it was held
+
+    def keeps_records(self, topic):
+        """As far as the beginnings of pieces tell: a frame's length, the key of the request in it, and names."""
+        return any(piece[4:6] == struct.pack(">h", PRODUCE) and topic.encode() in piece for piece in self.kept)
 
     def close(self):
         for _, writer in (self.client, self.broker):
@@ -38,7 +51,7 @@ class Connection:
 
     async def requests(self):
         while data := await self.client[0].read(PIECE):
-            if self.proxy.holding:
+            if self.holding:
                 self.kept.append(data)
             else:
                 await self.send(data)
@@ -94,11 +107,15 @@ class Proxy:
 
     # ---- from any thread ----
 
-    def hold(self):
-        self.call(self._hold(True))
+    def hold(self, who=Who.everybody):
+        self.call(self._hold(who))
 
     def deliver(self):
-        self.call(self._hold(False))
+        self.call(self._deliver())
+
+    def keeps_records(self, topic):
+        """How many connections hold back records for it."""
+        return self.call(self._keeps_records(topic))
 
     def drop_answers(self):
         self.call(self._set(dropping=True))
@@ -161,14 +178,21 @@ class Proxy:
         finally:
             self.connections.discard(connection)
 
-    async def _hold(self, holding):
-        self.holding = holding
-        if holding:
-            self.delivered.clear()
-            return
+    async def _hold(self, who):
+        self.holding = who is Who.everybody
+        self.delivered.clear()
+        for connection in self.connections:
+            connection.holding = True
+
+    async def _deliver(self):
+        self.holding = False
         for connection in list(self.connections):
             await connection.flush()
+            connection.holding = False  # not before, or what comes meanwhile overtakes
         self.delivered.set()
+
+    async def _keeps_records(self, topic):
+        return sum(connection.keeps_records(topic) for connection in self.connections)
 
     async def _set(self, **changed):
         vars(self).update(changed)

@@ -14,7 +14,7 @@ import unittest
 
 import brokers
 import lane
-from proxy import Proxy
+from proxy import Proxy, Who
 
 SECONDS = 5
 SILENCE_SECONDS = 0.2
@@ -121,6 +121,27 @@ class ProxyTest(unittest.TestCase):
         self.assertEqual(self.broker.heard, [])
         self.proxy.deliver()
         self.assertTrue(self.broker.wait_for(b"of a zombie"))
+
+    def test_who_comes_later_is_served_while_others_are_held(self):
+        before = self.connect()
+        self.assertEqual(self.ask(before, b"1"), b"1")
+        self.proxy.hold(Who.connected)
+        before.sendall(frame(b"late"))
+        self.assertEqual(self.ask(self.connect(), b"2"), b"2")
+        self.assertEqual(self.broker.heard, [b"1", b"2"])
+        self.proxy.deliver()
+        self.assertEqual(read_frame(before), b"late")
+
+    def test_records_that_are_held_are_told_from_questions(self):
+        connection = self.connect()
+        self.assertEqual(self.ask(connection, b"1"), b"1")
+        self.proxy.hold()
+        connection.sendall(frame(b"\x00\x01 a question about tm.projects"))
+        self.assert_silent(connection)
+        self.assertEqual(self.proxy.keeps_records("tm.projects"), 0)
+        connection.sendall(frame(b"\x00\x00 records of tm.projects"))
+        self.assert_silent(connection)
+        self.assertEqual((self.proxy.keeps_records("tm.projects"), self.proxy.keeps_records("tm.cluster")), (1, 0))
 
     def test_dropped_answers_leave_the_work_done(self):
         connection = self.connect()

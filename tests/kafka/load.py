@@ -1,0 +1,192 @@
+"""Load under faults, and what must be true after each: what tests of faults have in common.
+
+    class Faults(FaultTest):                       # with a `cluster` (cluster.py) and a `table` of its class
+        def test_…(self):
+            with Load(self.cluster) as load:
+                …                                  # break something
+                self.go_on(load)
+            self.check(load)
+            self.seen(fault, promise, what was seen)
+
+Writers create projects in organizations of their own and ask again with the same Idempotency-Key until they are answered
+201. After the fault every process must show exactly what was acknowledged, once, with the id that was answered.
+"""
+import os
+import sys
+import threading
+import time
+import unittest
+import uuid
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
+
+from client import Client
+from harness import unique
+
+WRITERS = 8
+ASKED_AGAIN = 3  # of each writer's commands, after the fault
+
+
+class Writer(threading.Thread):
+    """Creates projects, one after the other, at any process that answers."""
+
+    def __init__(self, load, number):
+        super().__init__(daemon=True)
+        self.load, self.number = load, number
+        organization = load.cluster.clients[0].post("/v2/organizations", {"name": "Load", "slug": unique("load")}).json
+        self.organization = organization["id"]
+        self.written, self.keys = {}, {}     # slug: id, slug: Idempotency-Key of what was acknowledged
+        self.unsure = []                     # slugs of which no answer said anything
+        self.answers, self.retries = [], {}  # times of 201; statuses of others
+
+    def client(self, turn):
+        cluster = self.load.cluster
+        ports = [port for port, process in zip(cluster.ports, cluster.processes) if process.poll() is None]
+        if not ports:
+            raise ConnectionRefusedError("no process runs")
+        client = Client(ports[(self.number + turn) % len(ports)], cluster.key)
+        return client.with_headers(Tidemark_Organization=self.organization)
+
+    def create(self, client, slug, key):
+        """The answer's status, or the name of what went wrong instead."""
+        try:
+            answer = client.with_headers(Idempotency_Key=key).post(
+                "/v2/projects", {"name": slug, "slug": slug}, expect="any", timeout=self.load.patience)
+        except OSError as failure:
+            return type(failure).__name__
+        if answer.status == 201:
+            self.written[slug], self.keys[slug] = answer["id"], key
+        return "503 without Retry-After" if answer.status == 503 and "Retry-After" not in answer.headers else answer.status
+
+    def run(self):
+        turn, client = 0, None
+        while not self.load.stopping:
+            slug, key = unique(f"p{self.number}"), uuid.uuid4().hex
+            while True:
+                try:
+                    client = client or self.client(turn)
+                    status = self.create(client, slug, key)
+                except ConnectionRefusedError as nobody:
+                    status = type(nobody).__name__
+                if status == 201:
+                    break
+                self.retries[status] = self.retries.get(status, 0) + 1
+                if self.load.stopping:
+                    self.unsure.append(slug)
+                    return
+                turn, client = turn + 1, None
+                time.sleep(0.05)
+            self.answers.append(time.monotonic())
+
+
+class Load:
+    def __init__(self, cluster, writers=WRITERS, patience=15):
+        """`patience`: seconds until a writer that is not answered asks another process."""
+        self.cluster, self.patience, self.stopping = cluster, patience, False
+        self.writers = [Writer(self, number) for number in range(writers)]
+
+    def __enter__(self):
+        for writer in self.writers:
+            writer.start()
+        time.sleep(1)
+        return self
+
+    def __exit__(self, *_):
+        self.stopping = True
+        for writer in self.writers:
+            writer.join(timeout=60)
+
+    def longest_pause(self, since):
+        """Of one writer, in seconds: how long it went without an answer that says 201."""
+        pauses = [0]
+        for writer in self.writers:
+            times = [at for at in list(writer.answers) if at >= since]
+            pauses += [later - earlier for earlier, later in zip([since, *times], times)]
+        return max(pauses)
+
+    def written(self):
+        return sum(len(writer.written) for writer in self.writers)
+
+    def refusals(self):
+        total = {}
+        for writer in self.writers:
+            for status, count in dict(writer.retries).items():
+                total[status] = total.get(status, 0) + count
+        return total
+
+    def text(self):
+        return f"{self.written()} written, others {self.refusals()}"
+
+
+class FaultTest(unittest.TestCase):
+    """What every fault is followed by, and its line in the table."""
+
+    @classmethod
+    def print_table(cls):
+        for fault, promise, seen in cls.table:
+            print(f"{fault:44} | {promise:58} | {seen}", file=sys.stderr)
+
+    def seen(self, fault, promise, text):
+        self.table.append((fault, promise, text))
+
+    def start_the_dead(self):
+        """Whether there were any."""
+        dead = [number for number, process in enumerate(self.cluster.processes) if process.poll() is not None]
+        for number in dead:
+            self.cluster.start(number)
+        for number in dead:
+            self.cluster.wait_ready(number)
+        return bool(dead)
+
+    def go_on(self, load, seconds=60):
+        """Waits until every writer is answered again; how long that took."""
+        begun, before = time.monotonic(), [len(writer.written) for writer in load.writers]
+        while any(len(writer.written) < count + 2 for writer, count in zip(load.writers, before)):
+            self.assertLess(time.monotonic() - begun, seconds, f"nothing is written: {load.refusals()}")
+            time.sleep(0.02)
+        return time.monotonic() - begun
+
+    def projects(self, client):
+        """(slug, id) of each that a process shows."""
+        shown, after = [], ""
+        while True:
+            page = client.get(f"/v2/projects?limit=1000{after}").json
+            shown += [(project["slug"], project["id"]) for project in page["data"]]
+            if not page["next_cursor"]:
+                return shown
+            after = f"&cursor={page['next_cursor']}"
+
+    def check(self, load):
+        """Every process shows what was acknowledged, once, and nothing that nobody asked for, and all show the same."""
+        self.start_the_dead()
+        for writer in load.writers:
+            self.assertFalse(writer.is_alive(), "a writer still waits")
+            clients = [Client(port, self.cluster.key).with_headers(Tidemark_Organization=writer.organization)
+                       for port in self.cluster.ports]
+            for slug in list(writer.written)[-ASKED_AGAIN:]:
+                self.ask_again(writer, slug, clients[hash(slug) % len(clients)])
+            shown = [sorted(self.until_there(client, writer)) for client in clients]
+            for listed in shown:
+                self.check_shown(writer, listed)
+            self.assertTrue(all(listed == shown[0] for listed in shown), "processes show different rows")
+
+    def check_shown(self, writer, listed):
+        self.assertEqual(len(listed), len({slug for slug, _ in listed}), "something is there twice")
+        self.assertEqual(set(writer.written.items()) - set(listed), set(), "acknowledged and lost")
+        self.assertLessEqual({slug for slug, _ in listed} - set(writer.written), set(writer.unsure), "nobody asked for it")
+
+    def ask_again(self, writer, slug, client):
+        """Who repeats a command is told what was told before."""
+        deadline, was = time.monotonic() + 30, writer.written[slug]
+        while (status := writer.create(client, slug, writer.keys[slug])) != 201:
+            self.assertLess(time.monotonic(), deadline, f"a repeated command is answered {status}")
+            time.sleep(0.1)
+        self.assertEqual(writer.written[slug], was, "a repeated command made something else")
+
+    def until_there(self, client, writer):
+        deadline = time.monotonic() + 20
+        while True:
+            shown = self.projects(client)
+            if set(writer.written) <= {slug for slug, _ in shown} or time.monotonic() > deadline:
+                return shown
+            time.sleep(0.1)
