@@ -3,6 +3,7 @@
 #include <array>
 #include <map>
 #include <string>
+#include <thread>
 
 #include <fmt/core.h>
 #include <spdlog/spdlog.h>
@@ -55,6 +56,42 @@ Result<Handle> make(rd_kafka_type_t type, Conf conf) {
   return handle;
 }
 
+Result<Conf> reading(const Options& options, ErrorReport told, void* opaque) {
+  auto conf = make_conf(options, {{"isolation.level", "read_uncommitted"},
+                                  {"auto.offset.reset", "error"},
+                                  {"check.crcs", "true"},
+                                  {"enable.auto.commit", "false"},
+                                  {"enable.auto.offset.store", "false"},
+                                  {"enable.partition.eof", "true"},
+                                  {"fetch.wait.max.ms", std::to_string(options.fetch_wait.count())},
+                                  {"fetch.error.backoff.ms", "20"}});
+  if (!conf) return fail(std::move(conf).error());
+  if (told != nullptr) rd_kafka_conf_set_error_cb(conf->get(), told);
+  rd_kafka_conf_set_opaque(conf->get(), opaque);
+  return conf;
+}
+
+constexpr auto pace_name = "pace";
+constexpr auto pace = std::chrono::milliseconds(5);
+constexpr std::int16_t fetch_request = 1;  // ApiKey of Kafka's protocol
+
+/// librdkafka asks again as soon as it has an answer, and has no setting against that. A thread of
+/// its own stands for each broker of each handle; there the answer is left waiting.
+rd_kafka_resp_err_t pace_one(rd_kafka_t*, int, const char*, std::int32_t, std::int16_t request,
+                             std::int16_t, std::int32_t, std::size_t, void*) {
+  if (request != fetch_request) return RD_KAFKA_RESP_ERR_NO_ERROR;
+  using Clock = std::chrono::steady_clock;
+  thread_local Clock::time_point answered;
+  std::this_thread::sleep_until(answered + pace);
+  answered = Clock::now();
+  return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+rd_kafka_resp_err_t pace_all(rd_kafka_t* consumer, const rd_kafka_conf_t*, void*, char*,
+                             std::size_t) {
+  return rd_kafka_interceptor_add_on_request_sent(consumer, pace_name, pace_one, nullptr);
+}
+
 }  // namespace
 
 Result<Handle> make_producer(const Options& options, DeliveryReport told, void* opaque) {
@@ -88,17 +125,15 @@ Result<Handle> make_sender(const Options& options, Acks acks, DeliveryReport tol
 }
 
 Result<Handle> make_consumer(const Options& options, ErrorReport told, void* opaque) {
-  auto conf = make_conf(options, {{"isolation.level", "read_uncommitted"},
-                                  {"auto.offset.reset", "error"},
-                                  {"check.crcs", "true"},
-                                  {"enable.auto.commit", "false"},
-                                  {"enable.auto.offset.store", "false"},
-                                  {"enable.partition.eof", "true"},
-                                  {"fetch.wait.max.ms", std::to_string(options.fetch_wait.count())},
-                                  {"fetch.error.backoff.ms", "20"}});
+  auto conf = reading(options, told, opaque);
   if (!conf) return fail(std::move(conf).error());
-  if (told != nullptr) rd_kafka_conf_set_error_cb(conf->get(), told);
-  rd_kafka_conf_set_opaque(conf->get(), opaque);
+  return make(RD_KAFKA_CONSUMER, std::move(*conf));
+}
+
+Result<Handle> make_follower(const Options& options, ErrorReport told, void* opaque) {
+  auto conf = reading(options, told, opaque);
+  if (!conf) return fail(std::move(conf).error());
+  rd_kafka_conf_interceptor_add_on_new(conf->get(), pace_name, pace_all, nullptr);
   return make(RD_KAFKA_CONSUMER, std::move(*conf));
 }
 

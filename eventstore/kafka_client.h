@@ -40,6 +40,10 @@ using ErrorReport = void (*)(rd_kafka_t*, int code, const char* reason, void* op
 schemas::Result<Handle> make_consumer(const Options& options, ErrorReport told = nullptr,
                                       void* opaque = nullptr);
 
+/// The same, for one who follows many partitions as they grow: it asks a broker for records every
+/// 5 ms at most, so what stands there meanwhile comes in one answer.
+schemas::Result<Handle> make_follower(const Options& options, ErrorReport told, void* opaque);
+
 /// One who only asks whether there is somebody.
 schemas::Result<Handle> make_asker(const Options& options, ErrorReport told, void* opaque);
 

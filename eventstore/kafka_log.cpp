@@ -26,10 +26,13 @@ namespace {
 
 constexpr std::size_t read_back_max = 1'000;
 constexpr int longest_sleep_ms = 100;  // should news be missed
-/// What others write is fetched in bunches: a question names every partition, and costs the broker
-/// as much as a write.
-constexpr std::chrono::milliseconds follow_pause{20};
-constexpr std::size_t follow_bytes = 64 << 10;
+/// A question names every partition that is followed, and goes unanswered for so long when nothing
+/// comes; a partition that is followed again has to wait for the next.
+constexpr std::chrono::milliseconds follow_wait{200};
+/// What is written here lands by its reports. To fetch it too would cost the broker as much again,
+/// and more: each record would answer a question that names every partition.
+constexpr std::chrono::milliseconds idle_after{250};
+constexpr std::size_t busy_from = 8;  // records in that time
 constexpr std::size_t stretch_bytes = 4 << 20;
 constexpr std::size_t single_bytes = 64 << 10;
 constexpr std::chrono::milliseconds single_within{2'000};
@@ -65,44 +68,20 @@ KafkaLog::KafkaLog(kafka::Options options, LogObserver& observer, Folded folded)
 Result<std::unique_ptr<KafkaLog>> KafkaLog::open(kafka::Options options, LogObserver& observer,
                                                  Folded folded) {
   std::unique_ptr<KafkaLog> log(new KafkaLog(std::move(options), observer, std::move(folded)));
-  if (auto started = log->start(); !started) return std::unexpected(std::move(started).error());
+  log->start();
   return log;
 }
 
-Result<void> KafkaLog::start() {
+void KafkaLog::start() {
   news_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   ENSURE(news_ >= 0);
-  auto following = options_;
-  following.fetch_wait = std::min(following.fetch_wait, follow_pause);
-  following.properties["fetch.min.bytes"] = std::to_string(follow_bytes);
-  auto consumer = kafka::make_consumer(following, &KafkaLog::on_error, this);
-  if (!consumer) return std::unexpected(std::move(consumer).error());
-  consumer_ = std::move(*consumer);
-  records_.reset(rd_kafka_queue_new(consumer_.get()));
-  static constexpr std::uint64_t one = 1;
-  rd_kafka_queue_io_event_enable(records_.get(), news_, &one, sizeof one);
-  if (auto made = renew_producer(); !made) return made;
   thread_ = std::thread([this] { run(); });
   ::pthread_setname_np(thread_.native_handle(), "kafka-log");
-  return {};
 }
 
-/// A producer that met a fatal error takes nothing any more.
-Result<void> KafkaLog::renew_producer() {
-  ENSURE(unreported_ == 0);
-  auto producer = kafka::make_producer(options_, &KafkaLog::on_report, this);
-  if (!producer) return std::unexpected(std::move(producer).error());
-  const std::unique_lock lock(topics_mutex_);
-  for (auto& [id, topic] : topics_) {
-    const auto name = name_of(topic->topic);
-    topic->to.reset(rd_kafka_topic_new(producer->get(), name.c_str(), nullptr));
-  }
-  producer_ = std::move(*producer);
-  purged_ = false;
-  const kafka::Queue reports(rd_kafka_queue_get_main(producer_.get()));
+void KafkaLog::tell_news_of(rd_kafka_queue_t* queue) const {
   static constexpr std::uint64_t one = 1;
-  rd_kafka_queue_io_event_enable(reports.get(), news_, &one, sizeof one);
-  return {};
+  rd_kafka_queue_io_event_enable(queue, news_, &one, sizeof one);
 }
 
 Result<void> KafkaLog::open_topic(const Topic& topic) {
@@ -115,24 +94,34 @@ Result<void> KafkaLog::open_topic(const Topic& topic) {
   auto opened = std::make_unique<OpenTopic>();
   opened->topic = topic;
   for (std::uint16_t i = 0; i < topic.partitions; ++i) {
-    opened->partitions.push_back(std::make_unique<Partition>(LogId{topic.id, i}));
+    opened->partitions.push_back(std::make_unique<Partition>(*opened, LogId{topic.id, i}));
   }
   if (auto folded = fold_existing(*opened); !folded) return folded;
-  auto* conf = rd_kafka_topic_conf_new();
-  rd_kafka_topic_conf_set_opaque(conf, opened.get());
-  opened->from.reset(rd_kafka_topic_new(consumer_.get(), name.c_str(), conf));
-  const auto& open = *opened;
+  if (auto made = make_consumer(*opened); !made) return made;
+  auto& open = *opened;
   {
     const std::unique_lock lock(topics_mutex_);
-    opened->to.reset(rd_kafka_topic_new(producer_.get(), name.c_str(), nullptr));
     topics_.emplace(topic.id, std::move(opened));
   }
   for (const auto& partition : open.partitions) {
+    const auto next = static_cast<std::int64_t>(partition->state.next_offset);
     const auto started = rd_kafka_consume_start_queue(
-        open.from.get(), partition->log.partition,
-        static_cast<std::int64_t>(partition->state.next_offset), records_.get());
+        open.consumer.topic.get(), partition->log.partition, next, open.consumer.records.get());
     if (started != 0) return std::unexpected(to_error("reading " + name, rd_kafka_last_error()));
   }
+  return {};
+}
+
+Result<void> KafkaLog::make_consumer(OpenTopic& topic) {
+  auto options = options_;
+  options.fetch_wait = std::min(options.fetch_wait, follow_wait);
+  auto made = kafka::make_follower(options, &KafkaLog::on_error, this);
+  if (!made) return std::unexpected(std::move(made).error());
+  auto& [handle, from, records] = topic.consumer;
+  handle = std::move(*made);
+  from.reset(rd_kafka_topic_new(handle.get(), name_of(topic.topic).c_str(), nullptr));
+  records.reset(rd_kafka_queue_new(handle.get()));
+  tell_news_of(records.get());
   return {};
 }
 
@@ -179,19 +168,18 @@ void KafkaLog::fold_into(Partition& partition, Offset offset, const rd_kafka_mes
 
 KafkaLog::~KafkaLog() {
   stop(false);
-  if (producer_) {
-    rd_kafka_purge(producer_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-    while (unreported_ > 0 && rd_kafka_poll(producer_.get(), 100) >= 0) continue;
+  for (auto* topic : written_) {
+    auto& producer = topic->producer;
+    purge(producer);
+    while (producer.unreported > 0 && rd_kafka_poll(producer.handle.get(), 100) >= 0) continue;
   }
   for (auto& [id, topic] : topics_) {
     for (const auto& partition : topic->partitions) {
-      rd_kafka_consume_stop(topic->from.get(), partition->log.partition);
+      if (partition->followed)
+        rd_kafka_consume_stop(topic->consumer.topic.get(), partition->log.partition);
     }
   }
   topics_.clear();
-  records_.reset();
-  consumer_.reset();
-  producer_.reset();
   if (news_ >= 0) ::close(news_);
 }
 
@@ -224,21 +212,22 @@ void KafkaLog::wait_for_news() {
 void KafkaLog::run() {
   while (goes_on()) {
     bool busy = send_queued();
-    busy |= rd_kafka_poll(producer_.get(), 0) > 0;
+    busy |= take_reports();
     tell_landed();
     busy |= read_back();
     for (auto* partition : std::exchange(reported_, {})) settle(*partition);
     if (reading_stopped_ && in_flight_ > 0) abandon_flights();
-    if (rd_kafka_fatal_error(producer_.get(), nullptr, 0) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      if (!std::exchange(purged_, true)) {
-        rd_kafka_purge(producer_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-      }
-      // What cannot be made now is made at the next turn; until then nothing is taken.
-      if (unreported_ == 0 && renew_producer()) continue;
-    }
+    part_with_the_fatal();
     doubt_the_late();
+    follow_the_idle();
     if (!busy) wait_for_news();
   }
+}
+
+bool KafkaLog::take_reports() {
+  bool any = false;
+  for (auto* topic : written_) any |= rd_kafka_poll(topic->producer.handle.get(), 0) > 0;
+  return any;
 }
 
 bool KafkaLog::goes_on() {
@@ -248,14 +237,20 @@ bool KafkaLog::goes_on() {
 }
 
 bool KafkaLog::read_back() {
+  bool any = false;
+  for (auto* topic : open_topics()) any |= read_back(*topic);
+  return any;
+}
+
+bool KafkaLog::read_back(OpenTopic& topic) {
   std::array<rd_kafka_message_t*, read_back_max> messages;
-  const auto count =
-      rd_kafka_consume_batch_queue(records_.get(), 0, messages.data(), messages.size());
+  const auto count = rd_kafka_consume_batch_queue(topic.consumer.records.get(), 0, messages.data(),
+                                                  messages.size());
   std::vector<StoredRecord> group;
   for (ssize_t i = 0; i < count; ++i) {
     const kafka::Message message(messages[static_cast<std::size_t>(i)]);
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-      fold(*message, group);
+      fold(topic, *message, group);
     } else if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
       on_error(nullptr, message->err, rd_kafka_message_errstr(message.get()), this);
     }
@@ -266,8 +261,8 @@ bool KafkaLog::read_back() {
   return count > 0;
 }
 
-void KafkaLog::fold(const rd_kafka_message_t& message, std::vector<StoredRecord>& group) {
-  auto& topic = *static_cast<OpenTopic*>(rd_kafka_topic_opaque(message.rkt));
+void KafkaLog::fold(OpenTopic& topic, const rd_kafka_message_t& message,
+                    std::vector<StoredRecord>& group) {
   auto& partition = *topic.partitions[static_cast<std::size_t>(message.partition)];
   const auto offset = static_cast<Offset>(message.offset);
   if (partition.stopped || offset < partition.state.next_offset) return;
@@ -302,6 +297,34 @@ void KafkaLog::fold(const rd_kafka_message_t& message, std::vector<StoredRecord>
   const bool none_waits = std::ranges::all_of(partition.flights, &Flight::landed);
   if (none_waits) partition.gate.go_on_at(offset + 1);
   reported_.push_back(&partition);
+}
+
+void KafkaLog::follow_the_idle() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - looked_for_idle_ < idle_after) return;
+  looked_for_idle_ = now;
+  for (auto* topic : written_) {
+    for (const auto& partition : topic->partitions) {
+      const bool is_busy = std::exchange(partition->reported, 0) >= busy_from;
+      if (!is_busy) {
+        follow(*partition);
+      } else if (partition->followed) {
+        rd_kafka_consume_stop(topic->consumer.topic.get(), partition->log.partition);
+        partition->followed = false;
+      }
+    }
+  }
+}
+
+/// From where its fold has come to.
+void KafkaLog::follow(Partition& partition) {
+  if (partition.followed || reading_stopped_) return;
+  auto& consumer = partition.topic.consumer;
+  const auto next = static_cast<std::int64_t>(partition.state.next_offset);
+  const auto begun = rd_kafka_consume_start_queue(consumer.topic.get(), partition.log.partition,
+                                                  next, consumer.records.get());
+  ENSURE(begun == 0);  // it was stopped, and its number is one of the topic's
+  partition.followed = true;
 }
 
 /// What comes behind would not follow what was folded: neither read on nor written.
@@ -373,6 +396,13 @@ KafkaLog::OpenTopic* KafkaLog::find_topic(TopicId id) const {
   const std::shared_lock lock(topics_mutex_);
   const auto found = topics_.find(id);
   return found == topics_.end() ? nullptr : found->second.get();
+}
+
+std::vector<KafkaLog::OpenTopic*> KafkaLog::open_topics() const {
+  const std::shared_lock lock(topics_mutex_);
+  std::vector<OpenTopic*> open;
+  for (const auto& [id, topic] : topics_) open.push_back(topic.get());
+  return open;
 }
 
 KafkaLog::Partition* KafkaLog::find(LogId log) const {

@@ -70,29 +70,49 @@ class KafkaLog final : public Log, private kafka::ReadSide {
     bool landed = false;
   };
   using Flights = std::deque<std::unique_ptr<Flight>>;
+  struct OpenTopic;
   struct Partition {
-    explicit Partition(LogId which) : log(which) {}
+    Partition(OpenTopic& its, LogId which) : topic(its), log(which) {}
+    OpenTopic& topic;
     const LogId log;
     std::atomic<Offset> end = 0;
     mutable std::mutex mutex;
     PartitionState state;  // under the mutex; changed by the log's thread only
     // The log's thread only:
     AppendGate gate;
-    Flights flights;       // landed ones first
-    bool broken = false;   // one of the flights failed
-    bool stopped = false;  // it cannot be read on
+    Flights flights;           // landed ones first
+    bool broken = false;       // one of the flights failed
+    bool stopped = false;      // it cannot be read on
+    bool followed = true;      // what stands there is fetched
+    std::size_t reported = 0;  // landed by their reports since that was last looked at
+  };
+  /// Made when the topic is first written. What librdkafka does for a record grows with the
+  /// partitions that a producer knows, so each topic has its own.
+  struct Producer {
+    kafka::Handle handle;
+    kafka::TopicHandle topic;
+    std::size_t unreported = 0;
+    bool purged = false;  // of what it had: it failed, or reading stopped
+  };
+  /// For the same reason: a question for records names all the partitions of a consumer.
+  struct Consumer {
+    kafka::Handle handle;
+    kafka::TopicHandle topic;
+    kafka::Queue records;  // of all partitions
   };
   struct OpenTopic {
     Topic topic;
-    kafka::TopicHandle to;    // of the producer
-    kafka::TopicHandle from;  // of the consumer
+    Producer producer;  // the log's thread only
+    Consumer consumer;
     std::vector<std::unique_ptr<Partition>> partitions;
   };
 
   KafkaLog(kafka::Options options, LogObserver& observer, Folded folded);
-  schemas::Result<void> start();
-  schemas::Result<void> renew_producer();
+  void start();
+  schemas::Result<void> make_producer(OpenTopic& topic);
   schemas::Result<void> fold_existing(OpenTopic& topic);
+  schemas::Result<void> make_consumer(OpenTopic& topic);
+  void tell_news_of(rd_kafka_queue_t* queue) const;
   static void fold_into(Partition& partition, Offset offset, const rd_kafka_message_t& message);
   void stop(bool drain);
 
@@ -108,16 +128,23 @@ class KafkaLog final : public Log, private kafka::ReadSide {
   void land(Flight& flight, Offset offset);
   void tell_landed();
   bool read_back();
-  void fold(const rd_kafka_message_t& message, std::vector<StoredRecord>& group);
+  bool read_back(OpenTopic& topic);
+  void fold(OpenTopic& topic, const rd_kafka_message_t& message, std::vector<StoredRecord>& group);
   void settle(Partition& partition);
   void give_up(Partition& partition, Flights::iterator first);
   void stop_reading(schemas::Error why);
   static void on_error(rd_kafka_t* consumer, int code, const char* reason, void* log);
   void abandon_flights();
   void doubt_the_late();
+  bool take_reports();
+  static void purge(Producer& producer);
+  void part_with_the_fatal();
+  void follow_the_idle();
+  void follow(Partition& partition);
 
   std::string name_of(const Topic& topic) const { return options_.topic_prefix + topic.name; }
   OpenTopic* find_topic(TopicId id) const;
+  std::vector<OpenTopic*> open_topics() const;
   Partition* find(LogId log) const;
   std::string topic_of(TopicId topic) const override;
   Offset end_of(LogId log) const override { return durable_end(log); }
@@ -127,10 +154,7 @@ class KafkaLog final : public Log, private kafka::ReadSide {
   const Folded folded_;
   kafka::Fetchers fetchers_;  // of whole stretches
   kafka::Fetchers singles_;   // of records here and there
-  kafka::Handle producer_;
-  kafka::Handle consumer_;
-  kafka::Queue records_;  // of all partitions
-  int news_ = -1;         // eventfd: something was appended, was reported, or can be read
+  int news_ = -1;             // eventfd: something was appended, was reported, or can be read
 
   mutable std::shared_mutex topics_mutex_;
   std::map<TopicId, std::unique_ptr<OpenTopic>> topics_;
@@ -142,13 +166,13 @@ class KafkaLog final : public Log, private kafka::ReadSide {
 
   // The log's thread only:
   std::map<LogId, AppendGate> strays_;  // of partitions that are not open
+  std::vector<OpenTopic*> written_;     // those that have a producer
   std::vector<Partition*> reported_;    // something about their flights
   std::size_t in_flight_ = 0;           // neither landed nor given up
-  bool purged_ = false;                 // of what the producer had: it failed, or reading stopped
   bool reading_stopped_ = false;
   kafka::ReadTrouble trouble_;
   std::chrono::steady_clock::time_point looked_for_late_;
-  std::size_t unreported_ = 0;
+  std::chrono::steady_clock::time_point looked_for_idle_;
   std::vector<StoredRecord> landed_;  // by delivery reports, not told yet
   std::thread thread_;
 };

@@ -10,6 +10,7 @@ namespace eventstore {
 using kafka::to_error;
 using schemas::Error;
 using schemas::ErrorCode;
+using schemas::Result;
 
 namespace {
 
@@ -19,6 +20,38 @@ using Fault = std::unique_ptr<rd_kafka_error_t, kafka::Destroy<rd_kafka_error_de
 constexpr std::chrono::seconds late_after{5};
 
 }  // namespace
+
+Result<void> KafkaLog::make_producer(OpenTopic& topic) {
+  auto made = kafka::make_producer(options_, &KafkaLog::on_report, this);
+  if (!made) return std::unexpected(std::move(made).error());
+  auto& producer = topic.producer;
+  producer.handle = std::move(*made);
+  const auto name = name_of(topic.topic);
+  producer.topic.reset(rd_kafka_topic_new(producer.handle.get(), name.c_str(), nullptr));
+  producer.purged = false;
+  const kafka::Queue reports(rd_kafka_queue_get_main(producer.handle.get()));
+  tell_news_of(reports.get());
+  written_.push_back(&topic);
+  return {};
+}
+
+void KafkaLog::purge(Producer& producer) {
+  if (std::exchange(producer.purged, true)) return;
+  rd_kafka_purge(producer.handle.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+}
+
+/// A producer that met a fatal error takes nothing any more; the next record makes another.
+void KafkaLog::part_with_the_fatal() {
+  std::erase_if(written_, [](OpenTopic* topic) {
+    auto& [handle, to, unreported, purged] = topic->producer;
+    if (rd_kafka_fatal_error(handle.get(), nullptr, 0) == RD_KAFKA_RESP_ERR_NO_ERROR) return false;
+    purge(topic->producer);
+    if (unreported > 0) return false;
+    to.reset();
+    handle.reset();
+    return true;
+  });
+}
 
 bool KafkaLog::send_queued() {
   std::vector<Append> queued;
@@ -59,7 +92,7 @@ void KafkaLog::send(Append append) {
   // Behind a failure nothing is sent: it shares that one's fate.
   flight.failure = partition->broken ? RD_KAFKA_RESP_ERR__PURGE_QUEUE : produce(flight);
   if (flight.failure == RD_KAFKA_RESP_ERR_NO_ERROR) {
-    ++unreported_;
+    ++partition->topic.producer.unreported;
     return;
   }
   partition->broken = true;
@@ -69,12 +102,13 @@ void KafkaLog::send(Append append) {
 
 rd_kafka_resp_err_t KafkaLog::produce(Flight& flight) {
   const auto& [log, expected, head, payload] = flight.append;
-  const auto& topic = *find_topic(log.topic);
+  auto& topic = flight.partition->topic;
+  if (!topic.producer.handle && !make_producer(topic)) return RD_KAFKA_RESP_ERR__FAIL;
   const auto value = kafka::encode(head, payload.bytes());
   const auto key = kafka::key_of(head, payload.bytes());
   auto headers = kafka::headers_of(head, payload.bytes(), topic.topic.name);
   std::array<rd_kafka_vu_t, 7> parts{};
-  parts[0] = {.vtype = RD_KAFKA_VTYPE_RKT, .u = {.rkt = topic.to.get()}};
+  parts[0] = {.vtype = RD_KAFKA_VTYPE_RKT, .u = {.rkt = topic.producer.topic.get()}};
   parts[1] = {.vtype = RD_KAFKA_VTYPE_PARTITION, .u = {.i32 = log.partition}};
   parts[2] = {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u = {.i = RD_KAFKA_MSG_F_FREE}};
   parts[3] = {.vtype = RD_KAFKA_VTYPE_VALUE, .u = {.mem = {value.bytes, value.size}}};
@@ -82,7 +116,7 @@ rd_kafka_resp_err_t KafkaLog::produce(Flight& flight) {
               .u = {.mem = {key.empty() ? nullptr : const_cast<char*>(key.data()), key.size()}}};
   parts[5] = {.vtype = RD_KAFKA_VTYPE_HEADERS, .u = {.headers = headers.get()}};
   parts[6] = {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u = {.ptr = &flight}};
-  const Fault fault(rd_kafka_produceva(producer_.get(), parts.data(), parts.size()));
+  const Fault fault(rd_kafka_produceva(topic.producer.handle.get(), parts.data(), parts.size()));
   if (!fault) {
     static_cast<void>(headers.release());  // the message's now
     return RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -99,7 +133,7 @@ void KafkaLog::refuse(const Append& append, Error error) {
 void KafkaLog::on_report(rd_kafka_t* /*producer*/, const rd_kafka_message_t* message, void* log) {
   auto& self = *static_cast<KafkaLog*>(log);
   auto& flight = *static_cast<Flight*>(message->_private);
-  --self.unreported_;
+  --flight.partition->topic.producer.unreported;
   if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
     flight.report = Flight::Report::delivered;
     flight.delivered_at = std::chrono::steady_clock::now();
@@ -109,6 +143,7 @@ void KafkaLog::on_report(rd_kafka_t* /*producer*/, const rd_kafka_message_t* mes
     flight.report = surely_not ? Flight::Report::surely_not : Flight::Report::perhaps;
     flight.failure = message->err;
     flight.partition->broken = true;
+    self.follow(*flight.partition);
   }
   self.reported_.push_back(flight.partition);
 }
@@ -119,7 +154,9 @@ void KafkaLog::land(Flight& flight, Offset offset) {
   const auto first = std::ranges::find(partition.flights, false, &Flight::landed);
   const bool is_next = first != partition.flights.end() && first->get() == &flight &&
                        offset == partition.state.next_offset;
-  if (!is_next || partition.broken || partition.stopped || reading_stopped_) return;
+  if (!is_next || partition.broken || partition.stopped || reading_stopped_) {
+    return follow(partition);
+  }
   {
     const std::lock_guard lock(partition.mutex);
     partition.state.apply_own(offset, flight.append.head, flight.append.payload.bytes());
@@ -128,6 +165,7 @@ void KafkaLog::land(Flight& flight, Offset offset) {
   landed_.push_back({partition.log, offset, flight.append.head, flight.append.payload});
   flight.landed = true;
   --in_flight_;
+  ++partition.reported;
   const bool none_waits = std::ranges::all_of(partition.flights, &Flight::landed);
   if (none_waits) partition.gate.go_on_at(offset + 1);
 }
@@ -145,8 +183,7 @@ void KafkaLog::doubt_the_late() {
   const auto now = std::chrono::steady_clock::now();
   if (in_flight_ == 0 || now - looked_for_late_ < late_after / 5) return;
   looked_for_late_ = now;
-  const std::shared_lock lock(topics_mutex_);
-  for (const auto& [id, topic] : topics_) {
+  for (const auto* topic : open_topics()) {
     for (const auto& partition : topic->partitions) {
       const auto first = std::ranges::find(partition->flights, false, &Flight::landed);
       if (first == partition->flights.end()) continue;
@@ -164,12 +201,11 @@ void KafkaLog::doubt_the_late() {
 /// After reading has stopped nothing lands any more: once the producer has let go of it all, what
 /// is in flight is unknown.
 void KafkaLog::abandon_flights() {
-  if (!std::exchange(purged_, true)) {
-    rd_kafka_purge(producer_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+  for (auto* topic : written_) purge(topic->producer);
+  if (std::ranges::any_of(written_, [](auto* topic) { return topic->producer.unreported > 0; })) {
+    return;
   }
-  if (unreported_ > 0) return;
-  const std::shared_lock lock(topics_mutex_);
-  for (const auto& [id, topic] : topics_) {
+  for (const auto* topic : open_topics()) {
     for (const auto& partition : topic->partitions) {
       auto& flights = partition->flights;
       const auto first = std::ranges::find(flights, false, &Flight::landed);
