@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <boost/asio/post.hpp>
 #include <fmt/format.h>
 
 namespace api {
@@ -44,10 +45,12 @@ Result<void> ClusterNode::start(manager::Core& core, boost::asio::any_io_executo
   if (!server) return std::unexpected(std::move(server).error());
   server_ = std::move(*server);
   auto membership = manager::Membership::join(
-      kafka_, {.process = schemas::make_uuid(eventstore::system_clock().wall()),
-               .name = name,
-               .address = address_of(settings_.rpc_listen, server_->port()),
-               .roles = settings_.roles});
+      kafka_,
+      {.process = schemas::make_uuid(eventstore::system_clock().wall()),
+       .name = name,
+       .address = address_of(settings_.rpc_listen, server_->port()),
+       .roles = settings_.roles},
+      [this, executor] { boost::asio::post(executor, [this] { tick(); }); });
   if (!membership) return std::unexpected(std::move(membership).error());
   membership_ = std::move(*membership);
   joined_ = membership_.get();
@@ -120,6 +123,7 @@ void ClusterNode::forget_the_dead() {
 }
 
 void ClusterNode::tick() {
+  if (joined_.load() == nullptr) return;
   core_->rebalance();
   const auto logs = core_->owned();
   const std::set<LogId> owned(logs.begin(), logs.end());

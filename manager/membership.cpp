@@ -14,8 +14,9 @@ Cluster::Time now() {
 }  // namespace
 
 Result<std::unique_ptr<Membership>> Membership::join(const eventstore::kafka::Options& options,
-                                                     Cluster::Self self) {
-  std::unique_ptr<Membership> made(new Membership(std::move(self)));
+                                                     Cluster::Self self,
+                                                     std::function<void()> heard) {
+  std::unique_ptr<Membership> made(new Membership(std::move(self), std::move(heard)));
   auto* raw = made.get();
   auto opened = Heartbeats::open(options, [raw] { return raw->say(); }, *raw);
   if (!opened) return schemas::fail(std::move(opened).error());
@@ -59,10 +60,12 @@ void Membership::on_heartbeat(const Cluster::Heartbeat& heartbeat, When when) {
   cluster_.heard(heartbeat, now());
   tell_if_changed();
   for (const auto& process : cluster_.long_silent(now())) heartbeats_->take_away(process);
+  heard_();
 }
 
 void Membership::on_gone(const schemas::Uuid& process) {
   cluster_.gone(process, now());
+  heard_();
 }
 
 void Membership::on_past_ended() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "eventstore/kafka_heartbeats.h"
@@ -11,8 +12,9 @@ namespace manager {
 
 class Membership final : private eventstore::kafka::Heartbeats::Listener {
  public:
+  /// `heard` is called when another process said something, on the heartbeats' thread.
   static schemas::Result<std::unique_ptr<Membership>> join(
-      const eventstore::kafka::Options& options, Cluster::Self self);
+      const eventstore::kafka::Options& options, Cluster::Self self, std::function<void()> heard);
   ~Membership() override { stop(); }
 
   /// Only to be asked; what changes goes through here, so that others hear of it at once.
@@ -25,7 +27,8 @@ class Membership final : private eventstore::kafka::Heartbeats::Listener {
   void stop();
 
  private:
-  explicit Membership(Cluster::Self self) : cluster_(std::move(self)) {}
+  Membership(Cluster::Self self, std::function<void()> heard)
+      : cluster_(std::move(self)), heard_(std::move(heard)) {}
   Cluster::Heartbeat say();
   void on_heartbeat(const Cluster::Heartbeat& heartbeat, When when) override;
   void on_gone(const schemas::Uuid& process) override;
@@ -33,6 +36,7 @@ class Membership final : private eventstore::kafka::Heartbeats::Listener {
   void tell_if_changed();
 
   Cluster cluster_;
+  const std::function<void()> heard_;
   Cluster::Heartbeat::State said_ = Cluster::Heartbeat::State::joining;  // heartbeats' thread
   std::unique_ptr<eventstore::kafka::Heartbeats> heartbeats_;
 };
