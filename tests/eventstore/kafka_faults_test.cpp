@@ -199,21 +199,19 @@ TEST_F(KafkaFailOver, ALogIsReadWrittenAndOpenedWhereTheOldLeaderIsAskedFirst) {
 
 // ---- records written twice, or not, whatever the reports say ----
 
-TEST_F(KafkaFaults, AnAnswerThatIsLostDoublesRecordsWhichCountOnceAtTheirFirstPlace) {
+TEST_F(KafkaFaults, AnAnswerThatIsLostDoublesARecordWhichCountsOnceAtItsFirstPlace) {
   harness_.options.outcome_after = 20s;
   harness_.options.properties["socket.timeout.ms"] = "1100";
   open();
   write(writer_.claim(1));
   harness_.answer_late(4s);
-  log_->append({writer_.events("1"), writer_.events("2"), writer_.events("3")});
-  // Sent again after a second: the mock writes them again, and reports the second places.
-  ASSERT_TRUE(comes_true([&] { return log_->durable_end(in_blue) >= 5; }));
-  std::this_thread::sleep_for(300ms);
-  EXPECT_TRUE(witness_.failures().empty());
+  log_->append({writer_.events("1")});
+  // Sent again after a second: the mock writes it again, and reports the second place.
+  wait_for_end(3);
   const auto held = expect_told_is_held();
-  EXPECT_EQ(held.state.last_offset, 3);
-  EXPECT_EQ(held.count(Verdict::events), 3u);
-  EXPECT_GE(held.count(Verdict::void_sequence), 1u) << "the second copies";
+  EXPECT_TRUE(witness_.failures().empty());
+  EXPECT_EQ(held.state.last_offset, 1);
+  EXPECT_EQ(held.verdicts, (std::vector{Verdict::claim, Verdict::events, Verdict::void_sequence}));
   EXPECT_GT(held.forks_without_sequence(), 0u) << "the control, epochs without sequences, forks";
   claim_and_go_on();
 }
