@@ -2,7 +2,7 @@
 fault, promise, seen. The load: writers that create projects in organizations of their own and ask again with the same
 Idempotency-Key until they are answered 201. After each fault every process must show exactly what was acknowledged.
 """
-# TIMEOUT 420
+# TIMEOUT 600
 # LABEL kafka
 import re
 import signal
