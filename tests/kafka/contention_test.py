@@ -66,12 +66,17 @@ class Contention(unittest.TestCase):
         while time.monotonic() < deadline:
             seed = f"{SEED}/{self.totals['schedules']}"
             self.schedule(seed, min(random.Random(seed).uniform(6, 14), max(3, deadline - time.monotonic())))
+            if self.totals["schedules"] % REBUILD_EVERY == 0:
+                self.show(begun)
         self.good(self.faults_of_processes(rows_of=self.oracle.topics) + self.faults_of_logs(), SEED)
         self.check_hashes(SEED, rebuild=True)
-        print(json.dumps({"seed": SEED, "seconds": round(time.monotonic() - begun), **self.totals, "void": self.oracle.voids(), "forks": self.oracle.forks,
-                          "forks_without_sequence": self.oracle.weak_forks}), file=sys.stderr, flush=True)
+        self.show(begun)
         self.assertEqual(self.oracle.forks, 0)
         self.assertGreater(self.oracle.weak_forks, 0, "the control found nothing: these schedules prove nothing")
+
+    def show(self, begun):
+        print(json.dumps({"seed": SEED, "seconds": round(time.monotonic() - begun), **self.totals, "void": self.oracle.voids(),
+                          "forks": self.oracle.forks, "forks_without_sequence": self.oracle.weak_forks}), file=sys.stderr, flush=True)
 
     def schedule(self, seed, seconds):
         zombies, over = Zombies(self.library, self.brokers, self.oracle, seed), threading.Event()

@@ -9,11 +9,13 @@ one at a time, the next one only when every replica is in sync again; now and th
 """
 import collections
 import random
+import re
 import signal
 import threading
 import time
 
 SYNC_SECONDS = 180
+AWAY = re.compile(r"^tidemark: .*(Timed out|transport failure|do not answer)")
 GOOD_ENDS = (0, -signal.SIGKILL, -signal.SIGTERM)
 
 
@@ -63,7 +65,11 @@ class Mischief:
             return
         if process.returncode not in GOOD_ENDS:
             with open(self.cluster.log_of(number), encoding="utf-8", errors="replace") as log:
-                self.ends.append(f"process {number + 1} ended by itself with {process.returncode}: {log.read()[-600:]}")
+                why = log.read()[-600:].rstrip()
+            if AWAY.search(why.splitlines()[-1]):
+                self.done("start given up because brokers were away")
+            else:
+                self.ends.append(f"process {number + 1} ended by itself with {process.returncode}: {why}")
         self.cluster.start(number)
 
     def kill(self, number, source):
