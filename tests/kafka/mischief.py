@@ -15,7 +15,7 @@ import threading
 import time
 
 SYNC_SECONDS = 180
-AWAY = re.compile(r"^tidemark: .*(Timed out|transport failure|do not answer)")
+AWAY = re.compile(r"^tidemark: .*(Timed out|transport failure|do not answer|Connection refused)")
 GOOD_ENDS = (0, -signal.SIGKILL, -signal.SIGTERM)
 
 
