@@ -13,7 +13,7 @@ SOURCE_FOLDERS = LINE + ["tests", "bench"]
 # A third-party library and the only files that may include it.
 HOMES = [
     (r"<rocksdb/", r"projections/read_store"),
-    (r"<(librdkafka|rdkafka)", r"eventstore/kafka_|tests/support/kafka_"),
+    (r"<(librdkafka|rdkafka)", r"eventstore/kafka_|tests/support/kafka_|bench/kafka_"),
     (r"<simdjson", r"schemas/json"),
     (r"<openssl/", r"schemas/crypto|api/http/|webhooks/http_client"),
     (r"<boost/asio/ssl", r"eventstore/asio\.cpp|api/http/|webhooks/http_client"),
