@@ -151,17 +151,14 @@ awaitable<Result<void>> reach_followed(Ask& ask, const EventFilter& filter,
   const auto deadline = std::chrono::steady_clock::now() + ask.conditions.wait;
   for (const auto& topic : followed(services, filter)) {
     const auto log = services.topics.log_of(topic.id, ask.caller().organization);
-    auto end = must_reach(ask, log);
-    if (!end) co_return std::unexpected(std::move(end).error());
+    auto required = must_reach(ask, log);
     for (const auto& position : after) {
-      if (position.log != log) continue;
-      auto checked = check_mark(services, position);
-      if (!checked) co_return checked;
-      *end = std::max(*end, static_cast<schemas::Offset>(position.offset + 1));
+      if (position.log == log) required.marks.push_back(position);
     }
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-    if (!co_await reach(services.progress, log, *end, left)) co_return mark_not_reached();
+    auto reached = co_await reach(services, log, std::move(required), left);
+    if (!reached) co_return reached;
   }
   co_return Result<void>();
 }

@@ -78,12 +78,9 @@ awaitable<Result<Reading>> open_list(Ask& ask, Place place, const ListRequest& r
     co_return edge::wrong_parameter("cursor", "not a cursor of this list");
   }
   const auto& began = request.cursor->began.front();
-  auto checked = check_mark(ask.services, began);
-  if (!checked) co_return std::unexpected(std::move(checked).error());
-  const auto end = static_cast<schemas::Offset>(began.offset + 1);
-  if (!co_await reach(ask.services.progress, began.log, end, ask.conditions.wait)) {
-    co_return mark_not_reached();
-  }
+  const Required required{.marks = {began}};
+  auto reached = co_await reach(ask.services, began.log, required, ask.conditions.wait);
+  if (!reached) co_return std::unexpected(std::move(reached).error());
   Reading reading(ask, place, View::snapshot);
   auto frozen = check_frozen(ask.services, place);
   if (!frozen) co_return std::unexpected(std::move(frozen).error());

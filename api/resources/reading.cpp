@@ -49,8 +49,6 @@ Result<AsOf> parse_as_of(const Ask& ask, LogId log) {
     return fail(ErrorCode::mark_without_position,
                 "the mark in as_of names no position of the log that this is read from");
   }
-  auto checked = check_mark(ask.services, *found);
-  if (!checked) return std::unexpected(std::move(checked).error());
   found->index = Position::whole_record;
   return AsOf{*found, {}};
 }
@@ -64,6 +62,41 @@ std::unexpected<schemas::Error> lost(const MarkedPosition& position) {
               position.offset < 0
                   ? "the mark is not of this log"
                   : "the mark names a place that this log lost, for example when it was restored");
+}
+
+/// That a marked place is still the log's own.
+Result<void> check_mark(const Services& services, const MarkedPosition& position) {
+  const auto end = static_cast<std::int64_t>(services.log.durable_end(position.log));
+  if (position.offset >= end && position.offset >= 0) return lost(position);
+  auto stands = mark_at(services, position.log, position.offset);
+  if (!stands) return std::unexpected(std::move(stands).error());
+  if (stands->check != position.check) return lost(position);
+  return {};
+}
+
+/// Where others write too, a mark may come before the record that it names has come here.
+bool is_ahead(const Services& services, const MarkedPosition& position) {
+  return services.log.shared() && position.offset >= 0 &&
+         static_cast<Offset>(position.offset) >= services.log.durable_end(position.log);
+}
+
+/// Whether everything below `end` was folded in time.
+awaitable<bool> folded(projections::Progress& progress, LogId log, Offset end,
+                       std::chrono::milliseconds wait) {
+  if (progress.applied_end(log) >= end) co_return true;
+  auto executor = co_await asio::this_coro::executor;
+  // Shared so that the core's call, which may come after this wait gave up, can find it gone. It is
+  // only touched here, on the connection's thread.
+  auto timer = std::make_shared<asio::steady_timer>(executor, wait);
+  auto reached = [executor, waiting = std::weak_ptr(timer)] {
+    asio::post(executor, [waiting] {
+      if (auto still = waiting.lock()) still->cancel();
+    });
+  };
+  if (!progress.wait(log, end, std::move(reached))) co_return true;
+  auto [ec] = co_await timer->async_wait(as_result);
+  if (ec && ec != asio::error::operation_aborted) co_return false;
+  co_return progress.applied_end(log) >= end;
 }
 
 }  // namespace
@@ -108,41 +141,6 @@ std::optional<std::string> Reading::find(std::string_view kind, const schemas::E
   }
 }
 
-awaitable<bool> reach(projections::Progress& progress, LogId log, Offset end,
-                      std::chrono::milliseconds wait) {
-  if (progress.applied_end(log) >= end) co_return true;
-  auto executor = co_await asio::this_coro::executor;
-  // Shared so that the core's call, which may come after this wait gave up, can find it gone. It is
-  // only touched here, on the connection's thread.
-  auto timer = std::make_shared<asio::steady_timer>(executor, wait);
-  auto reached = [executor, waiting = std::weak_ptr(timer)] {
-    asio::post(executor, [waiting] {
-      if (auto still = waiting.lock()) still->cancel();
-    });
-  };
-  if (!progress.wait(log, end, std::move(reached))) co_return true;
-  auto [ec] = co_await timer->async_wait(as_result);
-  if (ec && ec != asio::error::operation_aborted) co_return false;
-  co_return progress.applied_end(log) >= end;
-}
-
-std::unexpected<schemas::Error> mark_not_reached() {
-  return fail(ErrorCode::mark_not_reached,
-              "the rows did not get as far as asked in time; try again, or wait longer with "
-              "Prefer: wait=<seconds>");
-}
-
-Result<void> check_mark(const Services& services, const MarkedPosition& position) {
-  if (position.offset >= 0 &&
-      static_cast<Offset>(position.offset) >= services.log.durable_end(position.log)) {
-    return lost(position);
-  }
-  auto stands = mark_at(services, position.log, position.offset);
-  if (!stands) return std::unexpected(std::move(stands).error());
-  if (stands->check != position.check) return lost(position);
-  return {};
-}
-
 Result<MarkedPosition> mark_at(const Services& services, LogId log, std::int64_t offset) {
   Position position{.log = log, .offset = offset};
   if (offset < 0) return schemas::marked(position);
@@ -157,22 +155,41 @@ Result<MarkedPosition> mark_at(const Services& services, LogId log, std::int64_t
   return schemas::marked(position);
 }
 
-Result<Offset> must_reach(const Ask& ask, LogId log) {
+Required must_reach(const Ask& ask, LogId log) {
   const bool has_mark = ask.request.parameter("at_least") || ask.request.header("Tidemark");
   if (!has_mark) {
-    if (ask.request.parameter("stale")) return Offset{0};
     // Rows that stand still hold everything that was ever acknowledged: reads go on with that.
-    if (ask.services.rows.broken()) return Offset{0};
-    return ask.services.log.durable_end(log);
+    if (ask.request.parameter("stale") || ask.services.rows.broken()) return {};
+    return {.end = ask.services.log.durable_end(log), .marks = {}};
   }
-  Offset end = 0;
-  for (const auto& position : ask.at_least) {
-    if (position.log != log) continue;
-    auto checked = check_mark(ask.services, position);
-    if (!checked) return std::unexpected(std::move(checked).error());
-    end = std::max(end, static_cast<Offset>(position.offset + 1));
+  Required required;
+  std::ranges::copy_if(ask.at_least, std::back_inserter(required.marks),
+                       [log](const auto& position) { return position.log == log; });
+  return required;
+}
+
+awaitable<Result<void>> reach(const Services& services, LogId log, Required required,
+                              std::chrono::milliseconds wait) {
+  std::vector<MarkedPosition> ahead;
+  for (const auto& mark : required.marks) {
+    required.end = std::max(required.end, static_cast<Offset>(mark.offset + 1));
+    if (is_ahead(services, mark)) {
+      ahead.push_back(mark);
+      continue;
+    }
+    auto checked = check_mark(services, mark);
+    if (!checked) co_return checked;
   }
-  return end;
+  if (!co_await folded(services.progress, log, required.end, wait)) {
+    co_return fail(ErrorCode::mark_not_reached,
+                   "the rows did not get as far as asked in time; try again, or wait longer with "
+                   "Prefer: wait=<seconds>");
+  }
+  for (const auto& mark : ahead) {
+    auto checked = check_mark(services, mark);
+    if (!checked) co_return checked;
+  }
+  co_return Result<void>();
 }
 
 Result<void> check_frozen(const Services& services, const Place& place) {
@@ -186,14 +203,10 @@ awaitable<Result<Reading>> open_reading(Ask& ask, Place place, View view) {
   const auto log = services.topics.log_of(place.topic, place.organization);
   auto as_of = parse_as_of(ask, log);
   if (!as_of) co_return std::unexpected(std::move(as_of).error());
-  auto end = must_reach(ask, log);
-  if (!end) co_return std::unexpected(std::move(end).error());
-  if (as_of->position) {
-    *end = std::max(*end, static_cast<Offset>(as_of->position->offset + 1));
-  }
-  if (!co_await reach(services.progress, log, *end, ask.conditions.wait)) {
-    co_return mark_not_reached();
-  }
+  auto required = must_reach(ask, log);
+  if (as_of->position) required.marks.push_back(*as_of->position);
+  auto reached = co_await reach(services, log, std::move(required), ask.conditions.wait);
+  if (!reached) co_return std::unexpected(std::move(reached).error());
   Reading reading(ask, place, view);
   auto frozen = check_frozen(services, place);
   if (!frozen) co_return std::unexpected(std::move(frozen).error());

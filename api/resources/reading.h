@@ -50,18 +50,19 @@ class Reading {
 /// it came, unless ?stale=allow), refuses what is frozen or lost, and applies ?as_of=.
 awaitable<Result<Reading>> open_reading(Ask& ask, Place place, View view);
 
-/// Waits until everything below `end` is folded, for `wait` at most; whether it is.
-awaitable<bool> reach(projections::Progress& progress, schemas::LogId log, schemas::Offset end,
-                      std::chrono::milliseconds wait);
+/// What a read waits for: that the rows show everything below `end`, and up to these marks.
+struct Required {
+  schemas::Offset end = 0;
+  std::vector<schemas::MarkedPosition> marks;
+};
+/// What this request's rows of `log` must show.
+Required must_reach(const Ask& ask, schemas::LogId log);
 
-/// How far the rows of `log` must be before this request may read them: lost_mark when a mark of
-/// it is not of this log.
-Result<schemas::Offset> must_reach(const Ask& ask, schemas::LogId log);
+/// Waits for that, for `wait` at most: mark_not_reached. A mark that is not the log's own is a
+/// lost_mark.
+awaitable<Result<void>> reach(const Services& services, schemas::LogId log, Required required,
+                              std::chrono::milliseconds wait);
 
-std::unexpected<schemas::Error> mark_not_reached();
-
-/// That a marked place is still the log's own.
-Result<void> check_mark(const Services& services, const schemas::MarkedPosition& position);
 /// The whole record at an offset (-1: before the first), with its check.
 Result<schemas::MarkedPosition> mark_at(const Services& services, schemas::LogId log,
                                         std::int64_t offset);
