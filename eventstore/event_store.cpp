@@ -222,8 +222,9 @@ void EventStore::follow_claim(const StoredRecord& record, Verdict verdict, Parti
       ours = folded.epoch;
       tip = folded;
     }
-  } else if (is_ours && standing == Standing::claiming) {
-    standing = Standing::unclaimed;  // it came too late
+  } else {
+    if (is_ours && standing == Standing::claiming) standing = Standing::unclaimed;  // too late
+    tip.next_offset = std::max(tip.next_offset, folded.next_offset);
   }
   if (is_ours) told.push_back({record.log, Told::What::claimed});
 }

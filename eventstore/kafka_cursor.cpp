@@ -127,7 +127,9 @@ Result<std::optional<Fetcher::Fetched>> Fetcher::next(std::chrono::milliseconds 
   const auto offset = static_cast<Offset>(message->offset);
   if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) return Fetched{log, offset, nullptr};
   if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return fail(ErrorCode::read_only, rd_kafka_message_errstr(message.get()));
+    const auto* reason = rd_kafka_message_errstr(message.get());
+    const schemas::Error as_told{ErrorCode::read_only, reason, {}, {}};
+    return fail(judged_.judge(message->err, reason).value_or(as_told));
   }
   return Fetched{log, offset, std::move(message)};
 }

@@ -28,7 +28,7 @@ constexpr std::size_t read_back_max = 1'000;
 constexpr int longest_sleep_ms = 100;  // should news be missed
 /// A question names every partition that is followed, and goes unanswered for so long when nothing
 /// comes; a partition that is followed again has to wait for the next.
-constexpr std::chrono::milliseconds follow_wait{200};
+constexpr std::chrono::milliseconds follow_wait{500};
 /// What is written here lands by its reports. To fetch it too would cost the broker as much again,
 /// and more: each record would answer a question that names every partition.
 constexpr std::chrono::milliseconds idle_after{250};
@@ -47,11 +47,21 @@ Error not_this_log(const rd_kafka_message_t& message) {
   return {
       ErrorCode::read_only,
       fmt::format("{}/{} at offset {} holds a record that does not follow what stood before it: "
-                  "the topic was truncated or made anew; nothing is written until the brokers "
-                  "hold this log again",
+                  "the topic was truncated or made anew, or these are other brokers than before; "
+                  "nothing is written until the brokers hold this log again and this process is "
+                  "started anew",
                   rd_kafka_topic_name(message.rkt), message.partition, message.offset),
       {},
       {}};
+}
+
+Error shorter_log(const std::string& name, std::uint16_t partition, Offset end) {
+  return {ErrorCode::lost_mark,
+          fmt::format("{}/{} ends at offset {}, before what was read of it: it was truncated or "
+                      "made anew, or these are other brokers than before",
+                      name, partition, end),
+          {},
+          {}};
 }
 
 }  // namespace
@@ -133,29 +143,39 @@ Result<void> KafkaLog::fold_existing(OpenTopic& topic) {
   auto provided = kafka::provide_topic((*fetcher)->handle(), name, topic.topic.partitions,
                                        options_.answer_within);
   if (!provided) return provided;
+  const auto ends =
+      kafka::ends_of((*fetcher)->handle(), name, topic.topic.partitions, options_.answer_within);
+  if (!ends) return std::unexpected(ends.error());
+  std::size_t left = 0;
   for (const auto& partition : topic.partitions) {
     if (folded_) partition->state = folded_(partition->log);
-    auto begun = (*fetcher)->start(partition->log, name, partition->state.next_offset);
-    if (!begun) return begun;
+    const auto begin = partition->state.next_offset;
+    const auto end = (*ends)[partition->log.partition];
+    if (begin > end) return std::unexpected(shorter_log(name, partition->log.partition, end));
+    partition->end = begin;
+    if (begin == end) continue;
+    ++left;
+    if (auto begun = (*fetcher)->start(partition->log, name, begin); !begun) return begun;
   }
-  std::set<LogId> ended;
-  while (ended.size() < topic.partitions.size()) {
+  while (left > 0) {
     auto fetched = (*fetcher)->next(options_.answer_within);
     if (!fetched) return std::unexpected(std::move(fetched).error());
     if (!*fetched) return kafka::no_answer();
     const auto& [log, offset, message] = **fetched;
-    // Others write on while the rest is read; that is for the log's thread to fold and to tell.
-    if (ended.contains(log)) continue;
     auto& partition = *topic.partitions[log.partition];
+    const auto end = (*ends)[log.partition];
+    auto& next = partition.state.next_offset;
+    // Others write on while the rest is read; that is for the log's thread to fold and to tell.
+    if (next >= end) continue;
     if (message) {
       fold_into(partition, offset, *message);
-      continue;
+    } else {
+      next = std::max(next, offset);
     }
-    partition.state.next_offset = offset;
-    partition.end = offset;
-    partition.gate.go_on_at(offset);
-    ended.insert(log);
+    partition.end = next;
+    if (next >= end) --left;
   }
+  for (const auto& partition : topic.partitions) partition->gate.go_on_at(partition->end);
   return {};
 }
 

@@ -23,6 +23,8 @@ using Resource =
 using AdminOptions =
     std::unique_ptr<rd_kafka_AdminOptions_t, Destroy<rd_kafka_AdminOptions_destroy>>;
 using Event = std::unique_ptr<rd_kafka_event_t, Destroy<rd_kafka_event_destroy>>;
+using Partitions = std::unique_ptr<rd_kafka_topic_partition_list_t,
+                                   Destroy<rd_kafka_topic_partition_list_destroy>>;
 using Settings = std::map<std::string, std::string>;
 
 constexpr int replicas_wanted = 3;
@@ -313,6 +315,31 @@ Result<void> provide_topic(rd_kafka_t* handle, const std::string& name, std::uin
                             name, found->partitions, partitions));
   }
   return was_there ? check_settings(handle, name, *found, keeps, within) : Result<void>();
+}
+
+Result<std::vector<schemas::Offset>> ends_of(rd_kafka_t* handle, const std::string& name,
+                                             std::uint16_t partitions,
+                                             std::chrono::milliseconds within) {
+  const auto deadline = std::chrono::steady_clock::now() + within;
+  const auto milliseconds = static_cast<int>(within.count());
+  for (;;) {
+    const Partitions asked(rd_kafka_topic_partition_list_new(partitions));
+    for (std::uint16_t i = 0; i < partitions; ++i) {
+      // A time of -1 asks for the end (ListOffsets in Kafka's protocol).
+      rd_kafka_topic_partition_list_add(asked.get(), name.c_str(), i)->offset = -1;
+    }
+    auto code = rd_kafka_offsets_for_times(handle, asked.get(), milliseconds);
+    std::vector<schemas::Offset> ends;
+    for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < asked->cnt; ++i) {
+      code = asked->elems[i].err;
+      ends.push_back(static_cast<schemas::Offset>(asked->elems[i].offset));
+    }
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return ends;
+    if (std::chrono::steady_clock::now() > deadline) {
+      return fail(to_error("asking where topic " + name + " ends", code));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
 }
 
 }  // namespace eventstore::kafka

@@ -3,8 +3,10 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "eventstore/kafka_client.h"
+#include "schemas/ids.h"
 
 /// Topics as LOG.md 5 wants them: made when they are missing, checked when they are there.
 namespace eventstore::kafka {
@@ -26,5 +28,12 @@ schemas::Result<void> provide_topic(rd_kafka_t* handle, const std::string& name,
 /// Whether there is such a topic. Blocks.
 schemas::Result<bool> topic_exists(rd_kafka_t* handle, const std::string& name,
                                    std::chrono::milliseconds within);
+
+/// Where each partition ends: nothing that was ever acknowledged, or shown, stands at or behind its
+/// end. A leader that was just elected may show less for a moment; here it is waited for (KIP-207).
+/// Blocks.
+schemas::Result<std::vector<schemas::Offset>> ends_of(rd_kafka_t* handle, const std::string& name,
+                                                      std::uint16_t partitions,
+                                                      std::chrono::milliseconds within);
 
 }  // namespace eventstore::kafka
