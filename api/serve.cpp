@@ -235,7 +235,11 @@ Result<void> Process::start() {
   if (node_) {
     auto joined = node_->start(*core_, core_thread_.executor(), process_name());
     if (!joined) return joined;
-    core_thread_.every(cluster_period, [this] { node_->tick(); });
+    core_thread_.every(cluster_period, [this] {
+      // Who cannot write leaves it to those who can.
+      const bool gives_way = log_->read_only() && node_->living().size() > 1;
+      gives_way ? static_cast<void>(node_->leave()) : node_->tick();
+    });
   }
   // The port first: whoever does not get it leaves the log as it is.
   auto listening = listen();

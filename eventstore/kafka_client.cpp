@@ -30,6 +30,8 @@ Result<Conf> make_conf(const Options& options, const Settings& ours) {
   Conf conf(rd_kafka_conf_new());
   std::array<char, 512> error{};
   auto settings = options.properties;
+  // Else a connection that died in silence is believed in for a minute.
+  settings.try_emplace("socket.timeout.ms", "10000");
   settings["bootstrap.servers"] = options.brokers;
   settings["client.id"] = "tidemark";
   settings["reconnect.backoff.ms"] = "50";
@@ -154,7 +156,7 @@ schemas::Error to_error(std::string_view doing, rd_kafka_resp_err_t code) {
 }
 
 std::unexpected<schemas::Error> no_answer() {
-  return fail(ErrorCode::internal, "the kafka brokers do not answer");
+  return fail(ErrorCode::mark_not_reached, "the kafka brokers do not answer");
 }
 
 }  // namespace eventstore::kafka

@@ -46,19 +46,23 @@ void on_report(rd_kafka_t*, const rd_kafka_message_t* message, void*) {
   static_cast<Report*>(message->_private)->code = message->err;
 }
 
-/// Reads one partition from its beginning until the brokers say that it ends, or until `take` says
-/// no.
+/// Reads one partition from its beginning to where it ends now, or until `take` says no.
 template <typename Take>
 Result<void> read_all(const Options& options, const std::string& topic, Take take) {
   auto fetcher = Fetcher::make(options);
   if (!fetcher) return fail(std::move(fetcher).error());
+  const auto ends = ends_of((*fetcher)->handle(), topic, 1, options.answer_within);
+  if (!ends) return fail(ends.error());
   if (auto started = (*fetcher)->start(only_partition, topic, 0); !started) return started;
-  while (true) {
+  for (schemas::Offset next = 0; next < ends->front();) {
     auto fetched = (*fetcher)->next(options.answer_within);
     if (!fetched) return fail(std::move(fetched).error());
     if (!*fetched) return no_answer();
-    if (!(*fetched)->message || !take(*(*fetched)->message)) return {};
+    const auto& [log, offset, message] = **fetched;
+    if (message && !take(*message)) return {};
+    next = message ? offset + 1 : offset;
   }
+  return {};
 }
 
 /// A new one only for a new keyring, and not at a place that the operator named.

@@ -238,8 +238,7 @@ void KafkaLog::run() {
     for (auto* partition : std::exchange(reported_, {})) settle(*partition);
     if (reading_stopped_ && in_flight_ > 0) abandon_flights();
     part_with_the_fatal();
-    doubt_the_late();
-    follow_the_idle();
+    look_around();
     if (!busy) wait_for_news();
   }
 }
@@ -319,10 +318,16 @@ void KafkaLog::fold(OpenTopic& topic, const rd_kafka_message_t& message,
   reported_.push_back(&partition);
 }
 
-void KafkaLog::follow_the_idle() {
+void KafkaLog::look_around() {
   const auto now = std::chrono::steady_clock::now();
-  if (now - looked_for_idle_ < idle_after) return;
-  looked_for_idle_ = now;
+  if (now - looked_around_ < idle_after) return;
+  looked_around_ = now;
+  doubt_the_late();
+  follow_the_idle();
+  check_cluster();
+}
+
+void KafkaLog::follow_the_idle() {
   for (auto* topic : written_) {
     for (const auto& partition : topic->partitions) {
       const bool is_busy = std::exchange(partition->reported, 0) >= busy_from;
@@ -352,6 +357,24 @@ void KafkaLog::stop_reading(Error why) {
   reading_stopped_ = true;
   spdlog::critical("the log stops detail=\"{}\"", why.detail);
   turn_read_only(std::move(why));
+}
+
+/// The same address may come to be that of other brokers, with a log of their own.
+void KafkaLog::check_cluster() {
+  if (reading_stopped_) return;
+  for (const auto* topic : open_topics()) {
+    const auto now = kafka::cluster_of(topic->consumer.handle.get());
+    if (cluster_.empty()) cluster_ = now;
+    if (now.empty() || now == cluster_) continue;
+    stop_reading({ErrorCode::read_only,
+                  fmt::format("the brokers are of the cluster {}, and were of {}: nothing is "
+                              "written until the brokers hold this log again and this process is "
+                              "started anew",
+                              now, cluster_),
+                  {},
+                  {}});
+    return;
+  }
 }
 
 void KafkaLog::on_error(rd_kafka_t* /*consumer*/, int code, const char* reason, void* log) {

@@ -139,7 +139,9 @@ class KafkaLog final : public Log, private kafka::ReadSide {
   bool take_reports();
   static void purge(Producer& producer);
   void part_with_the_fatal();
+  void look_around();
   void follow_the_idle();
+  void check_cluster();
   void follow(Partition& partition);
 
   std::string name_of(const Topic& topic) const { return options_.topic_prefix + topic.name; }
@@ -171,8 +173,8 @@ class KafkaLog final : public Log, private kafka::ReadSide {
   std::size_t in_flight_ = 0;           // neither landed nor given up
   bool reading_stopped_ = false;
   kafka::ReadTrouble trouble_;
-  std::chrono::steady_clock::time_point looked_for_late_;
-  std::chrono::steady_clock::time_point looked_for_idle_;
+  std::string cluster_;  // of the brokers, by their own name
+  std::chrono::steady_clock::time_point looked_around_;
   std::vector<StoredRecord> landed_;  // by delivery reports, not told yet
   std::thread thread_;
 };

@@ -180,9 +180,8 @@ void KafkaLog::tell_landed() {
 /// duplicates, and counts their offsets up from -1): what is not read back in time is as good as
 /// lost.
 void KafkaLog::doubt_the_late() {
+  if (in_flight_ == 0) return;
   const auto now = std::chrono::steady_clock::now();
-  if (in_flight_ == 0 || now - looked_for_late_ < late_after / 5) return;
-  looked_for_late_ = now;
   for (const auto* topic : open_topics()) {
     for (const auto& partition : topic->partitions) {
       const auto first = std::ranges::find(partition->flights, false, &Flight::landed);

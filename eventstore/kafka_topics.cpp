@@ -317,6 +317,14 @@ Result<void> provide_topic(rd_kafka_t* handle, const std::string& name, std::uin
   return was_there ? check_settings(handle, name, *found, keeps, within) : Result<void>();
 }
 
+std::string cluster_of(rd_kafka_t* handle) {
+  auto* told = rd_kafka_clusterid(handle, 0);
+  if (told == nullptr) return {};
+  std::string cluster(told);
+  rd_kafka_mem_free(handle, told);
+  return cluster;
+}
+
 Result<std::vector<schemas::Offset>> ends_of(rd_kafka_t* handle, const std::string& name,
                                              std::uint16_t partitions,
                                              std::chrono::milliseconds within) {

@@ -29,6 +29,9 @@ schemas::Result<void> provide_topic(rd_kafka_t* handle, const std::string& name,
 schemas::Result<bool> topic_exists(rd_kafka_t* handle, const std::string& name,
                                    std::chrono::milliseconds within);
 
+/// The brokers' own name for their cluster, as they told it last; empty when they have not yet.
+std::string cluster_of(rd_kafka_t* handle);
+
 /// Where each partition ends: nothing that was ever acknowledged, or shown, stands at or behind its
 /// end. A leader that was just elected may show less for a moment; here it is waited for (KIP-207).
 /// Blocks.

@@ -36,6 +36,7 @@ void Membership::release(LogId log) {
 }
 
 void Membership::leave() {
+  if (cluster_.self().state == Cluster::Heartbeat::State::leaving) return;
   cluster_.leave();
   heartbeats_->changed();
 }
