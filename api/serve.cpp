@@ -277,7 +277,8 @@ Result<void> Process::listen() {
                              .readiness = [this] { return readiness(); },
                              .processes = [this] { return processes(); },
                              .projector = core_->projector(),
-                             .version = version});
+                             .version = version,
+                             .gateway = options_.roles.has(eventstore::Role::gateway)});
   router_ = std::make_unique<http::Router>(resources::http_routes(resources::operations()));
   http::Options http{.listen = options_.listen,
                      .threads = options_.threads,

@@ -64,6 +64,8 @@ struct Services {
   const projections::Projector& projector;  // what it skipped
   /// Of the program.
   std::string_view version;
+  /// Whether this process answers for products; else only what looks after the process itself.
+  bool gateway = true;
   std::unique_ptr<edge::KeyCache> keys = std::make_unique<edge::KeyCache>();
 };
 

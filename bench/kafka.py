@@ -1,7 +1,7 @@
 """What does the log cost where it is on Apache Kafka, next to librdkafka and Kafka's own producer test on the same brokers?
 
 Method: brokers run with the options of Kafka's start scripts, on the two cores that server and generator use
-too: ratios count. They are warmed up for 20 s, then questions and peers take turns. `kafka_producer` sends records
+too: ratios count. They are warmed up for 20 s (three of them for 40), then questions and peers take turns. `kafka_producer` sends records
 of the same size, key and headers with the log's own settings (acks=all, idempotent, no linger, one batch in flight,
 64 outstanding) to a topic of one partition; ProducerPerformance sends as fast as it can, its JVM's start included.
 """
@@ -21,7 +21,10 @@ from cluster import Cluster  # noqa: E402
 
 RECORD_BYTES = 700
 RECORDS = 200_000
-WARM_SECONDS = 20
+
+
+def warm_seconds(nodes):
+    return 20 if nodes == 1 else 40
 
 
 class Brokers(kafka.Brokers):
@@ -88,7 +91,7 @@ def measure(options):
                                                 arguments=["--log-level", "warning"]) as cluster:
             brokers.create("raw", 1)
             client, port = organization(cluster), cluster.ports[0]
-            generate(port, client, WARM_SECONDS)
+            generate(port, client, warm_seconds(nodes))
             closed, opened, alone, alone_opened, java = [], [], [], [], []
             for _ in range(options.rounds):
                 closed.append(generate(port, client, options.seconds))
@@ -116,7 +119,7 @@ def measure_settings(options):
         runs = {name: ([], []) for name in SETTINGS}
         with Brokers(nodes) as brokers:
             brokers.create("raw", 16)
-            produce(brokers, "raw", "--partitions", 16, "--seconds", WARM_SECONDS, "--outstanding", 1_000)
+            produce(brokers, "raw", "--partitions", 16, "--seconds", warm_seconds(nodes), "--outstanding", 1_000)
             for _ in range(options.rounds):
                 for name, flags in SETTINGS.items():
                     flags = ("--partitions", 16, "--seconds", options.seconds, *flags)
@@ -132,7 +135,7 @@ def measure_transactions(options):
     for nodes in (1, 3):
         with Brokers(nodes) as brokers:
             brokers.create("raw", 1)
-            produce(brokers, "raw", "--seconds", WARM_SECONDS)
+            produce(brokers, "raw", "--seconds", warm_seconds(nodes))
             for group in (1, 100):
                 claims, transactions = [], []
                 for _ in range(options.rounds):
@@ -149,19 +152,21 @@ def measure_rebuild(options):
     from harness import tidemark
     from history import declare, import_history
     from load import serving
+    journal, fetched, hashes = [], [], set()
     with Brokers(1) as brokers, serving() as server:
+        address = f"kafka://{brokers.bootstrap}"
         declare(server)
         import_history(server, server.organization())
         server.stop()
-        address, journal, fetched, hashes = f"kafka://{brokers.bootstrap}", [], [], set()
-        # The source of a copy ends with it: what is folded from files is home again.
         tidemark("log", "copy", "--from", server.data, "--to", address)
-        for _ in range(options.rounds):
-            for source, folded in ((("--data", server.data), journal),
-                                   (("--data", os.path.join(server.directory, "rows"), "--log", address), fetched)):
-                answer = json.loads(tidemark("projections", "rebuild", *source, "--json").stdout.splitlines()[-1])
-                folded.append(answer["events"] / answer["seconds"])
-                hashes.add(answer["state_hash"])
+        with serving("--log", address, "--root-key", os.path.join(server.data, "root.key")) as other:
+            other.stop()
+            for _ in range(options.rounds):
+                for source, rates_of in (((server.data,), journal), ((other.data, "--log", address), fetched)):
+                    said = tidemark("projections", "rebuild", "--data", *source, "--json").stdout
+                    answer = json.loads(said.splitlines()[-1])
+                    rates_of.append(answer["events"] / answer["seconds"])
+                    hashes.add(answer["state_hash"])
     if len(hashes) != 1:
         raise RuntimeError("rows from Kafka have another hash than those from the journal")
     yield Figure("fold of the Kafka history from Kafka", "events/s", fetched, journal, "from the journal", share_at_least=0.8)

@@ -8,6 +8,7 @@
 #include "api/http/problem.h"
 #include "api/resources/answers.h"
 #include "api/resources/ask.h"
+#include "api/resources/operations.h"
 #include "api/resources/parameters.h"
 #include "schemas/json_reader.h"
 #include "schemas/json_writer.h"
@@ -93,8 +94,19 @@ Result<void> read_body(Ask& ask) {
   return schemas::json::ObjectReader(ask.body()).finish();
 }
 
+/// A process without the role gateway answers operators only.
+Result<void> check_role(const Ask& ask) {
+  const bool for_operators =
+      ask.operation.scope == Scope::open || ask.operation.pattern == status_path;
+  if (ask.services.gateway || for_operators) return {};
+  return fail(ErrorCode::not_owner,
+              "this process is no gateway (its --roles): ask one that is; GET /v2/status of any "
+              "process lists them");
+}
+
 /// Everything that is the same for all operations, in the order in which a caller may learn it.
 Result<void> prepare(Ask& ask) {
+  if (auto may = check_role(ask); !may) return may;
   if (ask.operation.scope != Scope::open) {
     auto admitted = admit(ask);
     if (!admitted) return admitted;

@@ -11,6 +11,8 @@ struct Services;
 
 namespace api::resources {
 
+constexpr std::string_view status_path = "/v2/status";
+
 class Metrics;
 
 Answer healthz(Ask& ask);

@@ -176,7 +176,7 @@ constexpr Operation table[] = {
   {.method = Method::get, .pattern = "/problems/{name}", .name = "problem_page",
    .summary = "What a type of problem means and what to do", .function = problem_page, .scope = Scope::open,
    .media = "text/html"},
-  {.method = Method::get, .pattern = "/v2/status", .name = "status",
+  {.method = Method::get, .pattern = status_path, .name = "status",
    .summary = "Products, log ends, projections and their lag", .function = status,
    .scope = Scope::platform, .permission = "organization:read", .query = read_parameters, .answer = &status_shape},
 };

@@ -330,9 +330,6 @@ class Reader(Worker):
             self.traffic.count("no read")
             return None
         self.traffic.reads += 1
-        if answer.status == 410 or answer.status == 500 and "brokers do not answer" in answer["detail"]:
-            self.traffic.count(f"read answered {answer.status}")  # known: both should be 503, and a later try
-            return None
         if answer.status != 200:
             self.traffic.fault(f"GET {path} at {mark}: {answer}")
             return None
