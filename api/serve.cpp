@@ -35,7 +35,7 @@ using schemas::Result;
 
 constexpr int founding_attempts = 100;
 /// How often partitions are moved and what is owned is told.
-constexpr std::chrono::milliseconds cluster_period{50};
+constexpr std::chrono::milliseconds cluster_period{200};
 /// How long a process that ends waits until its partitions are let go of.
 constexpr std::chrono::seconds leave_within{3};
 

@@ -25,13 +25,13 @@ using schemas::Result;
 namespace {
 
 constexpr std::size_t read_back_max = 1'000;
-constexpr int longest_sleep_ms = 100;  // should news be missed
+constexpr int longest_sleep_ms = 250;  // should news be missed
 /// A question names every partition that is followed, and goes unanswered for so long when nothing
 /// comes; a partition that is followed again has to wait for the next.
-constexpr std::chrono::milliseconds follow_wait{500};
+constexpr std::chrono::milliseconds follow_wait{100};
 /// What is written here lands by its reports. To fetch it too would cost the broker as much again,
 /// and more: each record would answer a question that names every partition.
-constexpr std::chrono::milliseconds idle_after{250};
+constexpr std::chrono::milliseconds idle_after{100};
 constexpr std::size_t busy_from = 8;  // records in that time
 constexpr std::size_t stretch_bytes = 4 << 20;
 constexpr std::size_t single_bytes = 64 << 10;

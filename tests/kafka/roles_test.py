@@ -41,7 +41,7 @@ class RolesTest(unittest.TestCase):
             self.assertIn("Retry-After", answer.headers)
         for path in ("/healthz", "/readyz", "/metrics", "/openapi.json"):
             self.manager.client().get(path)
-        processes = self.manager.client().get("/v2/status")["processes"]
+        processes = self.manager.platform.get("/v2/status")["processes"]
         self.assertEqual(sorted(process["roles"] for process in processes), ["gateway", "manager"])
         owned = {process["roles"]: process["owned"] for process in processes}
         self.assertEqual(owned["gateway"], 0)
