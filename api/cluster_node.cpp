@@ -81,6 +81,14 @@ std::vector<eventstore::Heartbeat> ClusterNode::living() const {
   return membership_ ? membership_->cluster().living(now()) : std::vector<eventstore::Heartbeat>();
 }
 
+bool ClusterNode::has_deputy() const {
+  const auto self = membership_->cluster().self().process;
+  return std::ranges::any_of(living(), [&](const auto& other) {
+    return other.process != self && other.state == eventstore::Heartbeat::State::serving &&
+           other.roles.has(eventstore::Role::manager);
+  });
+}
+
 /// Null: this process, or nobody, of which this process will tell.
 std::shared_ptr<manager::Commands> ClusterNode::owner_of(LogId log) {
   const auto owner = membership_->cluster().owner_of(log, now());

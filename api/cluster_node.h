@@ -36,6 +36,8 @@ class ClusterNode final : public manager::Ownership {
   /// Any thread, after start().
   manager::Commands& commands() { return *routed_; }
   std::vector<eventstore::Heartbeat> living() const;
+  /// Whether somebody else would write partitions that this process leaves.
+  bool has_deputy() const;
   /// Whether this process should write the partition.
   bool prefers(schemas::LogId log) const;
 

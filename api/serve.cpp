@@ -237,7 +237,7 @@ Result<void> Process::start() {
     if (!joined) return joined;
     core_thread_.every(cluster_period, [this] {
       // Who cannot write leaves it to those who can.
-      const bool gives_way = log_->read_only() && node_->living().size() > 1;
+      const bool gives_way = log_->read_only() && node_->has_deputy();
       gives_way ? static_cast<void>(node_->leave()) : node_->tick();
     });
   }

@@ -133,7 +133,10 @@ Result<Handle> make_consumer(const Options& options, ErrorReport told, void* opa
 }
 
 Result<Handle> make_follower(const Options& options, ErrorReport told, void* opaque) {
-  auto conf = reading(options, told, opaque);
+  auto lasting = options;
+  // A leader that lost its office and does not know answers on, and shows nothing new.
+  lasting.properties.try_emplace("topic.metadata.refresh.interval.ms", "5000");
+  auto conf = reading(lasting, told, opaque);
   if (!conf) return fail(std::move(conf).error());
   rd_kafka_conf_interceptor_add_on_new(conf->get(), pace_name, pace_all, nullptr);
   return make(RD_KAFKA_CONSUMER, std::move(*conf));

@@ -33,7 +33,7 @@ enum class Acks : std::uint8_t { leader, all };
 schemas::Result<Handle> make_sender(const Options& options, Acks acks, DeliveryReport told,
                                     void* opaque);
 
-/// Hears of what goes wrong, when the handle or one of its queues is polled.
+/// Hears of what goes wrong, when the handle is polled.
 using ErrorReport = void (*)(rd_kafka_t*, int code, const char* reason, void* opaque);
 
 /// One who reads from offsets that it names; never one that the broker chooses.

@@ -29,6 +29,11 @@ StoredRecord record_of(LogId log, Offset offset, const rd_kafka_message_t& messa
   return {log, offset, decoded->head, Payload::copy(decoded->payload)};
 }
 
+bool is_out_of_range(rd_kafka_resp_err_t code) {
+  return code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE ||
+         code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET;
+}
+
 /// Whatever is read next would not follow what was read before, so nothing is.
 std::optional<schemas::Error> ReadTrouble::judge(rd_kafka_resp_err_t code,
                                                  std::string_view reason) {
@@ -103,6 +108,7 @@ Result<void> Fetcher::start(LogId log, const std::string& topic, Offset offset) 
 
 /// Without waiting: a batch that waits does so until it is full.
 void Fetcher::take_what_is_there() {
+  rd_kafka_poll(consumer_.get(), 0);  // its errors
   std::array<rd_kafka_message_t*, batch_max> messages;
   const auto count =
       rd_kafka_consume_batch_queue(queue_.get(), 0, messages.data(), messages.size());

@@ -24,6 +24,9 @@ class ReadSide {
 /// What stands in a message: the record, or a filler where it holds none of ours.
 StoredRecord record_of(LogId log, Offset offset, const rd_kafka_message_t& message);
 
+/// That nothing stands where reading was to go on, as one broker sees it.
+bool is_out_of_range(rd_kafka_resp_err_t code);
+
 /// Why a partition cannot be read on, judged from what librdkafka tells: `code` and `reason` as its
 /// error callback gets them, or a message that is none. A broker that has just come up, or has yet
 /// to hear of a topic, says that there is none: that is believed when it is told for five seconds,

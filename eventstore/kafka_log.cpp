@@ -33,6 +33,7 @@ constexpr std::chrono::milliseconds follow_wait{100};
 /// and more: each record would answer a question that names every partition.
 constexpr std::chrono::milliseconds idle_after{100};
 constexpr std::size_t busy_from = 8;  // records in that time
+constexpr std::chrono::milliseconds leader_answers_within{2'000};
 constexpr std::size_t stretch_bytes = 4 << 20;
 constexpr std::size_t single_bytes = 64 << 10;
 constexpr std::chrono::milliseconds single_within{2'000};
@@ -245,7 +246,12 @@ void KafkaLog::run() {
 
 bool KafkaLog::take_reports() {
   bool any = false;
-  for (auto* topic : written_) any |= rd_kafka_poll(topic->producer.handle.get(), 0) > 0;
+  for (auto* topic : written_) {
+    auto* producer = topic->producer.handle.get();
+    // Before it is believed: other brokers may have answered.
+    if (topic->producer.unreported > 0) check_cluster(producer);
+    any |= rd_kafka_poll(producer, 0) > 0;
+  }
   return any;
 }
 
@@ -270,6 +276,8 @@ bool KafkaLog::read_back(OpenTopic& topic) {
     const kafka::Message message(messages[static_cast<std::size_t>(i)]);
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
       fold(topic, *message, group);
+    } else if (kafka::is_out_of_range(message->err)) {
+      doubt_the_end(*topic.partitions[static_cast<std::size_t>(message->partition)], *message);
     } else if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
       on_error(nullptr, message->err, rd_kafka_message_errstr(message.get()), this);
     }
@@ -324,11 +332,15 @@ void KafkaLog::look_around() {
   looked_around_ = now;
   doubt_the_late();
   follow_the_idle();
-  check_cluster();
+  for (auto* topic : open_topics()) {
+    auto* consumer = topic->consumer.handle.get();
+    rd_kafka_poll(consumer, 0);  // its errors
+    check_cluster(consumer);
+  }
 }
 
 void KafkaLog::follow_the_idle() {
-  for (auto* topic : written_) {
+  for (auto* topic : open_topics()) {
     for (const auto& partition : topic->partitions) {
       const bool is_busy = std::exchange(partition->reported, 0) >= busy_from;
       if (!is_busy) {
@@ -350,6 +362,7 @@ void KafkaLog::follow(Partition& partition) {
                                                   next, consumer.records.get());
   ENSURE(begun == 0);  // it was stopped, and its number is one of the topic's
   partition.followed = true;
+  partition.reported = 0;
 }
 
 /// What comes behind would not follow what was folded: neither read on nor written.
@@ -360,21 +373,34 @@ void KafkaLog::stop_reading(Error why) {
 }
 
 /// The same address may come to be that of other brokers, with a log of their own.
-void KafkaLog::check_cluster() {
+void KafkaLog::check_cluster(rd_kafka_t* handle) {
   if (reading_stopped_) return;
-  for (const auto* topic : open_topics()) {
-    const auto now = kafka::cluster_of(topic->consumer.handle.get());
-    if (cluster_.empty()) cluster_ = now;
-    if (now.empty() || now == cluster_) continue;
-    stop_reading({ErrorCode::read_only,
-                  fmt::format("the brokers are of the cluster {}, and were of {}: nothing is "
-                              "written until the brokers hold this log again and this process is "
-                              "started anew",
-                              now, cluster_),
-                  {},
-                  {}});
-    return;
+  const auto now = kafka::cluster_of(handle);
+  if (cluster_.empty()) cluster_ = now;
+  if (now.empty() || now == cluster_) return;
+  stop_reading({ErrorCode::read_only,
+                fmt::format("the brokers are of the cluster {}, and were of {}: nothing is written "
+                            "until the brokers hold this log again and this process is started "
+                            "anew",
+                            now, cluster_),
+                {},
+                {}});
+}
+
+/// A broker that was the leader may answer as one that is behind, until the consumer hears of the
+/// next: only the leader's own end is believed, and the partition fetched again.
+void KafkaLog::doubt_the_end(Partition& partition, const rd_kafka_message_t& message) {
+  const auto& topic = partition.topic;
+  if (partition.followed) {
+    rd_kafka_consume_stop(topic.consumer.topic.get(), partition.log.partition);
+    partition.followed = false;
   }
+  auto fetcher = kafka::Fetcher::make(options_);
+  if (!fetcher) return;
+  const auto ends = kafka::ends_of((*fetcher)->handle(), name_of(topic.topic),
+                                   topic.topic.partitions, leader_answers_within);
+  if (!ends || (*ends)[partition.log.partition] >= partition.state.next_offset) return;
+  on_error(nullptr, message.err, rd_kafka_message_errstr(&message), this);
 }
 
 void KafkaLog::on_error(rd_kafka_t* /*consumer*/, int code, const char* reason, void* log) {

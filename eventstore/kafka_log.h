@@ -141,7 +141,8 @@ class KafkaLog final : public Log, private kafka::ReadSide {
   void part_with_the_fatal();
   void look_around();
   void follow_the_idle();
-  void check_cluster();
+  void check_cluster(rd_kafka_t* handle);
+  void doubt_the_end(Partition& partition, const rd_kafka_message_t& message);
   void follow(Partition& partition);
 
   std::string name_of(const Topic& topic) const { return options_.topic_prefix + topic.name; }

@@ -150,6 +150,7 @@ void KafkaLog::on_report(rd_kafka_t* /*producer*/, const rd_kafka_message_t* mes
 
 /// By its delivery report, if nothing can stand between it and what was folded.
 void KafkaLog::land(Flight& flight, Offset offset) {
+  if (flight.landed) return;
   auto& partition = *flight.partition;
   const auto first = std::ranges::find(partition.flights, false, &Flight::landed);
   const bool is_next = first != partition.flights.end() && first->get() == &flight &&

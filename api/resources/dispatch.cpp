@@ -96,20 +96,17 @@ Result<void> read_body(Ask& ask) {
 
 /// A process without the role gateway answers operators only.
 Result<void> check_role(const Ask& ask) {
-  const bool for_operators =
-      ask.operation.scope == Scope::open || ask.operation.pattern == status_path;
-  if (ask.services.gateway || for_operators) return {};
-  return fail(ErrorCode::not_owner,
-              "this process is no gateway (its --roles): ask one that is; GET /v2/status of any "
-              "process lists them");
+  if (ask.services.gateway || ask.operation.pattern == status_path) return {};
+  return fail(ErrorCode::not_found,
+              "this process is no gateway, as its setting roles says: ask one that is");
 }
 
 /// Everything that is the same for all operations, in the order in which a caller may learn it.
 Result<void> prepare(Ask& ask) {
-  if (auto may = check_role(ask); !may) return may;
   if (ask.operation.scope != Scope::open) {
     auto admitted = admit(ask);
     if (!admitted) return admitted;
+    if (auto may = check_role(ask); !may) return may;
   }
   auto parameters = check_parameters(ask);
   if (!parameters || ask.operation.scope == Scope::open) return parameters;

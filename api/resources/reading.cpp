@@ -77,7 +77,7 @@ Result<void> check_mark(const Services& services, const MarkedPosition& position
 /// Where others write too, a mark may come before the record that it names has come here.
 bool is_ahead(const Services& services, const MarkedPosition& position) {
   return services.log.shared() && position.offset >= 0 &&
-         static_cast<Offset>(position.offset) >= services.log.durable_end(position.log);
+         static_cast<Offset>(position.offset) >= services.progress.applied_end(position.log);
 }
 
 /// Whether everything below `end` was folded in time.
