@@ -395,7 +395,8 @@ TEST_P(LogContract, a_refused_record_was_not_written_and_may_be_tried_again) {
   write(writer_.noop("a"));
   const auto before = writer_.state();
   harness_->refuse_next_commit();
-  append({writer_.noop("b"), writer_.noop("c")});
+  // Alone: one behind it may be on its way when it fails, and then nobody could say refused.
+  append({writer_.noop("b")});
   ASSERT_TRUE(witness_->wait_for_failures(1));
   harness_->refuse_no_more();
   EXPECT_EQ(witness_->failures()[0].outcome, Outcome::refused);
