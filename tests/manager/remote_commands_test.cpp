@@ -312,11 +312,13 @@ TEST_F(RemoteRowsTest, RowsThatStandStillDoNotHoldUpEverybodyInTurn) {
 }
 
 TEST_F(RemoteRowsTest, WhoeverHasGivenUpIsNotServed) {
-  options_.timeout = milliseconds(50);
+  options_.timeout = milliseconds(200);
   auto& remote = connected_remote();
   seen_ = 5;
   create(remote, "given up");
   EXPECT_FALSE(replies_.wait(1).at(0).result);
+  // The server counts from when it heard of it.
+  std::this_thread::sleep_for(2 * options_.timeout);
   rows_.advance(5);
   create(remote, "next");
   replies_.wait(2);
