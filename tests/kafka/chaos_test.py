@@ -1,4 +1,4 @@
-"""Three brokers and three processes die, end and stand still at random for two minutes, while 64 organizations write and
+"""Three brokers and three processes die, end and stand still at random, while 64 organizations write and
 read through all of them. In the end the log, every process and every row say what clients were told.
 
 Method: traffic.py asks, mischief.py breaks (by a seed, which is printed; CHAOS_SEED gives it), oracle.py reads the topics
@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import lane
 from cluster import Cluster
-from harness import run, tidemark
+from harness import run
 from mischief import Mischief
 from oracle import Oracle, Seen, check_answers, check_commands, check_rows
 from traffic import PRODUCT, Direct, Traffic, tenants_of
@@ -42,10 +42,7 @@ class Chaos(unittest.TestCase):
         self.cluster.__enter__()
         self.clients = [Direct(port, self.cluster.key) for port in self.cluster.ports]
         self.tenants = tenants_of(self.cluster.clients, ORGANIZATIONS, "chaos")
-        where = self.cluster.arguments
-        self.log = where[:where.index("--root-key")]
-        prefix = where[where.index("--kafka-topic-prefix") + 1]
-        self.topics = {"projects": f"{prefix}projects", "files": f"{prefix}{PRODUCT}"}
+        self.topics = {"projects": f"{self.cluster.prefix}projects", "files": f"{self.cluster.prefix}{PRODUCT}"}
         self.admin = self.library.Consumer({"bootstrap.servers": self.cluster.bootstrap, "group.id": "none", "log_level": 0})
         self.addCleanup(self.admin.close)
 
@@ -72,7 +69,7 @@ class Chaos(unittest.TestCase):
               file=sys.stderr, flush=True)
         self.good(traffic.faults + mischief.failures + mischief.ends + check_commands(traffic.commands, oracle))
         self.good(self.faults_of_processes(oracle))
-        self.good(self.faults_of_logs())
+        self.good(self.cluster.criticals())
         self.check_hashes()
 
     def faults_of_processes(self, oracle):
@@ -85,19 +82,11 @@ class Chaos(unittest.TestCase):
                     faults += check_rows(client, tenant, topic, seen)
         return faults
 
-    def faults_of_logs(self):
-        faults = []
-        for number in range(len(self.clients)):
-            with open(self.cluster.log_of(number), encoding="utf-8", errors="replace") as log:
-                faults += [line for line in log if " critical " in line]
-        return faults
-
     def check_hashes(self):
         """Rows of all three, and rebuilt ones."""
         for number in range(len(self.clients)):
             self.cluster.kill(number)
-        hashes = [tidemark("projections", what, "--data", os.path.join(self.cluster.directory, str(number + 1)), *self.log).stdout.split()[0]
-                  for number, what in [(0, "hash"), (1, "hash"), (2, "hash"), (2, "rebuild")]]
+        hashes = [self.cluster.hash_of(number, what) for number, what in [(0, "hash"), (1, "hash"), (2, "hash"), (2, "rebuild")]]
         self.assertEqual(len(set(hashes)), 1, f"seed {SEED}: {hashes}")
 
 

@@ -51,6 +51,20 @@ class Cluster:
     def log_of(self, number):
         return os.path.join(self.directory, f"{number + 1}.log")
 
+    def criticals(self):
+        """What processes said that must never be said."""
+        lines = []
+        for number in range(len(self.ports)):
+            with open(self.log_of(number), encoding="utf-8", errors="replace") as log:
+                lines += [line for line in log if " critical " in line]
+        return lines
+
+    def hash_of(self, number, command="hash"):
+        """Of the rows of a process that does not run; `rebuild` folds them anew first."""
+        log = self.arguments[:self.arguments.index("--root-key")]
+        data = os.path.join(self.directory, str(number + 1))
+        return tidemark("projections", command, "--data", data, *log).stdout.split()[0]
+
     def start(self, number):
         with open(self.log_of(number), "ab") as log:
             self.processes[number] = subprocess.Popen(

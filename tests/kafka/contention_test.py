@@ -20,7 +20,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import lane
 from cluster import Cluster
-from harness import run, tidemark
+from harness import run
 from mischief import Mischief
 from oracle import Oracle, Seen, check_answers, check_commands, check_rows
 from traffic import PRODUCT, Direct, Traffic, tenants_of
@@ -43,14 +43,11 @@ class Contention(unittest.TestCase):
 
     def setUp(self):
         self.cluster = Cluster(processes=3, partitions=PARTITIONS, brokers=self.brokers, bootstrap=self.brokers)
-        self.cluster.own_brokers = False
         self.addCleanup(self.cluster.__exit__)
         self.cluster.__enter__()
         self.clients = [Direct(port, self.cluster.key) for port in self.cluster.ports]
         self.tenants = tenants_of(self.cluster.clients, ORGANIZATIONS, "contention")
-        where = self.cluster.arguments
-        self.log = where[:where.index("--root-key")]
-        prefix = where[where.index("--kafka-topic-prefix") + 1]
+        prefix = self.cluster.prefix
         self.oracle = Oracle(self.library, self.brokers, {"projects": f"{prefix}projects", "files": f"{prefix}{PRODUCT}"})
         self.addCleanup(self.oracle.close)
         self.seen = {(client.port, tenant.organization, topic): Seen() for client in self.clients for tenant in self.tenants for topic in self.oracle.topics}
@@ -68,7 +65,7 @@ class Contention(unittest.TestCase):
             self.schedule(seed, min(random.Random(seed).uniform(6, 14), max(3, deadline - time.monotonic())))
             if self.totals["schedules"] % REBUILD_EVERY == 0:
                 self.show(begun)
-        self.good(self.faults_of_processes(rows_of=self.oracle.topics) + self.faults_of_logs(), SEED)
+        self.good(self.faults_of_processes(rows_of=self.oracle.topics) + self.cluster.criticals(), SEED)
         self.check_hashes(SEED, rebuild=True)
         self.show(begun)
         self.assertEqual(self.oracle.forks, 0)
@@ -116,20 +113,12 @@ class Contention(unittest.TestCase):
                     faults += check_rows(client, tenant, topic, seen) if topic in rows_of else []
         return faults
 
-    def faults_of_logs(self):
-        faults = []
-        for number in range(len(self.clients)):
-            with open(self.cluster.log_of(number), encoding="utf-8", errors="replace") as log:
-                faults += [line for line in log if " critical " in line]
-        return faults
-
     def check_hashes(self, seed, rebuild):
         """Everybody is killed; what they left, and the rows of one of them folded anew, must be the same."""
         for number in range(len(self.clients)):
             self.cluster.kill(number)
         asked = [(number, "hash") for number in range(len(self.clients))] + ([(0, "rebuild")] if rebuild else [])
-        hashes = [tidemark("projections", what, "--data", os.path.join(self.cluster.directory, str(number + 1)), *self.log).stdout.split()[0]
-                  for number, what in asked]
+        hashes = [self.cluster.hash_of(number, what) for number, what in asked]
         self.assertEqual(len(set(hashes)), 1, f"schedule {seed}: {hashes}")
         for number in range(len(self.clients)):
             self.cluster.start(number)
