@@ -210,7 +210,7 @@ void EventStore::follow_claim(const StoredRecord& record, Verdict verdict, Parti
   const bool is_ours = claim && claim->nonce == nonce_(record.log, record.head.epoch);
   if (verdict == Verdict::claim) {
     // Nothing of the epochs before it can count from here on.
-    if (std::exchange(in_flight, {}).size() > 0 || standing == Standing::owned) {
+    if (!std::exchange(in_flight, {}).empty() || standing == Standing::owned) {
       std::erase_if(submitted_, [&](const Append& a) {
         return a.log == record.log && a.head.kind != RecordKind::claim;
       });
