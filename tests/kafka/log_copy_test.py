@@ -20,7 +20,7 @@ from harness import FILES, PROGRAM, Server, ServerTest, run, tidemark, unique
 
 PROJECTS = 60
 BATCHES = 120
-KILLED_AFTER_SECONDS = 0.1
+KILLED_AFTER_SECONDS = 0.05
 
 
 class RoundTrip(ServerTest):
@@ -86,7 +86,7 @@ class RoundTrip(ServerTest):
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.communicate()
-                killed, seconds = killed + 1, seconds * 1.5
+                killed, seconds = killed + 1, seconds * 1.25
                 continue
             self.assertEqual(process.returncode, 0, error)
             return killed, json.loads(out)
