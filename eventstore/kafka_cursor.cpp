@@ -144,7 +144,7 @@ Result<Fetchers::Lent> Fetchers::lend() {
   {
     const std::lock_guard lock(mutex_);
     if (!idle_.empty()) {
-      Lent lent(idle_.back().release(), Return{this});
+      Lent lent(idle_.back().fetcher.release(), Return{this});
       idle_.pop_back();
       return lent;
     }
@@ -161,7 +161,16 @@ void Fetchers::Return::operator()(Fetcher* fetcher) const {
   std::unique_ptr<Fetcher> back(fetcher);
   back->reset();
   const std::lock_guard lock(to->mutex_);
-  if (to->idle_.size() < kept_max) to->idle_.push_back(std::move(back));
+  if (to->idle_.size() < kept_max) to->idle_.push_back({std::move(back), Clock::now()});
+}
+
+void Fetchers::drop_unused() {
+  std::vector<Kept> unused;  // goes without the lock
+  const std::lock_guard lock(mutex_);
+  const auto used = std::ranges::find_if(
+      idle_, [oldest = Clock::now() - kept_for](const Kept& kept) { return kept.since > oldest; });
+  std::move(idle_.begin(), used, std::back_inserter(unused));
+  idle_.erase(idle_.begin(), used);
 }
 
 Result<std::unique_ptr<Cursor>> KafkaCursor::open(Fetchers& fetchers, const ReadSide& side,

@@ -95,14 +95,22 @@ class Fetchers {
   };
   using Lent = std::unique_ptr<Fetcher, Return>;
   schemas::Result<Lent> lend();
+  /// Parts with those that nobody wanted for a while: each wakes up now and then.
+  void drop_unused();
   std::chrono::milliseconds patience() const { return options_.answer_within; }
 
  private:
+  using Clock = std::chrono::steady_clock;
+  struct Kept {
+    std::unique_ptr<Fetcher> fetcher;
+    Clock::time_point since;
+  };
   static constexpr std::size_t kept_max = 8;
+  static constexpr std::chrono::seconds kept_for{10};
   const Options options_;
   const std::size_t bytes_;
   std::mutex mutex_;
-  std::vector<std::unique_ptr<Fetcher>> idle_;
+  std::vector<Kept> idle_;  // the one that was wanted last is the next to be lent
 };
 
 class KafkaCursor final : public Cursor {

@@ -28,7 +28,7 @@ constexpr std::size_t read_back_max = 1'000;
 constexpr int longest_sleep_ms = 250;  // should news be missed
 /// A question names every partition that is followed, and goes unanswered for so long when nothing
 /// comes; a partition that is followed again has to wait for the next.
-constexpr std::chrono::milliseconds follow_wait{100};
+constexpr std::chrono::milliseconds follow_wait{250};
 /// What is written here lands by its reports. To fetch it too would cost the broker as much again,
 /// and more: each record would answer a question that names every partition.
 constexpr std::chrono::milliseconds idle_after{100};
@@ -330,6 +330,10 @@ void KafkaLog::look_around() {
   const auto now = std::chrono::steady_clock::now();
   if (now - looked_around_ < idle_after) return;
   looked_around_ = now;
+  if (in_flight_ == 0) {
+    fetchers_.drop_unused();
+    singles_.drop_unused();
+  }
   doubt_the_late();
   follow_the_idle();
   for (auto* topic : open_topics()) {

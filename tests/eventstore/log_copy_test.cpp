@@ -344,7 +344,7 @@ TEST_P(LogCopying, notices_what_is_written_meanwhile) {
 TEST_P(LogCopying, refuses_what_is_no_log) {
   const auto done = copy(from_, to_);
   ASSERT_FALSE(done);
-  EXPECT_EQ(done.error().code, ErrorCode::not_found);
+  EXPECT_EQ(done.error().code, ErrorCode::not_found) << done.error().detail;
 }
 
 /// From a journal to every other kind of log, and back.

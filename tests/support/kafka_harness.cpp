@@ -19,8 +19,8 @@ constexpr auto outcome_after = 3s;
 
 }  // namespace
 
-/// The handle is a client of its own mock and asks it all the time for a topic: else the mock
-/// sleeps for up to a second before it does what it is told here.
+/// The handle is a client of its own mock and asks it all the time for a topic, which the mock
+/// makes: else it sleeps for up to a second before it does what it is told here.
 KafkaMockHarness::KafkaMockHarness(int brokers) {
   auto* conf = rd_kafka_conf_new();
   rd_kafka_conf_set(conf, "test.mock.num.brokers", std::to_string(brokers).c_str(), nullptr, 0);
@@ -28,11 +28,14 @@ KafkaMockHarness::KafkaMockHarness(int brokers) {
   rd_kafka_conf_set(conf, "log_level", "0", nullptr, 0);
   handle_.reset(rd_kafka_new(RD_KAFKA_PRODUCER, conf, nullptr, 0));
   cluster_ = rd_kafka_handle_mock_cluster(handle_.get());
-  asked_for_.reset(rd_kafka_topic_new(handle_.get(), "tm.log", nullptr));
-  rd_kafka_mock_topic_create(cluster_, "tm.log", 1, 1);
-  for (const auto* topic : {"tm.blue", "tm.red"}) {
-    rd_kafka_mock_topic_create(cluster_, topic, partitions, brokers);
-  }
+  asked_for_.reset(rd_kafka_topic_new(handle_.get(), "asked", nullptr));
+  const auto create = [&](const char* topic, int count, int replicas) {
+    const auto code = rd_kafka_mock_topic_create(cluster_, topic, count, replicas);
+    ENSURE(code == RD_KAFKA_RESP_ERR_NO_ERROR);
+  };
+  create("tm.log", 1, 1);
+  create("tm.blue", partitions, brokers);
+  create("tm.red", partitions, brokers);
   options.brokers = address();
   options.outcome_after = outcome_after;
   options.fetch_wait = 5ms;  // the mock answers no earlier, though records come
