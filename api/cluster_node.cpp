@@ -35,7 +35,7 @@ Result<void> ClusterNode::start(manager::Core& core, boost::asio::any_io_executo
   if (!security) return std::unexpected(std::move(security).error());
   security_ = std::move(*security);
   auto wait = [&core](LogId log, schemas::Offset end, projections::Progress::Reached reached) {
-    return core.progress().wait(log, end, std::move(reached));
+    return core.progress().wait(log, end, std::move(reached)) != 0;
   };
   auto server = manager::CommandServer::start({.host = settings_.rpc_listen.host,
                                                .port = settings_.rpc_listen.port,

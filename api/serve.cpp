@@ -142,6 +142,7 @@ class Process {
   std::unique_ptr<eventstore::Log> log_;
   const eventstore::Journal* journal_ = nullptr;  // the log, where it is embedded
   boost::asio::thread_pool scans_{2};
+  boost::asio::thread_pool records_{2};
   std::unique_ptr<resources::Metrics> metrics_;
   std::unique_ptr<resources::StreamHub> streams_;
   std::optional<Services> services_;
@@ -272,6 +273,7 @@ Result<void> Process::listen() {
                              .hmac = keyring_->hmac_key().key,
                              .clock = eventstore::system_clock(),
                              .scans = scans_,
+                             .records = records_,
                              .streams = *streams_,
                              .metrics = *metrics_,
                              .readiness = [this] { return readiness(); },
@@ -482,6 +484,7 @@ void Process::stop() {
   if (server_) server_->stop();
   if (node_) node_->stop();
   scans_.join();
+  records_.join();
   if (streams_) streams_->close();
   if (log_) log_->close();
   core_thread_.join();

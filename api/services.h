@@ -55,6 +55,9 @@ struct Services {
   /// Where lists and events are read, so that a long scan does not hold up a connection's thread.
   /// Joined after the server has stopped and before it is destroyed.
   boost::asio::thread_pool& scans;
+  /// Where records are read that the rows no longer know, for as long as brokers take: apart, so
+  /// that what the rows do know is answered meanwhile. Joined as `scans` is.
+  boost::asio::thread_pool& records;
   resources::StreamHub& streams;
   resources::Metrics& metrics;
   /// Any thread.

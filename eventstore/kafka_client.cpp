@@ -3,6 +3,7 @@
 #include <array>
 #include <map>
 #include <string>
+#include <sys/prctl.h>
 #include <thread>
 
 #include <fmt/core.h>
@@ -23,6 +24,20 @@ using Conf = std::unique_ptr<rd_kafka_conf_t, Destroy<rd_kafka_conf_destroy>>;
 void write_log(const rd_kafka_t*, int level, const char* facility, const char* text) {
   spdlog::log(level <= 3 ? spdlog::level::warn : spdlog::level::debug, "kafka {} {}", facility,
               text);
+}
+
+constexpr std::chrono::nanoseconds overslept = std::chrono::milliseconds(4);
+
+/// A handle's main thread sleeps whole milliseconds towards its next timer and spins through the
+/// rest, each second: most of what an idle handle costs. So it sleeps longer (nothing but timers of
+/// a second and more wait for it; what is asked of it wakes it).
+rd_kafka_resp_err_t sleep_longer(rd_kafka_t*, rd_kafka_thread_type_t thread, const char*, void*) {
+  if (thread == RD_KAFKA_THREAD_MAIN) ::prctl(PR_SET_TIMERSLACK, overslept.count());
+  return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+rd_kafka_resp_err_t on_new(rd_kafka_t* handle, const rd_kafka_conf_t*, void*, char*, std::size_t) {
+  return rd_kafka_interceptor_add_on_thread_start(handle, "sleep", sleep_longer, nullptr);
 }
 
 /// Ours go last: no configuration may take away what the protocol rests on.
@@ -47,6 +62,7 @@ Result<Conf> make_conf(const Options& options, const Settings& ours) {
                 fmt::format("kafka setting {}: {}", name, error.data()));
   }
   rd_kafka_conf_set_log_cb(conf.get(), write_log);
+  rd_kafka_conf_interceptor_add_on_new(conf.get(), "sleep", on_new, nullptr);
   return conf;
 }
 
@@ -73,7 +89,6 @@ Result<Conf> reading(const Options& options, ErrorReport told, void* opaque) {
   return conf;
 }
 
-constexpr auto pace_name = "pace";
 constexpr auto pace = std::chrono::milliseconds(5);
 constexpr std::int16_t fetch_request = 1;  // ApiKey of Kafka's protocol
 
@@ -91,7 +106,7 @@ rd_kafka_resp_err_t pace_one(rd_kafka_t*, int, const char*, std::int32_t, std::i
 
 rd_kafka_resp_err_t pace_all(rd_kafka_t* consumer, const rd_kafka_conf_t*, void*, char*,
                              std::size_t) {
-  return rd_kafka_interceptor_add_on_request_sent(consumer, pace_name, pace_one, nullptr);
+  return rd_kafka_interceptor_add_on_request_sent(consumer, "pace", pace_one, nullptr);
 }
 
 }  // namespace
@@ -138,7 +153,7 @@ Result<Handle> make_follower(const Options& options, ErrorReport told, void* opa
   lasting.properties.try_emplace("topic.metadata.refresh.interval.ms", "5000");
   auto conf = reading(lasting, told, opaque);
   if (!conf) return fail(std::move(conf).error());
-  rd_kafka_conf_interceptor_add_on_new(conf->get(), pace_name, pace_all, nullptr);
+  rd_kafka_conf_interceptor_add_on_new(conf->get(), "pace", pace_all, nullptr);
   return make(RD_KAFKA_CONSUMER, std::move(*conf));
 }
 

@@ -91,7 +91,7 @@ void RoutedCommands::answer_when_visible(Done done, Result<Outcome> result) {
     boost::asio::post(executor, [waiting] { waiting->timer.cancel(); });
     waiting->answer();
   };
-  if (!parts_.progress.wait(log, end, std::move(reached))) return waiting->answer();
+  if (parts_.progress.wait(log, end, std::move(reached)) == 0) return waiting->answer();
   boost::asio::post(parts_.executor, [waiting] {
     if (waiting->answered) return;
     waiting->timer.expires_after(visible_within);

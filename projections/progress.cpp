@@ -26,12 +26,17 @@ std::optional<schemas::Check> Progress::check_at(LogId log, std::int64_t offset)
   return at->check;
 }
 
-bool Progress::wait(LogId log, schemas::Offset end, Reached reached) {
+Progress::Waiting Progress::wait(LogId log, schemas::Offset end, Reached reached) {
   std::lock_guard lock(mutex_);
   auto& entry = entries_[log];
-  if (entry.state.next_offset >= end) return false;
-  entry.waiters.push_back({end, std::move(reached)});
-  return true;
+  if (entry.state.next_offset >= end) return 0;
+  entry.waiters.push_back({++waited_, end, std::move(reached)});
+  return waited_;
+}
+
+void Progress::forget(LogId log, Waiting waiting) {
+  std::lock_guard lock(mutex_);
+  std::erase_if(entries_[log].waiters, [&](const Waiter& w) { return w.id == waiting; });
 }
 
 std::vector<Frozen> Progress::frozen() const {

@@ -39,9 +39,13 @@ class Progress {
   /// The check that belongs to an applied offset, if it is recent; else the log has to be asked.
   std::optional<schemas::Check> check_at(LogId log, std::int64_t offset) const;
 
-  /// Calls `reached` once records below `end` are folded: at once (false is answered and `reached`
-  /// is dropped) or later from the core thread. A waiter that gives up just ignores the call.
-  bool wait(LogId log, schemas::Offset end, Reached reached);
+  /// Who waits; 0: nobody has to.
+  using Waiting = std::uint64_t;
+  /// Calls `reached` from the core thread once records below `end` are folded. When they are
+  /// already, 0 is answered and `reached` is dropped.
+  Waiting wait(LogId log, schemas::Offset end, Reached reached);
+  /// For who gives up: it may be called all the same, if it just was about to be.
+  void forget(LogId log, Waiting waiting);
 
   /// Products that stand still. Empty but for a broken fold.
   std::vector<Frozen> frozen() const;
@@ -56,6 +60,7 @@ class Progress {
 
  private:
   struct Waiter {
+    Waiting id;
     schemas::Offset end;
     Reached reached;
   };
@@ -73,6 +78,7 @@ class Progress {
   mutable std::mutex mutex_;
   std::unordered_map<LogId, Entry> entries_;
   std::vector<Frozen> frozen_;
+  Waiting waited_ = 0;  // last
 };
 
 }  // namespace projections

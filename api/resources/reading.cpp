@@ -7,6 +7,7 @@
 #include <boost/asio/this_coro.hpp>
 
 #include "api/resources/parameters.h"
+#include "api/resources/pool.h"
 #include "projections/projector.h"
 #include "schemas/time.h"
 
@@ -64,14 +65,23 @@ std::unexpected<schemas::Error> lost(const MarkedPosition& position) {
                   : "the mark names a place that this log lost, for example when it was restored");
 }
 
+awaitable<Result<MarkedPosition>> read_mark_at(const Services& services, LogId log,
+                                               std::int64_t offset) {
+  auto read = [&] { return mark_at(services, log, offset); };
+  const bool is_at_hand =
+      offset < 0 || !services.log.shared() || services.progress.check_at(log, offset);
+  if (is_at_hand) co_return read();
+  co_return co_await answer_on(services.records, read);
+}
+
 /// That a marked place is still the log's own.
-Result<void> check_mark(const Services& services, const MarkedPosition& position) {
+awaitable<Result<void>> check_mark(const Services& services, const MarkedPosition& position) {
   const auto end = static_cast<std::int64_t>(services.log.durable_end(position.log));
-  if (position.offset >= end && position.offset >= 0) return lost(position);
-  auto stands = mark_at(services, position.log, position.offset);
-  if (!stands) return std::unexpected(std::move(stands).error());
-  if (stands->check != position.check) return lost(position);
-  return {};
+  if (position.offset >= end && position.offset >= 0) co_return lost(position);
+  auto stands = co_await read_mark_at(services, position.log, position.offset);
+  if (!stands) co_return std::unexpected(std::move(stands).error());
+  if (stands->check != position.check) co_return lost(position);
+  co_return Result<void>();
 }
 
 /// Where others write too, a mark may come before the record that it names has come here.
@@ -93,8 +103,11 @@ awaitable<bool> folded(projections::Progress& progress, LogId log, Offset end,
       if (auto still = waiting.lock()) still->cancel();
     });
   };
-  if (!progress.wait(log, end, std::move(reached))) co_return true;
+  const auto waiting = progress.wait(log, end, std::move(reached));
+  if (waiting == 0) co_return true;
   auto [ec] = co_await timer->async_wait(as_result);
+  // A mark may name a place that never comes.
+  progress.forget(log, waiting);
   if (ec && ec != asio::error::operation_aborted) co_return false;
   co_return progress.applied_end(log) >= end;
 }
@@ -177,7 +190,7 @@ awaitable<Result<void>> reach(const Services& services, LogId log, Required requ
       ahead.push_back(mark);
       continue;
     }
-    auto checked = check_mark(services, mark);
+    auto checked = co_await check_mark(services, mark);
     if (!checked) co_return checked;
   }
   if (!co_await folded(services.progress, log, required.end, wait)) {
@@ -186,7 +199,7 @@ awaitable<Result<void>> reach(const Services& services, LogId log, Required requ
                    "Prefer: wait=<seconds>");
   }
   for (const auto& mark : ahead) {
-    auto checked = check_mark(services, mark);
+    auto checked = co_await check_mark(services, mark);
     if (!checked) co_return checked;
   }
   co_return Result<void>();
@@ -211,7 +224,8 @@ awaitable<Result<Reading>> open_reading(Ask& ask, Place place, View view) {
   auto frozen = check_frozen(services, place);
   if (!frozen) co_return std::unexpected(std::move(frozen).error());
   if (as_of->time) {
-    auto found = mark_at(services, log, reading.reader().offset_at(place.topic, *as_of->time));
+    const auto offset = reading.reader().offset_at(place.topic, *as_of->time);
+    auto found = co_await read_mark_at(services, log, offset);
     if (!found) co_return std::unexpected(std::move(found).error());
     as_of->position = *found;
   }

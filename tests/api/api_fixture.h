@@ -43,7 +43,7 @@ class ApiTest : public testing::Test {
                                               .platform = true});
     EXPECT_TRUE(made);
   }
-  ~ApiTest() override { scans_.join(); }
+  ~ApiTest() override { scans_.join(), records_.join(); }
 
   /// What came back, with its body read.
   struct Got {
@@ -143,6 +143,7 @@ class ApiTest : public testing::Test {
 
   asio::io_context context_{1};
   asio::thread_pool scans_{1};
+  asio::thread_pool records_{1};
   schemas::MarkCodec marks_{1, hmac_key("mark")};
   schemas::CursorCodec cursors_{1, hmac_key("mark")};
   schemas::HmacKey hmac_ = hmac_key("hmac");
@@ -161,6 +162,7 @@ class ApiTest : public testing::Test {
                      .hmac = hmac_,
                      .clock = world_.clock(),
                      .scans = scans_,
+                     .records = records_,
                      .streams = streams_,
                      .metrics = metrics_,
                      .readiness = [] { return Readiness{}; },

@@ -7,6 +7,7 @@ after each fault the verifier of load.py. The table at the end: fault, promise, 
 # TIMEOUT 300
 import random
 import signal
+import threading
 import time
 import unittest
 
@@ -187,6 +188,37 @@ class Connections(FaultTest):
         self.assertNotIn("503 without Retry-After", load.refusals())
         self.seen("no connection to the brokers for 15 s", "503 with Retry-After, reads go on, recovers by itself",
                   f"{load.text()}, goes on after {took:.1f} s")
+
+    def test_old_marks_without_connections(self):
+        """A process that has started anew remembers no record: it has to ask the brokers what a mark names."""
+        with self.load() as load:
+            time.sleep(1)
+        organization = load.writers[0].organization
+        mark = self.cluster.clients[1].with_headers(Tidemark_Organization=organization).get("/v2/projects?limit=1").headers["Tidemark"]
+        self.leave(1)
+        self.start_the_dead()
+        self.proxy.refuse()
+        self.proxy.cut()
+        order = []
+
+        def read(what, headers, count=1):
+            reader = self.cluster.clients[1].with_headers(Tidemark_Organization=organization)
+            for _ in range(count):
+                order.append((what, reader.get("/v2/projects?limit=1", headers=headers, expect="any", timeout=60)))
+
+        asking = [threading.Thread(target=read, args=("old", {"Tidemark": mark})) for _ in range(8)]
+        for thread in asking:
+            thread.start()
+        read("new", {}, 40)
+        for thread in asking:
+            thread.join()
+        self.proxy.accept()
+        self.assertEqual(sorted({(what, answer.status) for what, answer in order}), [("new", 200), ("old", 503)])
+        self.assertEqual(len(order), 48)
+        self.assertEqual([what for what, _ in order][:40], ["new"] * 40, "who has to ask the brokers holds up nobody else")
+        self.check(load)
+        self.seen("marks of long ago, and no connection to the brokers", "503; other reads are answered meanwhile",
+                  "40 reads before the first 503")
 
 
 if __name__ == "__main__":

@@ -72,6 +72,21 @@ TEST(Progress, WhatWasShownStaysShown) {
   }
 }
 
+TEST(Progress, WhoGivesUpIsForgotten) {
+  Progress progress;
+  int calls = 0;
+  const auto token = std::make_shared<int>();
+  const auto gives_up = progress.wait(log_a, 1, [token] { FAIL(); });
+  progress.wait(log_a, 1, [&] { ++calls; });
+  EXPECT_EQ(token.use_count(), 2);
+  progress.forget(log_b, gives_up);
+  EXPECT_EQ(token.use_count(), 2);
+  progress.forget(log_a, gives_up);
+  EXPECT_EQ(token.use_count(), 1);
+  progress.advance(log_a, state_at(1), {});
+  EXPECT_EQ(calls, 1);
+}
+
 TEST(Progress, AWaiterMayWaitAgainFromWithinItsCall) {
   Progress progress;
   int calls = 0;
@@ -132,11 +147,11 @@ TEST(Progress, ManyThreadsWaitWhileOneAdvances) {
   for (unsigned t = 0; t < 3; ++t) {
     threads.emplace_back([&] {
       for (schemas::Offset end = 1; end <= last; ++end) {
-        bool waits = progress.wait(log_a, end, [&, end] {
+        const auto waiting = progress.wait(log_a, end, [&, end] {
           EXPECT_GE(progress.applied_end(log_a), end);
           ++called;
         });
-        if (!waits) ++at_once;
+        if (waiting == 0) ++at_once;
         progress.check_at(log_a, static_cast<std::int64_t>(end));
       }
     });
