@@ -1,7 +1,8 @@
 """What does the log cost where it is on Apache Kafka, next to librdkafka and Kafka's own producer test on the same brokers?
 
 Method: brokers run with the options of Kafka's start scripts, on the two cores that server and generator use
-too: ratios count. They are warmed up for 20 s (three of them for 40), then questions and peers take turns. `kafka_producer` sends records
+too: ratios count. They are warmed up for 20 s (three of them for 120, by both ways to write), then questions and
+peers take turns. `kafka_producer` sends records
 of the same size, key and headers with the log's own settings (acks=all, idempotent, no linger, one batch in flight,
 64 outstanding) to a topic of one partition; ProducerPerformance sends as fast as it can, its JVM's start included.
 """
@@ -24,7 +25,7 @@ RECORDS = 200_000
 
 
 def warm_seconds(nodes):
-    return 20 if nodes == 1 else 40
+    return 20 if nodes == 1 else 60
 
 
 class Brokers(kafka.Brokers):
@@ -92,6 +93,8 @@ def measure(options):
             brokers.create("raw", 1)
             client, port = organization(cluster), cluster.ports[0]
             generate(port, client, warm_seconds(nodes))
+            if nodes > 1:
+                produce(brokers, "raw", "--seconds", warm_seconds(nodes))
             closed, opened, alone, alone_opened, java = [], [], [], [], []
             for _ in range(options.rounds):
                 closed.append(generate(port, client, options.seconds))

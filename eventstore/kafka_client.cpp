@@ -26,18 +26,21 @@ void write_log(const rd_kafka_t*, int level, const char* facility, const char* t
               text);
 }
 
+constexpr std::chrono::nanoseconds usual_slack = std::chrono::microseconds(50);  // prctl(2)
 constexpr std::chrono::nanoseconds overslept = std::chrono::milliseconds(4);
 
 /// A handle's main thread sleeps whole milliseconds towards its next timer and spins through the
-/// rest, each second: most of what an idle handle costs. So it sleeps longer (nothing but timers of
-/// a second and more wait for it; what is asked of it wakes it).
-rd_kafka_resp_err_t sleep_longer(rd_kafka_t*, rd_kafka_thread_type_t thread, const char*, void*) {
-  if (thread == RD_KAFKA_THREAD_MAIN) ::prctl(PR_SET_TIMERSLACK, overslept.count());
+/// rest, each second: most of what an idle handle costs. So it oversleeps: its timers, few of which
+/// are shorter than a second, come up to so much later; what is asked of it wakes it at once. The
+/// threads that it starts would do the same.
+rd_kafka_resp_err_t set_slack(rd_kafka_t*, rd_kafka_thread_type_t thread, const char*, void*) {
+  const auto slack = thread == RD_KAFKA_THREAD_MAIN ? overslept : usual_slack;
+  ::prctl(PR_SET_TIMERSLACK, slack.count());
   return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 rd_kafka_resp_err_t on_new(rd_kafka_t* handle, const rd_kafka_conf_t*, void*, char*, std::size_t) {
-  return rd_kafka_interceptor_add_on_thread_start(handle, "sleep", sleep_longer, nullptr);
+  return rd_kafka_interceptor_add_on_thread_start(handle, "sleep", set_slack, nullptr);
 }
 
 /// Ours go last: no configuration may take away what the protocol rests on.

@@ -165,12 +165,18 @@ void Fetchers::Return::operator()(Fetcher* fetcher) const {
 }
 
 void Fetchers::drop_unused() {
-  std::vector<Kept> unused;  // goes without the lock
+  if (parting_.valid() && parting_.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+    return;
+  }
+  std::vector<Kept> unused;
   const std::lock_guard lock(mutex_);
   const auto used = std::ranges::find_if(
       idle_, [oldest = Clock::now() - kept_for](const Kept& kept) { return kept.since > oldest; });
   std::move(idle_.begin(), used, std::back_inserter(unused));
   idle_.erase(idle_.begin(), used);
+  if (unused.empty()) return;
+  parting_ =
+      std::async(std::launch::async, [parting = std::move(unused)]() mutable { parting.clear(); });
 }
 
 Result<std::unique_ptr<Cursor>> KafkaCursor::open(Fetchers& fetchers, const ReadSide& side,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <future>
 #include <map>
 #include <mutex>
 #include <vector>
@@ -95,7 +96,8 @@ class Fetchers {
   };
   using Lent = std::unique_ptr<Fetcher, Return>;
   schemas::Result<Lent> lend();
-  /// Parts with those that nobody wanted for a while: each wakes up now and then.
+  /// Parts with those that nobody wanted for a while: each wakes up now and then. Does not wait for
+  /// it, which takes as long as the brokers' names take to be resolved.
   void drop_unused();
   std::chrono::milliseconds patience() const { return options_.answer_within; }
 
@@ -111,6 +113,7 @@ class Fetchers {
   const std::size_t bytes_;
   std::mutex mutex_;
   std::vector<Kept> idle_;  // the one that was wanted last is the next to be lent
+  std::future<void> parting_;
 };
 
 class KafkaCursor final : public Cursor {

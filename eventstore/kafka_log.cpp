@@ -330,10 +330,8 @@ void KafkaLog::look_around() {
   const auto now = std::chrono::steady_clock::now();
   if (now - looked_around_ < idle_after) return;
   looked_around_ = now;
-  if (in_flight_ == 0) {
-    fetchers_.drop_unused();
-    singles_.drop_unused();
-  }
+  fetchers_.drop_unused();
+  singles_.drop_unused();
   doubt_the_late();
   follow_the_idle();
   for (auto* topic : open_topics()) {

@@ -91,11 +91,15 @@ void RoutedCommands::answer_when_visible(Done done, Result<Outcome> result) {
     boost::asio::post(executor, [waiting] { waiting->timer.cancel(); });
     waiting->answer();
   };
-  if (parts_.progress.wait(log, end, std::move(reached)) == 0) return waiting->answer();
-  boost::asio::post(parts_.executor, [waiting] {
+  const auto waits = parts_.progress.wait(log, end, std::move(reached));
+  if (waits == 0) return waiting->answer();
+  boost::asio::post(parts_.executor, [waiting, log, waits, &progress = parts_.progress] {
     if (waiting->answered) return;
     waiting->timer.expires_after(visible_within);
-    waiting->timer.async_wait([waiting](auto) { waiting->answer(); });
+    waiting->timer.async_wait([waiting, log, waits, &progress](auto error) {
+      if (!error) progress.forget(log, waits);
+      waiting->answer();
+    });
   });
 }
 

@@ -65,12 +65,23 @@ std::unexpected<schemas::Error> lost(const MarkedPosition& position) {
                   : "the mark names a place that this log lost, for example when it was restored");
 }
 
+/// Longer does nobody wait for a turn to ask the brokers.
+constexpr std::chrono::seconds records_within{2};
+
 awaitable<Result<MarkedPosition>> read_mark_at(const Services& services, LogId log,
                                                std::int64_t offset) {
-  auto read = [&] { return mark_at(services, log, offset); };
-  const bool is_at_hand =
-      offset < 0 || !services.log.shared() || services.progress.check_at(log, offset);
-  if (is_at_hand) co_return read();
+  if (offset < 0 || !services.log.shared()) co_return mark_at(services, log, offset);
+  if (auto check = services.progress.check_at(log, offset)) {
+    co_return MarkedPosition{log, offset, Position::whole_record, *check};
+  }
+  const auto until = std::chrono::steady_clock::now() + records_within;
+  auto read = [&]() -> Result<MarkedPosition> {
+    if (std::chrono::steady_clock::now() > until) {
+      return fail(ErrorCode::mark_not_reached,
+                  "others wait for the log's brokers too, which do not answer; try again");
+    }
+    return mark_at(services, log, offset);
+  };
   co_return co_await answer_on(services.records, read);
 }
 
@@ -107,7 +118,7 @@ awaitable<bool> folded(projections::Progress& progress, LogId log, Offset end,
   if (waiting == 0) co_return true;
   auto [ec] = co_await timer->async_wait(as_result);
   // A mark may name a place that never comes.
-  progress.forget(log, waiting);
+  if (!ec) progress.forget(log, waiting);
   if (ec && ec != asio::error::operation_aborted) co_return false;
   co_return progress.applied_end(log) >= end;
 }

@@ -324,7 +324,7 @@ Answer stream_events(Ask& ask) {
     follower->passed = begin->now ? feed.passed_now() : feed.passed_at(begin->mark);
     return true;
   };
-  co_await answer_on(ask.services.records, place);
+  co_await answer_on(begin->now ? ask.services.scans : ask.services.records, place);
   follower->passed.positions.shrink_to_fit();
   auto response =
       http::streamed("text/event-stream", [follower = std::move(follower)](Stream stream) mutable {

@@ -34,7 +34,7 @@ class Connections(FaultTest):
         cls.brokers = kafka.Brokers(1, advertised=[cls.proxy.address], settings=SETTINGS)
         cls.proxy.broker = ("127.0.0.1", cls.brokers.ports[0])
         cls.enterClassContext(cls.brokers)
-        cls.cluster = Cluster(processes=2, brokers=cls.brokers, bootstrap=cls.proxy.address)
+        cls.cluster = Cluster(processes=2, brokers=cls.brokers, bootstrap=cls.proxy.address, arguments=["--threads", "2"])
         cls.addClassCleanup(cls.cluster.__exit__)
         cls.cluster.__enter__()
         cls.addClassCleanup(cls.print_table)
