@@ -44,16 +44,23 @@ kafka::Options impatient(kafka::Options options) {
   return options;
 }
 
-Error not_this_log(const rd_kafka_message_t& message) {
-  return {
-      ErrorCode::read_only,
-      fmt::format("{}/{} at offset {} holds a record that does not follow what stood before it: "
-                  "the topic was truncated or made anew, or these are other brokers than before; "
-                  "nothing is written until the brokers hold this log again and this process is "
-                  "started anew",
-                  rd_kafka_topic_name(message.rkt), message.partition, message.offset),
-      {},
-      {}};
+std::string described(const rd_kafka_message_t& message, const RecordHead& head,
+                      const PartitionState& before) {
+  return fmt::format(
+      "{}/{} at offset {} holds a record of epoch {} and sequence {} that does not follow what "
+      "stood before offset {}, of epoch {} and sequence {}",
+      rd_kafka_topic_name(message.rkt), message.partition, message.offset, head.epoch.offset,
+      head.sequence, before.next_offset, before.epoch.offset, before.sequence);
+}
+
+Error not_this_log(const std::string& what) {
+  return {ErrorCode::read_only,
+          what +
+              ": the topic was truncated or made anew, or these are other brokers than before; "
+              "nothing is written until the brokers hold this log again and this process is "
+              "started anew",
+          {},
+          {}};
 }
 
 Error shorter_log(const std::string& name, std::uint16_t partition, Offset end) {
@@ -292,13 +299,15 @@ void KafkaLog::fold(OpenTopic& topic, const rd_kafka_message_t& message,
                     std::vector<StoredRecord>& group) {
   auto& partition = *topic.partitions[static_cast<std::size_t>(message.partition)];
   const auto offset = static_cast<Offset>(message.offset);
-  if (partition.stopped || offset < partition.state.next_offset) return;
+  if (partition.stopped || !partition.followed || offset < partition.state.next_offset) return;
   auto record = kafka::record_of(partition.log, offset, message);
   const auto flight = std::ranges::find(partition.flights, false, &Flight::landed);
   const bool is_ours = flight != partition.flights.end() && record.head == (*flight)->append.head;
+  bool follows = true;
+  const auto before = partition.state;
+  const auto head = record.head;
   {
     const std::lock_guard lock(partition.mutex);
-    const auto before = partition.state;
     auto verdict = partition.state.apply(offset, record.head, record.payload.bytes());
     // Nobody who reads this log can believe in an epoch that begins behind the current one.
     if (is_void(verdict) && record.head.epoch.offset > before.epoch.offset) verdict = Verdict::fork;
@@ -308,14 +317,14 @@ void KafkaLog::fold(OpenTopic& topic, const rd_kafka_message_t& message,
       record.head = filler_head();
       record.payload = {};
     }
-    if (verdict == Verdict::fork || verdict == Verdict::malformed) {
-      partition.state = before;
-      partition.stopped = true;
-    } else {
+    follows = verdict != Verdict::fork && verdict != Verdict::malformed;
+    if (follows) {
       partition.end.store(offset + 1, std::memory_order_release);
+    } else {
+      partition.state = before;
     }
   }
-  if (partition.stopped) return stop_reading(not_this_log(message));
+  if (!follows) return doubt_the_record(partition, offset, described(message, head, before));
   group.push_back(std::move(record));
   if (is_ours) {
     (*flight)->landed = true;
@@ -387,6 +396,17 @@ void KafkaLog::check_cluster(rd_kafka_t* handle) {
                             now, cluster_),
                 {},
                 {}});
+}
+
+/// What is read once is not believed against what was folded: it is fetched again, from there on.
+void KafkaLog::doubt_the_record(Partition& partition, Offset offset, const std::string& what) {
+  if (std::exchange(partition.doubted, offset) == offset) {
+    partition.stopped = true;
+    return stop_reading(not_this_log(what));
+  }
+  spdlog::warn("read again: {}", what);
+  rd_kafka_consume_stop(partition.topic.consumer.topic.get(), partition.log.partition);
+  partition.followed = false;
 }
 
 /// A broker that was the leader may answer as one that is behind, until the consumer hears of the

@@ -80,11 +80,12 @@ class KafkaLog final : public Log, private kafka::ReadSide {
     PartitionState state;  // under the mutex; changed by the log's thread only
     // The log's thread only:
     AppendGate gate;
-    Flights flights;           // landed ones first
-    bool broken = false;       // one of the flights failed
-    bool stopped = false;      // it cannot be read on
-    bool followed = true;      // what stands there is fetched
-    std::size_t reported = 0;  // landed by their reports since that was last looked at
+    Flights flights;                // landed ones first
+    bool broken = false;            // one of the flights failed
+    bool stopped = false;           // it cannot be read on
+    bool followed = true;           // what stands there is fetched
+    std::optional<Offset> doubted;  // a record that did not follow, when it was read first
+    std::size_t reported = 0;       // landed by their reports since that was last looked at
   };
   /// Made when the topic is first written. What librdkafka does for a record grows with the
   /// partitions that a producer knows, so each topic has its own.
@@ -142,6 +143,7 @@ class KafkaLog final : public Log, private kafka::ReadSide {
   void look_around();
   void follow_the_idle();
   void check_cluster(rd_kafka_t* handle);
+  void doubt_the_record(Partition& partition, Offset offset, const std::string& what);
   void doubt_the_end(Partition& partition, const rd_kafka_message_t& message);
   void follow(Partition& partition);
 

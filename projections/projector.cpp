@@ -93,6 +93,7 @@ FoldedRecord folded(const StoredRecord& record) {
 }  // namespace
 
 Result<void> Projector::apply(const std::vector<StoredRecord>& group, const Prepared& prepared) {
+  if (!caught_up_) return {};
   Pass pass;
   for (const auto& record : group) {
     auto taken = take(record, pass, prepared);
@@ -324,6 +325,7 @@ Result<Projector::CaughtUp> Projector::check_and_fold(eventstore::Log& log, cons
   if (!done) return done;
   auto agreed = check_beliefs(log);
   if (!agreed) return std::unexpected(std::move(agreed).error());
+  caught_up_ = true;
   return done;
 }
 

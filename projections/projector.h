@@ -36,7 +36,8 @@ class Projector {
 
   /// The changes that deciding a record has already folded; null: fold here.
   using Prepared = std::function<const WriteSet*(const eventstore::StoredRecord&)>;
-  /// Folds a durable group into rows and moves the progress on. After a failure nothing may be
+  /// Folds a durable group into rows and moves the progress on; nothing before the rows have caught
+  /// up, since what stands before the group may be missing then. After a failure nothing may be
   /// applied before resume() has folded that group too.
   schemas::Result<void> apply(const std::vector<eventstore::StoredRecord>& group,
                               const Prepared& prepared = {});
@@ -87,6 +88,7 @@ class Projector {
 
   ReadStore& rows_;
   Progress& progress_;
+  bool caught_up_ = false;
   std::unordered_map<schemas::LogId, eventstore::PartitionState> states_;
   std::vector<Frozen> frozen_;
   std::array<std::atomic<std::uint64_t>, eventstore::verdict_count> skipped_{};

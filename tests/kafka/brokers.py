@@ -73,6 +73,15 @@ def free_port():
         return probe.getsockname()[1]
 
 
+# What is kept for a look afterwards says what became of the logs (3.9's logger).
+LOGGING = """log4j.rootLogger=WARN, out
+log4j.appender.out=org.apache.log4j.ConsoleAppender
+log4j.appender.out.layout=org.apache.log4j.PatternLayout
+log4j.appender.out.layout.ConversionPattern=%d{HH:mm:ss.SSS} %p %c{1} %m%n
+""" + "".join(f"log4j.logger.{name}={'INFO' if os.environ.get('KEEP_CLUSTERS') else 'WARN'}\n" for name in (
+    "kafka.log", "org.apache.kafka.storage", "kafka.cluster.Partition", "kafka.server", "state.change.logger"))
+
+
 class Brokers:
     def __init__(self, nodes=1, version=VERSION, settings="", advertised=None, listeners=(), format_options=()):
         """`advertised`: host:port of each node as clients are told, such as a proxy's (proxy.py). `listeners` are more of
@@ -84,6 +93,8 @@ class Brokers:
         controllers = [free_port() for _ in range(nodes)]
         voters = ",".join(f"{node + 1}@127.0.0.1:{port}" for node, port in enumerate(controllers))
         self.format_options = format_options
+        with open(os.path.join(self.directory, "log4j.properties"), "w", encoding="utf-8") as file:
+            file.write(LOGGING)
         for node in range(nodes):
             with open(self.settings_of(node), "w", encoding="utf-8") as file:
                 file.write(SETTINGS.format(node=node + 1, voters=voters, port=self.ports[node], controller=controllers[node],
@@ -106,7 +117,7 @@ class Brokers:
 
     def java(self, megabytes):
         return ["java", f"-Xmx{megabytes}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", self.classpath,
-                "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+                f"-Dlog4j.configuration=file:{self.directory}/log4j.properties", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
 
     def tool(self, name, *arguments):
         """Runs a program of Kafka's, by its class; what it prints."""
@@ -157,7 +168,8 @@ class Brokers:
             if process and process.poll() is None:
                 process.kill()
                 process.wait()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        if not os.environ.get("KEEP_CLUSTERS"):
+            shutil.rmtree(self.directory, ignore_errors=True)
 
 
 def main():

@@ -110,7 +110,8 @@ class Cluster:
                 process.wait()
         if self.own_brokers:
             self.brokers.__exit__()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        if not os.environ.get("KEEP_CLUSTERS"):
+            shutil.rmtree(self.directory, ignore_errors=True)
 
 
 WELCOME = """

@@ -8,6 +8,7 @@ A process is killed (-9), asked to end, or stopped for 0.05 to 8 s and continued
 one at a time, the next one only when every replica is in sync again; now and then all at once.
 """
 import collections
+import os
 import random
 import re
 import signal
@@ -15,7 +16,8 @@ import threading
 import time
 
 SYNC_SECONDS = 180
-AWAY = re.compile(r"^tidemark: .*(Timed out|transport failure|do not answer|Connection refused)")
+ALL_AT_ONCE = float(os.environ.get("CHAOS_ALL_AT_ONCE", "0.15"))  # of the faults of brokers
+AWAY = re.compile(r"^tidemark: .*(Timed out|transport failure|do not answer|Connection refused|Not leader for partition|Leader not available)", re.M)
 GOOD_ENDS = (0, -signal.SIGKILL, -signal.SIGTERM)
 
 
@@ -39,8 +41,11 @@ class Mischief:
             thread.join()
         for number in range(len(self.cluster.ports)):
             self.revive(number)
-        for number in range(len(self.cluster.ports)):
-            self.cluster.wait_ready(number)
+        try:
+            for number in range(len(self.cluster.ports)):
+                self.cluster.wait_ready(number)
+        except AssertionError as failure:
+            raise AssertionError("".join(self.cluster.criticals())) from failure
 
     def live(self, timeline, number):
         try:
@@ -66,7 +71,7 @@ class Mischief:
         if process.returncode not in GOOD_ENDS:
             with open(self.cluster.log_of(number), encoding="utf-8", errors="replace") as log:
                 why = log.read()[-600:].rstrip()
-            if AWAY.search(why.splitlines()[-1]):
+            if AWAY.search(why):
                 self.done("start given up because brokers were away")
             else:
                 self.ends.append(f"process {number + 1} ended by itself with {process.returncode}: {why}")
@@ -105,7 +110,7 @@ class Mischief:
     def brokers(self, _, source):
         everybody = range(len(self.cluster.brokers.ports))
         while not self.over.wait(source.uniform(3, 10)):
-            nodes = list(everybody) if source.random() < 0.15 else [source.choice(everybody)]
+            nodes = list(everybody) if source.random() < ALL_AT_ONCE else [source.choice(everybody)]
             for node in nodes:
                 self.cluster.brokers.kill(node)
             self.done("all brokers killed at once" if len(nodes) > 1 else "kill -9 of a broker")

@@ -208,6 +208,30 @@ TEST_F(Projection, ADamagedLogIsNoReasonToDoubtRowsFromWhenItWasWhole) {
   }
 }
 
+/// Others write on while a process starts, and what they write is told to one that could not read
+/// what stands before it.
+TEST_F(Projection, WhatComesBeforeTheRowsHaveCaughtUpLeavesNoGap) {
+  history.add({log_a, acme}, {file("a", 1, "{}")});
+  ASSERT_TRUE(folded.start());
+  history.add({log_a, acme}, {file("b", 1, "{}")});
+  history.add({log_a, acme}, {file("c", 1, "{}")});
+  Folded behind(history);
+  ASSERT_TRUE(behind.start());
+  auto last = behind.log().read_one(log_a, 3);
+  ASSERT_TRUE(last) << last.error().detail;
+  ChangedLog log(behind.log());
+  log.cursors_fail = true;
+  Progress progress;
+  Projector starting(folded.rows(), progress);
+  ASSERT_FALSE(starting.catch_up(log));
+  EXPECT_TRUE(starting.apply({*last}));
+  EXPECT_FALSE(there(acme, "c"));
+  auto caught_up = Projector(folded.rows(), progress).catch_up(behind.log());
+  ASSERT_TRUE(caught_up) << caught_up.error().detail;
+  EXPECT_TRUE(there(acme, "b"));
+  EXPECT_EQ(state_hash(folded.rows()), rebuilt_hash());
+}
+
 TEST_F(Projection, ClaimsNoopsAndVoidRecordsBehindTheLastEventsAreNoReasonToDoubt) {
   history.add({log_a, acme}, {file("a", 1, "{}")});
   history.zombie(log_a);
