@@ -16,7 +16,7 @@ namespace api {
 /// Which encoding of rows this program writes; names their directory. It goes up with every change
 /// of a fold, a row or a key that would give other rows for the same log: the next start then folds
 /// the log into a new directory.
-inline constexpr std::uint32_t rows_version = 2;
+inline constexpr std::uint32_t rows_version = 3;
 
 /// Where everything of one server lives, locked for this process:
 ///

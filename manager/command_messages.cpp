@@ -150,6 +150,38 @@ class Encoder {
     const auto id_bytes = to_fb(id);
     return {rpc::Command::DeleteProject, rpc::CreateDeleteProject(b_, &id_bytes).Union()};
   }
+  Written command(const CreateEnvironment& command) {
+    const auto& [project, name] = command;
+    const auto project_bytes = to_fb(project);
+    return {rpc::Command::CreateEnvironment,
+            rpc::CreateCreateEnvironment(b_, &project_bytes, text(name)).Union()};
+  }
+  Written command(const DeleteEnvironment& command) {
+    const auto& [project, name] = command;
+    const auto project_bytes = to_fb(project);
+    return {rpc::Command::DeleteEnvironment,
+            rpc::CreateDeleteEnvironment(b_, &project_bytes, text(name)).Union()};
+  }
+  Written command(const PutMember& command) {
+    const auto& [project, user, role] = command;
+    const auto project_bytes = to_fb(project);
+    return {rpc::Command::PutMember, rpc::CreatePutMember(b_, &project_bytes, text(user),
+                                                          static_cast<std::uint8_t>(role))
+                                         .Union()};
+  }
+  Written command(const RemoveMember& command) {
+    const auto& [project, user] = command;
+    const auto project_bytes = to_fb(project);
+    return {rpc::Command::RemoveMember,
+            rpc::CreateRemoveMember(b_, &project_bytes, text(user)).Union()};
+  }
+  Written command(const ChangeSettings& command) {
+    const auto& [project, environment, patch] = command;
+    const auto project_bytes = to_fb(project);
+    return {
+        rpc::Command::ChangeSettings,
+        rpc::CreateChangeSettings(b_, &project_bytes, text(environment), text(patch)).Union()};
+  }
   Written command(const AppendEvents& command) {
     const auto& [product, events, conditions] = command;
     const auto event_tables = tables(events, [this](const AppendEvents::Event& event) {

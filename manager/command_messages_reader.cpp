@@ -202,10 +202,42 @@ class Decoder {
         return DeleteProject{from_fb(submit.command_as_DeleteProject()->id())};
       case rpc::Command::AppendEvents:
         return to_append(*submit.command_as_AppendEvents());
-      case rpc::Command::NONE:
-        break;
+      default:
+        return to_part_of_project(submit);
     }
-    return std::nullopt;
+  }
+
+  std::optional<Command> to_part_of_project(const rpc::Submit& submit) {
+    switch (submit.command_type()) {
+      case rpc::Command::CreateEnvironment: {
+        const auto& from = *submit.command_as_CreateEnvironment();
+        return CreateEnvironment{.project = from_fb(from.project()),
+                                 .name = to_string(from.name())};
+      }
+      case rpc::Command::DeleteEnvironment: {
+        const auto& from = *submit.command_as_DeleteEnvironment();
+        return DeleteEnvironment{.project = from_fb(from.project()),
+                                 .name = to_string(from.name())};
+      }
+      case rpc::Command::PutMember: {
+        const auto& from = *submit.command_as_PutMember();
+        return PutMember{.project = from_fb(from.project()),
+                         .user = to_string(from.user()),
+                         .role = known(from.role(), schemas::Role::owner)};
+      }
+      case rpc::Command::RemoveMember: {
+        const auto& from = *submit.command_as_RemoveMember();
+        return RemoveMember{.project = from_fb(from.project()), .user = to_string(from.user())};
+      }
+      case rpc::Command::ChangeSettings: {
+        const auto& from = *submit.command_as_ChangeSettings();
+        return ChangeSettings{.project = from_fb(from.project()),
+                              .environment = to_optional(from.environment()),
+                              .patch = to_string(from.patch())};
+      }
+      default:
+        return std::nullopt;
+    }
   }
 
   AppendEvents to_append(const rpc::AppendEvents& append) {

@@ -21,6 +21,11 @@ std::string_view product_of(const Command& command) {
           [](const ArchiveProject&) { return eventstore::projects_product; },
           [](const RestoreProject&) { return eventstore::projects_product; },
           [](const DeleteProject&) { return eventstore::projects_product; },
+          [](const CreateEnvironment&) { return eventstore::projects_product; },
+          [](const DeleteEnvironment&) { return eventstore::projects_product; },
+          [](const PutMember&) { return eventstore::projects_product; },
+          [](const RemoveMember&) { return eventstore::projects_product; },
+          [](const ChangeSettings&) { return eventstore::projects_product; },
           [](const CreateOrganization&) { return eventstore::identity_product; },
           [](const ChangeOrganization&) { return eventstore::identity_product; },
           [](const SuspendOrganization&) { return eventstore::identity_product; },
@@ -37,6 +42,7 @@ std::size_t bytes_of(const Command& command) {
   std::size_t bytes = sizeof(Command);
   if (const auto* declare = std::get_if<DeclareProduct>(&command))
     bytes += declare->manifest.size();
+  if (const auto* change = std::get_if<ChangeSettings>(&command)) bytes += change->patch.size();
   if (const auto* append = std::get_if<AppendEvents>(&command)) {
     for (const auto& event : append->events) {
       bytes += sizeof event + event.entity.size() + event.data.size();

@@ -12,6 +12,7 @@
 
 #include "projections/states.h"
 #include "schemas/batch.h"
+#include "schemas/events.h"
 #include "schemas/ids.h"
 #include "schemas/result.h"
 
@@ -87,6 +88,31 @@ struct DeleteProject {
   Uuid id;
 };
 
+struct CreateEnvironment {
+  Uuid project;
+  std::string name;
+};
+struct DeleteEnvironment {
+  Uuid project;
+  std::string name;
+};
+/// Adds somebody, or gives them another role.
+struct PutMember {
+  Uuid project;
+  std::string user;
+  schemas::Role role = schemas::Role::viewer;
+};
+struct RemoveMember {
+  Uuid project;
+  std::string user;
+};
+/// `patch` is the JSON text of an RFC 7396 merge patch, an object.
+struct ChangeSettings {
+  Uuid project;
+  std::optional<std::string> environment;  // absent: the project's own
+  std::string patch;
+};
+
 /// What a writer expects of an entity. A number means exactly that version, there or deleted.
 struct Expected {
   enum class Case : std::uint8_t { any, exists, absent, no_stream, deleted, exactly };
@@ -117,7 +143,8 @@ struct AppendEvents {
 using Command =
     std::variant<CreateOrganization, ChangeOrganization, SuspendOrganization, ResumeOrganization,
                  CreateKey, RotateKey, RevokeKey, DeclareProduct, CreateProject, ChangeProject,
-                 ArchiveProject, RestoreProject, DeleteProject, AppendEvents>;
+                 ArchiveProject, RestoreProject, DeleteProject, AppendEvents, CreateEnvironment,
+                 DeleteEnvironment, PutMember, RemoveMember, ChangeSettings>;
 
 /// Which product's manager takes the command.
 std::string_view product_of(const Command& command);

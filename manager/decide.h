@@ -59,7 +59,15 @@ Result<Decision> decide(const Context& context, const ChangeProject& command);
 Result<Decision> decide(const Context& context, const ArchiveProject& command);
 Result<Decision> decide(const Context& context, const RestoreProject& command);
 Result<Decision> decide(const Context& context, const DeleteProject& command);
+Result<Decision> decide(const Context& context, const CreateEnvironment& command);
+Result<Decision> decide(const Context& context, const DeleteEnvironment& command);
+Result<Decision> decide(const Context& context, const PutMember& command);
+Result<Decision> decide(const Context& context, const RemoveMember& command);
+Result<Decision> decide(const Context& context, const ChangeSettings& command);
 Result<Decision> decide(const Context& context, const AppendEvents& command);
+
+/// Of the settings of a project, or of one environment, as JSON text.
+inline constexpr std::size_t settings_bytes_max = std::size_t{256} << 10;
 
 // ---- what several kinds share ----
 

@@ -26,6 +26,12 @@ Result<std::optional<Product>> evolve(std::optional<Product> state, const EventD
                                       const Moment& moment);
 Result<std::optional<Project>> evolve(std::optional<Project> state, const EventData& data,
                                       const Moment& moment);
+Result<std::optional<Environment>> evolve(std::optional<Environment> state, const EventData& data,
+                                          const Moment& moment);
+Result<std::optional<Member>> evolve(std::optional<Member> state, const EventData& data,
+                                     const Moment& moment);
+Result<std::optional<Settings>> evolve(std::optional<Settings> state, const EventData& data,
+                                       const Moment& moment);
 Result<std::optional<Declared>> evolve(std::optional<Declared> state, const EventData& data,
                                        const Moment& moment);
 

@@ -5,6 +5,7 @@
 
 #include "projections/evolve.h"
 #include "projections/layered_rows.h"
+#include "projections/project_parts.h"
 #include "projections/reader.h"
 #include "schemas/planted.h"
 
@@ -45,6 +46,30 @@ template <typename State>
 void fold_side_rows(const FoldedEvent& e, const Entity& entity, const std::optional<State>& before,
                     const std::optional<State>& after) {
   put_unique(e, "slug", before ? &before->slug : nullptr, after ? &after->slug : nullptr, entity);
+}
+
+/// An entity that another one's first event brings along, at its first version.
+template <typename State>
+void put_first_row(const FoldedEvent& e, const Entity& entity, const State& state) {
+  const KindScope scope{e.record.batch.organization(), e.record.batch.space(), e.record.log.topic,
+                        State::kind};
+  const auto recorded = e.record.batch.recorded();
+  const auto row = encode_row({.version = Version{1},
+                               .created_at = recorded,
+                               .updated_at = recorded,
+                               .offset = e.record.offset},
+                              state);
+  e.changes[history_key(scope, entity, e.record.offset, e.index)] = row;
+  e.changes[row_key(scope, entity)] = row;
+}
+
+void fold_side_rows(const FoldedEvent& e, const Entity& entity,
+                    const std::optional<Project>& before, const std::optional<Project>& after) {
+  put_unique(e, "slug", before ? &before->slug : nullptr, after ? &after->slug : nullptr, entity);
+  if (before || !after) return;
+  for (const auto name : first_environments) {
+    put_first_row(e, environment_entity(entity.id, name), Environment{});
+  }
 }
 
 void fold_side_rows(const FoldedEvent& e, const Entity& entity, const std::optional<Key>& before,
@@ -166,6 +191,9 @@ Result<void> fold_one(const FoldedEvent& e) {
     return fold_event<Declared>(e);
   }
   if (e.event.kind() == Project::kind) return fold_event<Project>(e);
+  if (e.event.kind() == Environment::kind) return fold_event<Environment>(e);
+  if (e.event.kind() == Member::kind) return fold_event<Member>(e);
+  if (e.event.kind() == Settings::kind) return fold_event<Settings>(e);
   if (e.event.kind() == Organization::kind) return fold_event<Organization>(e);
   if (e.event.kind() == Key::kind) return fold_event<Key>(e);
   if (e.event.kind() == Product::kind) return fold_event<Product>(e);

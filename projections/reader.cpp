@@ -32,6 +32,21 @@ std::string history_from(const KindScope& scope, const Entity& entity, std::int6
                      std::numeric_limits<std::uint32_t>::max());
 }
 
+/// The keys of a kind in one table, or of those below one entity.
+struct Range {
+  std::string from;
+  std::string to;
+};
+Range range_of(const std::string& prefix, const std::optional<Entity>& below) {
+  auto from = prefix;
+  if (below) {
+    from += entity_key(*below);
+    from.pop_back();  // the zero that ends a name
+  }
+  auto to = prefix_end(from);
+  return {std::move(from), std::move(to)};
+}
+
 }  // namespace
 
 std::optional<std::string> Reader::find(TopicId topic, std::string_view kind,
@@ -80,8 +95,7 @@ Reader::Page Reader::list_now(const KindScope& kind_scope, bool has_id,
                               const ListOptions& options) const {
   Page page;
   auto prefix = kind_prefix('R', kind_scope);
-  auto from = prefix;
-  auto to = prefix_end(prefix);
+  auto [from, to] = range_of(prefix, options.below);
   if (options.after) {
     auto after = prefix + entity_key(*options.after);
     // Keys end in a zero byte, so nothing stands between a key and the key with one more zero.
@@ -105,8 +119,7 @@ Reader::Page Reader::list_as_of(const KindScope& kind_scope, bool has_id,
   Page page;
   if (*options.as_of < 0) return page;
   const auto prefix = kind_prefix('H', kind_scope);
-  auto from = prefix;
-  auto to = prefix_end(prefix);
+  auto [from, to] = range_of(prefix, options.below);
   if (options.after) {
     auto after = prefix + entity_key(*options.after);
     (options.descending ? to : from) = options.descending ? after : prefix_end(after);

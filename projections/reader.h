@@ -30,6 +30,8 @@ struct ListOptions {
   std::size_t limit = 50;
   /// Inclusive offset in the kind's log; empty: as of now.
   std::optional<std::int64_t> as_of;
+  /// Only entities of this id whose names begin with this one's.
+  std::optional<Entity> below;
   /// Rows for which it answers false are left out.
   std::function<bool(const FoundRow&)> filter;
 };

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "projections/row.h"
+#include "schemas/events.h"
 #include "schemas/ids.h"
 
 /// The state of each kind of entity: what its events fold to. `members` names what a row stores.
@@ -72,6 +73,26 @@ struct Project {
   }
 };
 std::string_view to_text(Project::Status status);
+
+/// What is below a project; its entity is named by project_parts.h.
+struct Environment {
+  static constexpr std::string_view kind = "environment";
+  static void members(auto&, auto&) {}
+};
+
+struct Member {
+  static constexpr std::string_view kind = "member";
+  schemas::Role role = schemas::Role::viewer;
+  static void members(auto& self, auto& visit) { visit(self.role); }
+};
+std::string_view to_text(schemas::Role role);
+
+/// Of a project, or of one of its environments.
+struct Settings {
+  static constexpr std::string_view kind = "settings";
+  std::string json;  // an object
+  static void members(auto& self, auto& visit) { visit(self.json); }
+};
 
 /// A declared product: its newest manifest. The row's version is the manifest's.
 struct Product {

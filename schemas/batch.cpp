@@ -125,6 +125,26 @@ class DataBuilder {
   Written operator()(const ProjectDeleted&) const {
     return {fb::EventData::ProjectDeleted, fb::CreateProjectDeleted(b_).Union()};
   }
+  Written operator()(const EnvironmentCreated&) const {
+    return {fb::EventData::EnvironmentCreated, fb::CreateEnvironmentCreated(b_).Union()};
+  }
+  Written operator()(const EnvironmentDeleted&) const {
+    return {fb::EventData::EnvironmentDeleted, fb::CreateEnvironmentDeleted(b_).Union()};
+  }
+  Written operator()(const MemberAdded& data) const {
+    return {fb::EventData::MemberAdded,
+            fb::CreateMemberAdded(b_, static_cast<fb::Role>(data.role)).Union()};
+  }
+  Written operator()(const MemberRoleChanged& data) const {
+    return {fb::EventData::MemberRoleChanged,
+            fb::CreateMemberRoleChanged(b_, static_cast<fb::Role>(data.role)).Union()};
+  }
+  Written operator()(const MemberRemoved&) const {
+    return {fb::EventData::MemberRemoved, fb::CreateMemberRemoved(b_).Union()};
+  }
+  Written operator()(const SettingsChanged& data) const {
+    return {fb::EventData::SettingsChanged, fb::CreateSettingsChanged(b_, text(data.patch)).Union()};
+  }
 
  private:
   Ref<flatbuffers::String> text(std::string_view value) const {
@@ -293,6 +313,18 @@ EventData EventView::data() const {
       return ProjectRestored{};
     case fb::EventData::ProjectDeleted:
       return ProjectDeleted{};
+    case fb::EventData::EnvironmentCreated:
+      return EnvironmentCreated{};
+    case fb::EventData::EnvironmentDeleted:
+      return EnvironmentDeleted{};
+    case fb::EventData::MemberAdded:
+      return MemberAdded{static_cast<Role>(e.data_as_MemberAdded()->role())};
+    case fb::EventData::MemberRoleChanged:
+      return MemberRoleChanged{static_cast<Role>(e.data_as_MemberRoleChanged()->role())};
+    case fb::EventData::MemberRemoved:
+      return MemberRemoved{};
+    case fb::EventData::SettingsChanged:
+      return SettingsChanged{view(e.data_as_SettingsChanged()->patch())};
     case fb::EventData::NONE:
       return UnknownEvent{};
   }

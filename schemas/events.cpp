@@ -27,6 +27,12 @@ constexpr std::array<TypeName, std::variant_size_v<EventData>> type_names{{
     {"project.archived", "project"},
     {"project.restored", "project"},
     {"project.deleted", "project"},
+    {"environment.created", "environment"},
+    {"environment.deleted", "environment"},
+    {"member.added", "member"},
+    {"member.role_changed", "member"},
+    {"member.removed", "member"},
+    {"settings.changed", "settings"},
 }};
 
 }  // namespace
@@ -42,6 +48,9 @@ std::string_view id_prefix(std::string_view kind) {
   if (kind == "organization") return OrganizationTag::prefix;
   if (kind == "project") return ProjectTag::prefix;
   if (kind == "key") return KeyTag::prefix;
+  // What stands below a project has its id.
+  const bool is_of_project = kind == "environment" || kind == "member" || kind == "settings";
+  if (is_of_project) return ProjectTag::prefix;
   return {};
 }
 

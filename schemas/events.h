@@ -73,13 +73,32 @@ struct ProjectArchived {};
 struct ProjectRestored {};
 struct ProjectDeleted {};
 
+// Things of a project: entities that have its id and a name below it (names in project_things.h).
+struct EnvironmentCreated {};
+struct EnvironmentDeleted {};
+/// What a member may do; a higher one may all that a lower one may.
+enum class Role : std::uint8_t { viewer = 0, member = 1, admin = 2, owner = 3 };
+struct MemberAdded {
+  Role role = Role::viewer;
+};
+struct MemberRoleChanged {
+  Role role = Role::viewer;
+};
+struct MemberRemoved {};
+/// `patch` is the JSON text of an RFC 7396 merge patch.
+struct SettingsChanged {
+  std::string_view patch;
+};
+
 /// Written by a newer version of the program: it verifies, but no fold can apply it.
 struct UnknownEvent {};
 
 using EventData = std::variant<UnknownEvent, Json, OrganizationCreated, OrganizationChanged,
                                OrganizationSuspended, OrganizationResumed, KeyCreated, KeyRotated,
                                KeyRevoked, ProductDeclared, ProjectCreated, ProjectChanged,
-                               ProjectArchived, ProjectRestored, ProjectDeleted>;
+                               ProjectArchived, ProjectRestored, ProjectDeleted,
+                               EnvironmentCreated, EnvironmentDeleted, MemberAdded,
+                               MemberRoleChanged, MemberRemoved, SettingsChanged>;
 
 /// The name that the outside sees, such as `project.created`. Not for Json, whose type is declared.
 std::string_view type_of(const EventData& data);

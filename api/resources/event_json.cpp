@@ -1,5 +1,6 @@
 #include "api/resources/event_json.h"
 
+#include "projections/states.h"
 #include "schemas/json_writer.h"
 #include "schemas/time.h"
 
@@ -51,6 +52,10 @@ void write_nothing(Writer& writer) {
   writer.begin_object().end_object();
 }
 
+void write_role(Writer& writer, schemas::Role role) {
+  writer.begin_object().member("role", projections::to_text(role)).end_object();
+}
+
 void write_data(Writer& writer, const schemas::EventData& data) {
   std::visit(
       Overloaded{
@@ -74,6 +79,14 @@ void write_data(Writer& writer, const schemas::EventData& data) {
           [&](const schemas::ProjectArchived&) { write_nothing(writer); },
           [&](const schemas::ProjectRestored&) { write_nothing(writer); },
           [&](const schemas::ProjectDeleted&) { write_nothing(writer); },
+          [&](const schemas::EnvironmentCreated&) { write_nothing(writer); },
+          [&](const schemas::EnvironmentDeleted&) { write_nothing(writer); },
+          [&](const schemas::MemberAdded& e) { write_role(writer, e.role); },
+          [&](const schemas::MemberRoleChanged& e) { write_role(writer, e.role); },
+          [&](const schemas::MemberRemoved&) { write_nothing(writer); },
+          [&](const schemas::SettingsChanged& e) {
+            writer.begin_object().name("patch").raw(e.patch).end_object();
+          },
       },
       data);
 }

@@ -52,7 +52,9 @@ bool EventFilter::matches(const schemas::EventView& event) const {
   if (subjects.empty() && !restricted) return true;
   const auto subject = schemas::entity_text(event.kind(), event.entity());
   if (!subjects.empty() && !one_of(subjects, subject)) return false;
-  return !restricted || (event.kind() == "project" && one_of(*access->projects, subject));
+  if (!restricted) return true;
+  const bool is_of_project = schemas::id_prefix(event.kind()) == schemas::ProjectTag::prefix;
+  return is_of_project && one_of(*access->projects, to_text(schemas::ProjectId(event.entity().id)));
 }
 
 const MarkedPosition* Passed::find(TopicId topic) const {

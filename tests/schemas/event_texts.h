@@ -68,6 +68,18 @@ struct ShowData {
   std::string operator()(const ProjectArchived&) const { return "project archived"; }
   std::string operator()(const ProjectRestored&) const { return "project restored"; }
   std::string operator()(const ProjectDeleted&) const { return "project deleted"; }
+  std::string operator()(const EnvironmentCreated&) const { return "environment created"; }
+  std::string operator()(const EnvironmentDeleted&) const { return "environment deleted"; }
+  std::string operator()(const MemberAdded& d) const {
+    return fmt::format("member added {}", static_cast<int>(d.role));
+  }
+  std::string operator()(const MemberRoleChanged& d) const {
+    return fmt::format("member role changed {}", static_cast<int>(d.role));
+  }
+  std::string operator()(const MemberRemoved&) const { return "member removed"; }
+  std::string operator()(const SettingsChanged& d) const {
+    return fmt::format("settings changed {}", d.patch);
+  }
 };
 inline std::string shown(const EventData& data) {
   return std::visit(ShowData{}, data);

@@ -89,6 +89,12 @@ inline std::vector<SampleBatch> sample_batches() {
       {"project-archived", ProjectArchived{}},
       {"project-restored", ProjectRestored{}},
       {"project-deleted", ProjectDeleted{}},
+      {"environment-created", EnvironmentCreated{}},
+      {"environment-deleted", EnvironmentDeleted{}},
+      {"member-added", MemberAdded{Role::owner}},
+      {"member-role-changed", MemberRoleChanged{Role::viewer}},
+      {"member-removed", MemberRemoved{}},
+      {"settings-changed", SettingsChanged{R"({"theme":"dark","beta":null})"}},
   };
   std::vector<SampleBatch> samples;
   for (const auto& [name, data] : events) {

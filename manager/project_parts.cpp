@@ -1,0 +1,186 @@
+#include "projections/project_parts.h"
+
+#include "manager/decide.h"
+#include "schemas/json.h"
+
+namespace manager {
+namespace {
+
+using projections::Environment;
+using projections::Member;
+using projections::Project;
+using projections::Row;
+using projections::Settings;
+using schemas::Role;
+
+/// What is below a project: its row, if it is there, and its version, there or not.
+template <typename State>
+struct Part {
+  std::optional<State> state;
+  Version version{};
+};
+template <typename State>
+Part<State> part_of(const Context& context, const Entity& entity) {
+  if (auto row = context.view.get<State>(context.topic, entity)) {
+    return {std::move(row->state), row->head.version};
+  }
+  return {{}, context.view.existence(context.topic, State::kind, entity).version};
+}
+
+/// What If-Match may name: of what is not there, no version.
+template <typename State>
+Result<void> matches(const Context& context, const Part<State>& part) {
+  return check_if_match(context, part.state ? part.version : Version{});
+}
+
+Result<void> in_active_project(const Context& context, const Uuid& id) {
+  const auto project = context.view.get<Project>(context.topic, Entity{id, {}});
+  if (!project) return fail(ErrorCode::not_found, "there is no project with this id");
+  if (project->state.status == Project::Status::active) return {};
+  return fail(ErrorCode::invalid_transition,
+              "what belongs to an archived project cannot be changed; restore it first");
+}
+
+std::unexpected<schemas::Error> no_environment() {
+  return fail(ErrorCode::not_found, "there is no environment of this name in the project");
+}
+
+std::unexpected<schemas::Error> no_member() {
+  return fail(ErrorCode::not_found, "this user is no member of the project");
+}
+
+bool has_another_owner(const Context& context, const Uuid& project, std::string_view user) {
+  const auto parent = projections::members_of(project);
+  const auto owns = [&](const projections::FoundRow& row) {
+    return projections::decode_row<Member>(row.bytes).state.role == Role::owner &&
+           projections::name_below(parent, row.entity) != user;
+  };
+  return !context.view
+              .list(context.topic, Member::kind, true,
+                    {.limit = 1, .as_of = {}, .below = parent, .filter = owns})
+              .rows.empty();
+}
+
+std::unexpected<schemas::Error> last_owner() {
+  return fail(ErrorCode::last_owner,
+              "this is the project's last owner; make another member an owner first");
+}
+
+/// A patch that takes away every member of an object.
+std::string emptying(std::string_view json) {
+  std::string patch;
+  schemas::json::Writer writer(patch);
+  writer.begin_object();
+  const auto parsed = schemas::json::parse(json);
+  ENSURE(parsed.has_value());
+  for (const auto [name, value] : parsed->root().members()) writer.name(name).null();
+  writer.end_object();
+  return patch;
+}
+
+}  // namespace
+
+Result<Decision> decide(const Context& context, const CreateEnvironment& command) {
+  if (auto active = in_active_project(context, command.project); !active) {
+    return std::unexpected(std::move(active).error());
+  }
+  const auto entity = projections::environment_entity(command.project, command.name);
+  const auto known = part_of<Environment>(context, entity);
+  if (known.state) {
+    return fail(schemas::Error{ErrorCode::slug_taken,
+                               "the project has an environment '" + command.name + "' already",
+                               {{schemas::FieldError::In::body, "/name", "is taken"}},
+                               {}});
+  }
+  return one_event(context, entity, known.version, schemas::EnvironmentCreated{});
+}
+
+/// What is in it goes with it, so that one that is made again under its name begins empty.
+Result<Decision> decide(const Context& context, const DeleteEnvironment& command) {
+  if (auto active = in_active_project(context, command.project); !active) {
+    return std::unexpected(std::move(active).error());
+  }
+  const auto entity = projections::environment_entity(command.project, command.name);
+  const auto known = part_of<Environment>(context, entity);
+  if (!known.state) return no_environment();
+  if (auto matched = matches(context, known); !matched) {
+    return std::unexpected(std::move(matched).error());
+  }
+  auto decision = one_event(context, entity, known.version, schemas::EnvironmentDeleted{});
+  const auto inner = projections::settings_entity(command.project, command.name);
+  const auto settings = part_of<Settings>(context, inner);
+  if (settings.state && settings.state->json != "{}") {
+    const auto patch = decision.keep(emptying(settings.state->json));
+    auto emptied = one_event(context, inner, settings.version, schemas::SettingsChanged{patch});
+    decision.events.push_back(std::move(emptied.events.front()));
+  }
+  return decision;
+}
+
+Result<Decision> decide(const Context& context, const PutMember& command) {
+  if (auto active = in_active_project(context, command.project); !active) {
+    return std::unexpected(std::move(active).error());
+  }
+  const auto entity = projections::member_entity(command.project, command.user);
+  const auto known = part_of<Member>(context, entity);
+  if (auto matched = matches(context, known); !matched) {
+    return std::unexpected(std::move(matched).error());
+  }
+  if (!known.state) {
+    return one_event(context, entity, known.version, schemas::MemberAdded{command.role});
+  }
+  if (known.state->role == command.role) return nothing(Member::kind, entity);
+  const bool lowers_owner = known.state->role == Role::owner;
+  if (lowers_owner && !has_another_owner(context, command.project, command.user)) {
+    return last_owner();
+  }
+  return one_event(context, entity, known.version, schemas::MemberRoleChanged{command.role});
+}
+
+Result<Decision> decide(const Context& context, const RemoveMember& command) {
+  if (auto active = in_active_project(context, command.project); !active) {
+    return std::unexpected(std::move(active).error());
+  }
+  const auto entity = projections::member_entity(command.project, command.user);
+  const auto known = part_of<Member>(context, entity);
+  if (!known.state) return no_member();
+  if (auto matched = matches(context, known); !matched) {
+    return std::unexpected(std::move(matched).error());
+  }
+  const bool removes_owner = known.state->role == Role::owner;
+  if (removes_owner && !has_another_owner(context, command.project, command.user)) {
+    return last_owner();
+  }
+  return one_event(context, entity, known.version, schemas::MemberRemoved{});
+}
+
+Result<Decision> decide(const Context& context, const ChangeSettings& command) {
+  if (auto active = in_active_project(context, command.project); !active) {
+    return std::unexpected(std::move(active).error());
+  }
+  if (command.environment) {
+    const auto environment =
+        projections::environment_entity(command.project, *command.environment);
+    if (!part_of<Environment>(context, environment).state) return no_environment();
+  }
+  const auto entity = projections::settings_entity(command.project, command.environment);
+  const auto known = part_of<Settings>(context, entity);
+  if (auto matched = matches(context, known); !matched) {
+    return std::unexpected(std::move(matched).error());
+  }
+  const auto before = known.state ? known.state->json : std::string("{}");
+  const auto target = schemas::json::parse(before);
+  const auto patch = schemas::json::parse(command.patch);
+  ENSURE(target && patch);
+  const auto after = schemas::json::merge_patch(target->root(), patch->root());
+  if (after == before) return nothing(Settings::kind, entity);
+  if (after.size() > settings_bytes_max) {
+    return fail(ErrorCode::invalid_request,
+                "the settings would have " + std::to_string(after.size()) +
+                    " bytes; they may have " + std::to_string(settings_bytes_max) +
+                    ": take members away with null, or keep large values elsewhere");
+  }
+  return one_event(context, entity, known.version, schemas::SettingsChanged{command.patch});
+}
+
+}  // namespace manager
