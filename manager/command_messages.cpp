@@ -165,9 +165,9 @@ class Encoder {
   Written command(const PutMember& command) {
     const auto& [project, user, role] = command;
     const auto project_bytes = to_fb(project);
-    return {rpc::Command::PutMember, rpc::CreatePutMember(b_, &project_bytes, text(user),
-                                                          static_cast<std::uint8_t>(role))
-                                         .Union()};
+    return {rpc::Command::PutMember,
+            rpc::CreatePutMember(b_, &project_bytes, text(user), static_cast<std::uint8_t>(role))
+                .Union()};
   }
   Written command(const RemoveMember& command) {
     const auto& [project, user] = command;
@@ -178,9 +178,8 @@ class Encoder {
   Written command(const ChangeSettings& command) {
     const auto& [project, environment, patch] = command;
     const auto project_bytes = to_fb(project);
-    return {
-        rpc::Command::ChangeSettings,
-        rpc::CreateChangeSettings(b_, &project_bytes, text(environment), text(patch)).Union()};
+    return {rpc::Command::ChangeSettings,
+            rpc::CreateChangeSettings(b_, &project_bytes, text(environment), text(patch)).Union()};
   }
   Written command(const AppendEvents& command) {
     const auto& [product, events, conditions] = command;

@@ -1,7 +1,7 @@
 #include "projections/project_parts.h"
 
 #include "manager/decide.h"
-#include "schemas/json.h"
+#include "schemas/json_writer.h"
 
 namespace manager {
 namespace {
@@ -159,8 +159,7 @@ Result<Decision> decide(const Context& context, const ChangeSettings& command) {
     return std::unexpected(std::move(active).error());
   }
   if (command.environment) {
-    const auto environment =
-        projections::environment_entity(command.project, *command.environment);
+    const auto environment = projections::environment_entity(command.project, *command.environment);
     if (!part_of<Environment>(context, environment).state) return no_environment();
   }
   const auto entity = projections::settings_entity(command.project, command.environment);
@@ -171,14 +170,16 @@ Result<Decision> decide(const Context& context, const ChangeSettings& command) {
   const auto before = known.state ? known.state->json : std::string("{}");
   const auto target = schemas::json::parse(before);
   const auto patch = schemas::json::parse(command.patch);
-  ENSURE(target && patch);
+  ENSURE(target);
+  if (!patch || !patch->root().is_object()) {
+    return schemas::invalid_field("", "must be an object");
+  }
   const auto after = schemas::json::merge_patch(target->root(), patch->root());
   if (after == before) return nothing(Settings::kind, entity);
   if (after.size() > settings_bytes_max) {
-    return fail(ErrorCode::invalid_request,
-                "the settings would have " + std::to_string(after.size()) +
-                    " bytes; they may have " + std::to_string(settings_bytes_max) +
-                    ": take members away with null, or keep large values elsewhere");
+    return schemas::invalid_field(
+        "", "the settings would have " + std::to_string(after.size()) + " bytes, and may have " +
+                std::to_string(settings_bytes_max) + ": take members away with null");
   }
   return one_event(context, entity, known.version, schemas::SettingsChanged{command.patch});
 }

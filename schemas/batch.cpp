@@ -143,7 +143,8 @@ class DataBuilder {
     return {fb::EventData::MemberRemoved, fb::CreateMemberRemoved(b_).Union()};
   }
   Written operator()(const SettingsChanged& data) const {
-    return {fb::EventData::SettingsChanged, fb::CreateSettingsChanged(b_, text(data.patch)).Union()};
+    return {fb::EventData::SettingsChanged,
+            fb::CreateSettingsChanged(b_, text(data.patch)).Union()};
   }
 
  private:

@@ -93,12 +93,12 @@ struct SettingsChanged {
 /// Written by a newer version of the program: it verifies, but no fold can apply it.
 struct UnknownEvent {};
 
-using EventData = std::variant<UnknownEvent, Json, OrganizationCreated, OrganizationChanged,
-                               OrganizationSuspended, OrganizationResumed, KeyCreated, KeyRotated,
-                               KeyRevoked, ProductDeclared, ProjectCreated, ProjectChanged,
-                               ProjectArchived, ProjectRestored, ProjectDeleted,
-                               EnvironmentCreated, EnvironmentDeleted, MemberAdded,
-                               MemberRoleChanged, MemberRemoved, SettingsChanged>;
+using EventData =
+    std::variant<UnknownEvent, Json, OrganizationCreated, OrganizationChanged,
+                 OrganizationSuspended, OrganizationResumed, KeyCreated, KeyRotated, KeyRevoked,
+                 ProductDeclared, ProjectCreated, ProjectChanged, ProjectArchived, ProjectRestored,
+                 ProjectDeleted, EnvironmentCreated, EnvironmentDeleted, MemberAdded,
+                 MemberRoleChanged, MemberRemoved, SettingsChanged>;
 
 /// The name that the outside sees, such as `project.created`. Not for Json, whose type is declared.
 std::string_view type_of(const EventData& data);

@@ -12,6 +12,15 @@ constexpr std::array<std::string_view, 12> families = {
     "quotas",       "keys",     "webhooks", "pipelines", "replays", "events"};
 constexpr std::array<std::string_view, 2> standing_alone = {"secrets:reveal", "resources:report"};
 
+/// Of a project's members: a role may what stands before its number here.
+constexpr std::array<std::string_view, 15> of_members = {
+    "projects:read",  "members:read",   "settings:read", "resources:read",  "events:read",
+    "secrets:read",   "settings:write", "secrets:write", "resources:write", "members:write",
+    "secrets:reveal", "webhooks:*",     "pipelines:*",   "replays:*",       "projects:write"};
+constexpr std::size_t of_viewers = 5;
+constexpr std::size_t of_simple_members = 9;
+constexpr std::size_t of_admins = 14;
+
 constexpr std::string_view products = "products";
 constexpr std::string_view product_prefix = "products.";
 
@@ -54,6 +63,21 @@ bool opens(std::string_view granted, std::string_view asked) {
 }
 
 }  // namespace
+
+std::span<const std::string_view> permissions_of(Role role) {
+  const std::span all(of_members);
+  switch (role) {
+    case Role::viewer:
+      return all.first(of_viewers);
+    case Role::member:
+      return all.first(of_simple_members);
+    case Role::admin:
+      return all.first(of_admins);
+    case Role::owner:
+      return all;
+  }
+  return {};
+}
 
 bool is_permission(std::string_view permission) {
   if (permission == "*" || one_of(standing_alone, permission)) return true;

@@ -134,8 +134,13 @@ awaitable<Result<Response>> list_answer(Ask& ask, Place place, ListSpec spec) {
   if (!request) co_return std::unexpected(std::move(request).error());
   auto reading = co_await open_list(ask, place, *request);
   if (!reading) co_return std::unexpected(std::move(reading).error());
+  if (spec.admit) {
+    auto admitted = spec.admit(*reading);
+    if (!admitted) co_return std::unexpected(std::move(admitted).error());
+  }
   auto read = [&] {
     auto options = list_options(*request, *reading, spec.keep);
+    options.below = spec.below;
     if (request->cursor) {
       options.after = projections::parse_entity_key(request->cursor->last_key, spec.has_id);
     }

@@ -34,6 +34,10 @@ using Render = std::function<void(std::string& out, const projections::FoundRow&
 struct ListSpec {
   std::string_view kind;
   bool has_id = true;
+  /// Only what stands below this entity.
+  std::optional<schemas::Entity> below = {};
+  /// Whether there is anything to list, at the reading's moment; empty: always.
+  std::function<Result<void>(Reading&)> admit = {};
   /// Rows that the caller may see and asked for; empty: all.
   Keep keep;
   Render render;

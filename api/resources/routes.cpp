@@ -8,6 +8,7 @@
 #include "api/resources/parameters.h"
 #include "api/resources/product_events.h"
 #include "api/resources/products.h"
+#include "api/resources/project_parts.h"
 #include "api/resources/projects.h"
 #include "api/resources/stream.h"
 
@@ -31,6 +32,7 @@ constexpr auto key_list_parameters =
 
 constexpr auto product_parameters = joined(
     entity_parameters, std::array{Field{.name = "version", .type = Type::integer, .min = 1}});
+constexpr auto environment_settings_parameters = joined(entity_parameters, effective_parameter);
 constexpr auto row_list_parameters = joined(
     list_parameters,
     std::array{Field{.name = "entity", .description = "that one entity, as by its own path"}});
@@ -118,6 +120,49 @@ constexpr Operation table[] = {
   {.method = Method::get, .pattern = "/v2/projects/{project_id}/events", .name = "list_project_events",
    .summary = "Lists the events of a project", .function = list_project_events,
    .permission = "projects:read", .product = "projects", .query = entity_events_parameters, .answer = &event_shape, .page = true},
+
+  // ---- what belongs to a project ----
+  {.method = Method::get, .pattern = "/v2/projects/{project_id}/environments", .name = "list_environments",
+   .summary = "Lists a project's environments", .function = list_environments,
+   .permission = "projects:read", .product = "projects", .query = list_parameters, .answer = &environment_shape, .page = true},
+  {.method = Method::post, .pattern = "/v2/projects/{project_id}/environments", .name = "create_environment",
+   .summary = "Creates an environment", .function = create_environment,
+   .permission = "projects:write", .product = "projects",
+   .body = Body::json, .members = create_environment_fields, .status = 201, .answer = &environment_shape},
+  {.method = Method::get, .pattern = "/v2/projects/{project_id}/environments/{environment}", .name = "get_environment",
+   .summary = "Reads an environment", .function = get_environment,
+   .permission = "projects:read", .product = "projects", .query = entity_parameters, .answer = &environment_shape},
+  {.method = Method::delete_, .pattern = "/v2/projects/{project_id}/environments/{environment}", .name = "delete_environment",
+   .summary = "Deletes an environment and what is in it", .function = delete_environment,
+   .permission = "projects:write", .product = "projects", .conditional = true, .status = 204},
+  {.method = Method::get, .pattern = "/v2/projects/{project_id}/members", .name = "list_members",
+   .summary = "Lists a project's members", .function = list_members,
+   .permission = "members:read", .product = "projects", .query = list_parameters, .answer = &member_shape, .page = true},
+  {.method = Method::get, .pattern = "/v2/projects/{project_id}/members/{user_id}", .name = "get_member",
+   .summary = "Reads a member", .function = get_member,
+   .permission = "members:read", .product = "projects", .query = entity_parameters, .answer = &member_shape},
+  {.method = Method::put, .pattern = "/v2/projects/{project_id}/members/{user_id}", .name = "put_member",
+   .summary = "Adds a member, or gives one another role", .function = put_member,
+   .permission = "members:write", .sensitivity = Sensitivity::sensitive, .product = "projects",
+   .body = Body::json, .members = put_member_fields, .conditional = true, .other_status = 201, .answer = &member_shape},
+  {.method = Method::delete_, .pattern = "/v2/projects/{project_id}/members/{user_id}", .name = "remove_member",
+   .summary = "Removes a member; the last owner stays", .function = remove_member,
+   .permission = "members:write", .sensitivity = Sensitivity::sensitive, .product = "projects",
+   .conditional = true, .status = 204},
+  {.method = Method::get, .pattern = "/v2/projects/{project_id}/settings", .name = "get_settings",
+   .summary = "Reads a project's settings", .function = get_settings,
+   .permission = "settings:read", .product = "projects", .query = entity_parameters, .answer = &settings_shape},
+  {.method = Method::patch, .pattern = "/v2/projects/{project_id}/settings", .name = "change_settings",
+   .summary = "Changes a project's settings by a merge patch; at most 256 KiB", .function = change_settings,
+   .permission = "settings:write", .product = "projects", .body = Body::merge_patch,
+   .conditional = true, .answer = &settings_shape},
+  {.method = Method::get, .pattern = "/v2/projects/{project_id}/environments/{environment}/settings",
+   .name = "get_environment_settings", .summary = "Reads an environment's settings", .function = get_settings,
+   .permission = "settings:read", .product = "projects", .query = environment_settings_parameters, .answer = &settings_shape},
+  {.method = Method::patch, .pattern = "/v2/projects/{project_id}/environments/{environment}/settings",
+   .name = "change_environment_settings", .summary = "Changes an environment's settings by a merge patch; at most 256 KiB",
+   .function = change_settings, .permission = "settings:write", .product = "projects", .body = Body::merge_patch,
+   .conditional = true, .answer = &settings_shape},
 
   // ---- declared products ----
   {.method = Method::put, .pattern = "/v2/products/{product}", .name = "declare_product",

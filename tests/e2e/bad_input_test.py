@@ -48,7 +48,7 @@ class BadInput(ServerTest):
         values, words = {}, operation.path.split("/")
         for word, parameter in zip(words, words[1:]):
             if parameter.startswith("{"):
-                known = {"organizations": self.acme.organization, "projects": self.project_id, "keys": self.acme.key_id,
+                known = {"organizations": self.acme.organization, "projects": self.project_id, "keys": self.acme.key_id, "environments": "staging", "members": "user_1",
                          "products": self.product, "problems": "not-found", "{product}": "file", "{name}": "file", "{kind}": "a"}
                 self.assertIn(word, known, f"{operation.name}: teach this test an id of '{word}'")
                 values[parameter[1:-1]] = known[word]
@@ -207,7 +207,7 @@ class BadInput(ServerTest):
                         answer = self.ask(operation, url, b'{"zzz":1}' if operation.schema else b"{}")
                         if value == "%FF":
                             self.refused(operation, answer, [400], ["invalid-parameter"], detail="segment")
-                        elif operation.name == "PUT /v2/products/{product}" or (operation.writes and name in ("entity", "kind") and value in ("org_x", "%F0%9F%9C%81")) \
+                        elif operation.name == "PUT /v2/products/{product}" or (operation.writes and name in ("entity", "kind", "user_id") and value in ("org_x", "%F0%9F%9C%81")) \
                                 or (operation.writes and name == "kind"):
                             self.refused(operation, answer, [422, 404], ["invalid-request", "not-found"])
                         else:

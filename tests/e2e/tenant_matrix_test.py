@@ -32,7 +32,11 @@ class Victim:
                                    {"events": [{"type": "file.added", "data": {"secret": f"{CANARY} data"}}]})
         self.client.patch(f"/v2/projects/{project['id']}", {"name": f"{CANARY} project {suffix} renamed"})
         self.client.post("/v2/projects", {"name": f"{CANARY} second"})
-        self.ids = {"organizations": self.client.organization, "projects": project["id"], "keys": self.client.key_id, "entity": self.entity}
+        self.client.patch(f"/v2/projects/{project['id']}/settings", {"word": f"{CANARY} setting"})
+        self.client.put(f"/v2/projects/{project['id']}/members/{CANARY}-member", {"role": "owner"})
+        self.client.post(f"/v2/projects/{project['id']}/environments", {"name": f"{CANARY}-environment"})
+        self.client.patch(f"/v2/projects/{project['id']}/environments/{CANARY}-environment/settings", {"word": f"{CANARY} inner"})
+        self.ids = {"environments": f"{CANARY}-environment", "members": f"{CANARY}-member", "organizations": self.client.organization, "projects": project["id"], "keys": self.client.key_id, "entity": self.entity}
         self.marks = [project.mark, written.mark, self.client.get("/v2/projects").mark]
         self.cursor = self.client.get("/v2/projects?limit=1")["next_cursor"]
         self.event = self.client.get("/v2/events?after=beginning&limit=1")["data"][0]["mark"]
@@ -45,7 +49,7 @@ class Victim:
 
 # Ids of the right form that nobody has.
 MISSING = {"organizations": "org_01h2xcejqtf2nbrexx3vqjhp41", "projects": "proj_01h2xcejqtf2nbrexx3vqjhp41",
-           "keys": "key_01h2xcejqtf2nbrexx3vqjhp41", "entity": "nothing/of/that/name"}
+           "keys": "key_01h2xcejqtf2nbrexx3vqjhp41", "environments": "nothing", "members": "nobody", "entity": "nothing/of/that/name"}
 
 
 class TenantMatrix(ServerTest):
@@ -234,7 +238,7 @@ class TenantMatrix(ServerTest):
     def own(self, caller):
         """Things of the caller's own, by the word before the path's parameter: what a write may be about."""
         made = caller.post("/v2/auth/keys", {"name": "own", "space": "test" if "le_test" in caller.key else "live", "permissions": []}, expect=201)
-        return {"organizations": caller.organization, "projects": caller.post("/v2/projects", {"name": "Own"})["id"], "keys": made["id"], "entity": "shared/name"}
+        return {"environments": "staging", "members": "somebody", "organizations": caller.organization, "projects": caller.post("/v2/projects", {"name": "Own"})["id"], "keys": made["id"], "entity": "shared/name"}
 
     def test_the_same_idempotency_key_for_every_write(self):
         """Two organizations, and the two spaces of one, write with one key: nobody is told of the other's request or answer."""

@@ -42,6 +42,8 @@ class Filler {
       value = schemas::ActorKind{random_() % 2 == 0};
     } else if constexpr (std::is_same_v<T, Expected::Case>) {
       value = static_cast<Expected::Case>(random_() % 6);
+    } else if constexpr (std::is_same_v<T, schemas::Role>) {
+      value = static_cast<schemas::Role>(random_() % 4);
     } else if constexpr (std::is_same_v<T, schemas::FieldError::In>) {
       value = static_cast<schemas::FieldError::In>(random_() % 3);
     } else if constexpr (std::is_same_v<T, ErrorCode>) {
