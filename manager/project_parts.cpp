@@ -1,5 +1,9 @@
 #include "projections/project_parts.h"
 
+#include <algorithm>
+
+#include <fmt/core.h>
+
 #include "manager/decide.h"
 #include "schemas/json_writer.h"
 
@@ -55,10 +59,11 @@ bool has_another_owner(const Context& context, const Uuid& project, std::string_
     return projections::decode_row<Member>(row.bytes).state.role == Role::owner &&
            projections::name_below(parent, row.entity) != user;
   };
-  return !context.view
-              .list(context.topic, Member::kind, true,
-                    {.limit = 1, .as_of = {}, .below = parent, .filter = owns})
-              .rows.empty();
+  // A page of none ends at the first that it could have held.
+  return context.view
+      .list(context.topic, Member::kind, true,
+            {.limit = 0, .as_of = {}, .below = parent, .filter = owns})
+      .more;
 }
 
 std::unexpected<schemas::Error> last_owner() {
@@ -176,10 +181,11 @@ Result<Decision> decide(const Context& context, const ChangeSettings& command) {
   }
   const auto after = schemas::json::merge_patch(target->root(), patch->root());
   if (after == before) return nothing(Settings::kind, entity);
-  if (after.size() > settings_bytes_max) {
-    return schemas::invalid_field(
-        "", "the settings would have " + std::to_string(after.size()) + " bytes, and may have " +
-                std::to_string(settings_bytes_max) + ": take members away with null");
+  const auto bytes = std::max(after.size(), command.patch.size());
+  if (bytes > settings_bytes_max) {
+    return schemas::invalid_field("", fmt::format("settings and patch may have {} bytes each, and "
+                                                  "have up to {}: take members away with null",
+                                                  settings_bytes_max, bytes));
   }
   return one_event(context, entity, known.version, schemas::SettingsChanged{command.patch});
 }

@@ -64,11 +64,14 @@ Result<std::optional<Environment>> evolve(std::optional<Environment> state, cons
 Result<std::optional<Member>> evolve(std::optional<Member> state, const EventData& data,
                                      const Moment&) {
   const auto* added = std::get_if<schemas::MemberAdded>(&data);
-  if (added != nullptr && !state) return Member{added->role};
-  if (!state) return cannot_apply(data);
-  if (const auto* changed = std::get_if<schemas::MemberRoleChanged>(&data)) {
-    return Member{changed->role};
+  const auto* changed = std::get_if<schemas::MemberRoleChanged>(&data);
+  // A role of a newer version of the program.
+  if ((added && added->role > Role::owner) || (changed && changed->role > Role::owner)) {
+    return cannot_apply(data);
   }
+  if (added && !state) return Member{.role = added->role};
+  if (!state) return cannot_apply(data);
+  if (changed) return Member{.role = changed->role, .as_added = false};
   if (std::holds_alternative<schemas::MemberRemoved>(data)) return std::optional<Member>();
   return cannot_apply(data);
 }

@@ -83,7 +83,11 @@ struct Environment {
 struct Member {
   static constexpr std::string_view kind = "member";
   schemas::Role role = schemas::Role::viewer;
-  static void members(auto& self, auto& visit) { visit(self.role); }
+  bool as_added = true;  // has had no other role since
+  static void members(auto& self, auto& visit) {
+    visit(self.role);
+    visit(self.as_added);
+  }
 };
 std::string_view to_text(schemas::Role role);
 

@@ -73,7 +73,7 @@ struct ProjectArchived {};
 struct ProjectRestored {};
 struct ProjectDeleted {};
 
-// Things of a project: entities that have its id and a name below it (names in project_things.h).
+// Things of a project: entities that have its id and a name below it (projections/project_parts.h).
 struct EnvironmentCreated {};
 struct EnvironmentDeleted {};
 /// What a member may do; a higher one may all that a lower one may.

@@ -54,7 +54,8 @@ bool EventFilter::matches(const schemas::EventView& event) const {
   if (!subjects.empty() && !one_of(subjects, subject)) return false;
   if (!restricted) return true;
   const bool is_of_project = schemas::id_prefix(event.kind()) == schemas::ProjectTag::prefix;
-  return is_of_project && one_of(*access->projects, to_text(schemas::ProjectId(event.entity().id)));
+  return is_of_project && !event.entity().id.nil() &&
+         one_of(*access->projects, to_text(schemas::ProjectId(event.entity().id)));
 }
 
 const MarkedPosition* Passed::find(TopicId topic) const {

@@ -198,7 +198,8 @@ void write_request_body(Writer& writer, const Operation& operation) {
   auto write = [&](std::string_view type) {
     writer.name(type).begin_object().name("schema").begin_object().member("type", "object");
     write_object(writer, operation.members);
-    writer.member("additionalProperties", false).end_object().end_object();
+    if (!operation.members.empty()) writer.member("additionalProperties", false);
+    writer.end_object().end_object();
   };
   write("application/json");
   if (operation.body == Body::merge_patch) write("application/merge-patch+json");

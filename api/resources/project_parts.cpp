@@ -237,8 +237,8 @@ Answer put_member(Ask& ask) {
   if (!outcome) co_return std::unexpected(std::move(outcome).error());
   std::string json;
   render_member(json, {outcome->subject, outcome->row});
-  const bool first = projections::decode_head(outcome->row, nullptr).version == schemas::Version{1};
-  if (!first || outcome->unchanged) co_return changed(*outcome, std::move(json));
+  const bool is_new = projections::decode_row<Member>(outcome->row).state.as_added;
+  if (!is_new || outcome->unchanged) co_return changed(*outcome, std::move(json));
   co_return created(*outcome, ask.request.path, std::move(json));
 }
 
@@ -291,10 +291,13 @@ Answer change_settings(Ask& ask) {
   auto outcome = co_await write(
       ask, here(ask), manager::ChangeSettings{*project, std::move(*environment), std::move(patch)});
   if (!outcome) co_return std::unexpected(std::move(outcome).error());
-  const bool never_set = outcome->row.empty();
-  co_return changed(
-      *outcome,
-      never_set ? "{}" : std::move(projections::decode_row<Settings>(outcome->row).state.json));
+  if (outcome->row.empty()) {  // never set, and nothing was to be set
+    auto response = http::json_response(200, "{}");
+    response.add_header("ETag", edge::etag(schemas::Version{}));
+    co_return response;
+  }
+  auto settings = projections::decode_row<Settings>(outcome->row).state.json;
+  co_return changed(*outcome, std::move(settings));
 }
 
 }  // namespace api::resources

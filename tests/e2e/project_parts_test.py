@@ -65,6 +65,17 @@ class ProjectParts(ServerTest):
         self.assertEqual([member["user_id"] for member in self.acme.get(f"{self.path}/members")["data"]], ["bob/böb@acme.example"])
         self.problem(self.acme.put(bob, {"role": "boss"}, expect=422), "invalid-request", pointer="/role")
         self.assertEqual([type for type, subject, _ in self.subjects("member") if "ann" in subject], ["member.added", "member.removed"])
+        again = self.acme.put(ann, {"role": "viewer"}, expect=201)
+        self.assertEqual((again["version"], again.headers["Location"]), (3, ann))
+
+    def test_what_is_asked_twice_is_answered_as_the_first_time(self):
+        for method, path, body, status in (("PUT", "/members/ann", {"role": "owner"}, 201), ("PATCH", "/settings", {"a": 1}, 200),
+                                           ("PUT", "/members/bob", {"role": "owner"}, 201), ("PUT", "/members/ann", {"role": "admin"}, 200),
+                                           ("POST", "/environments", {"name": "qa"}, 201), ("DELETE", "/environments/qa", NO_BODY, 204)):
+            with self.subTest(method=method, path=path):
+                headers = {"Idempotency-Key": unique("key")}
+                first, second = (self.acme.request(method, self.path + path, body, headers=headers, expect=status) for _ in range(2))
+                self.assertEqual((second.body, second.etag, second.headers["Idempotent-Replayed"]), (first.body, first.etag, "true"))
 
     def test_a_role_holds_what_the_one_below_it_holds(self):
         held = []
@@ -78,6 +89,10 @@ class ProjectParts(ServerTest):
     def test_settings_are_merged(self):
         path = f"{self.path}/settings"
         self.assertEqual((self.acme.get(path).json, self.acme.get(path).etag), ({}, '"0"'))
+        for nothing in ({}, {"a": None}, NO_BODY):
+            answer = self.acme.patch(path, nothing, expect=200)
+            self.assertEqual((answer.json, answer.etag), ({}, '"0"'))
+        self.problem(self.acme.patch(path, {"a": 1, **{f"{number:0400}": None for number in range(700)}}, expect=422), "invalid-request", pointer="")
         set_ = self.acme.patch(path, {"theme": "dark", "limits": {"a": 1, "b": 2}}, expect=200)
         self.assertEqual((set_.json, set_.etag), ({"theme": "dark", "limits": {"a": 1, "b": 2}}, '"1"'))
         self.assertEqual(self.acme.patch(path, {"theme": "dark"}, expect=200).etag, '"1"')
