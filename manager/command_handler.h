@@ -187,6 +187,7 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
 
   void resume();
   void open_topics();
+  Result<std::vector<eventstore::StoredRecord>> beginning_of(const eventstore::Topic& topic) const;
   void take_controls(const std::vector<eventstore::StoredRecord>& group);
   void doubt(Partition& partition, const schemas::Error& why);
   void stall(Partition& partition);
@@ -208,7 +209,7 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
   Overlay overlay_;
   std::uint64_t next_ticket_ = 1;
   std::unordered_map<schemas::LogId, Partition> partitions_;
-  std::vector<eventstore::Topic> unopened_;  // which the log could not open yet
+  std::vector<eventstore::Topic> unopened_;  // or whose beginning is not folded yet
   std::vector<Asked> topicless_;             // first manifests that wait for their topic
   std::unordered_map<std::string, Manifest> manifests_;
   std::optional<schemas::Error> behind_;  // rows lack durable records: nothing goes on

@@ -15,6 +15,15 @@ using schemas::LogId;
 using schemas::Offset;
 
 void CommandHandler::durable(const std::vector<StoredRecord>& group) {
+  const auto is_early = [this](const StoredRecord& record) {
+    const auto& topics = unopened_;
+    return std::ranges::find(topics, record.log.topic, &eventstore::Topic::id) != topics.end();
+  };
+  if (std::ranges::any_of(group, is_early)) {
+    auto rest = group;
+    std::erase_if(rest, is_early);
+    return durable(rest);
+  }
   // What counts of ours comes back in order; at another place than expected it is folded anew.
   auto prepared = [this](const StoredRecord& record) -> const WriteSet* {
     auto& partition = partitions_[record.log];
@@ -53,16 +62,38 @@ void CommandHandler::take_controls(const std::vector<StoredRecord>& group) {
   }
 }
 
-/// What the brokers do not give now is asked for again at the next tick.
+/// What the brokers do not give now is asked for again at the next tick. Until what others wrote
+/// before a topic was open here is folded, nothing of it is: the rows would have a gap.
 void CommandHandler::open_topics() {
-  std::erase_if(unopened_, [this](const eventstore::Topic& topic) {
+  for (auto& topic : std::exchange(unopened_, {})) {
     const auto opened = parts_.log.open_topic(topic);
-    if (!opened) {
-      spdlog::error("a topic cannot be opened yet name={} detail=\"{}\"", topic.name,
-                    opened.error().detail);
+    auto beginning = opened ? beginning_of(topic) : std::unexpected(opened.error());
+    if (beginning) {
+      if (!beginning->empty()) durable(*beginning);
+      continue;
     }
-    return opened.has_value();
-  });
+    spdlog::error("a topic cannot be opened yet name={} detail=\"{}\"", topic.name,
+                  beginning.error().detail);
+    unopened_.push_back(std::move(topic));
+  }
+}
+
+Result<std::vector<StoredRecord>> CommandHandler::beginning_of(
+    const eventstore::Topic& topic) const {
+  std::vector<eventstore::ReadFrom> from;
+  for (std::uint16_t i = 0; i < topic.partitions; ++i) {
+    if (parts_.log.durable_end({topic.id, i}) > 0) from.push_back({{topic.id, i}, 0});
+  }
+  std::vector<StoredRecord> records;
+  if (from.empty()) return records;
+  auto cursor = parts_.log.read(std::move(from));
+  if (!cursor) return std::unexpected(std::move(cursor).error());
+  while (true) {
+    auto record = (*cursor)->next();
+    if (!record) return std::unexpected(std::move(record).error());
+    if (!*record) return records;
+    records.push_back(std::move(**record));
+  }
 }
 
 void CommandHandler::landed(LogId log, Offset offset) {
