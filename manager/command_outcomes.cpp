@@ -19,7 +19,7 @@ void CommandHandler::durable(const std::vector<StoredRecord>& group) {
     const auto& topics = unopened_;
     return std::ranges::find(topics, record.log.topic, &eventstore::Topic::id) != topics.end();
   };
-  if (std::ranges::any_of(group, is_early)) {
+  if (!unopened_.empty() && std::ranges::any_of(group, is_early)) {
     auto rest = group;
     std::erase_if(rest, is_early);
     return durable(rest);
