@@ -13,7 +13,6 @@ namespace {
 using projections::Environment;
 using projections::Member;
 using projections::Project;
-using projections::Row;
 using projections::Settings;
 using schemas::Role;
 
