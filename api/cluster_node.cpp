@@ -104,7 +104,8 @@ std::shared_ptr<manager::Commands> ClusterNode::owner_of(LogId log) {
   return peer;
 }
 
-/// What callers are authenticated by: the organization's own rows and the platform's.
+/// What callers are authenticated by, and what commands refer to: the organization's own rows and
+/// the platform's.
 std::vector<manager::SeenPosition> ClusterNode::seen(schemas::OrganizationId organization) const {
   const auto& topics = core_->topics();
   const auto identity = topics.find(eventstore::identity_product);
@@ -113,6 +114,14 @@ std::vector<manager::SeenPosition> ClusterNode::seen(schemas::OrganizationId org
   std::vector<manager::SeenPosition> seen{{eventstore::log_partition, log_end}};
   for (const auto whose : {organization, schemas::platform_organization}) {
     const auto log = topics.log_of(*identity, whose);
+    seen.push_back({log, core_->progress().applied_end(log)});
+  }
+  const auto projects = topics.find(eventstore::projects_product);
+  const auto resources = topics.find(eventstore::resources_product);
+  if (!projects || !resources) return seen;
+  for (const auto log :
+       {topics.log_of(*projects, organization), topics.log_of(*resources, organization),
+        topics.log_of(*resources, schemas::platform_organization)}) {
     seen.push_back({log, core_->progress().applied_end(log)});
   }
   return seen;

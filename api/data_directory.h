@@ -20,7 +20,7 @@ inline constexpr std::uint32_t rows_version = 3;
 
 /// Where everything of one server lives, locked for this process:
 ///
-///     journal/  index/  rows/<rows_version>/  keyring  root.key  nonces  lock  cut-*
+///     journal/  index/  rows/<rows_version>/  keyring  root.key  service.keys  nonces  lock  cut-*
 ///
 /// Promises: no other process has the directory open while this lives or the journal is open. Knows
 /// names and places only; what it opens belongs to the caller. Start-up's thread.

@@ -185,6 +185,10 @@ Result<void> Process::open_keyring() {
     spdlog::info("root key made path={} keep a copy of it apart from backups",
                  *keyring_->root_key_made());
   }
+  if (const auto& why = keyring_->sealing().refusal(); !why.empty()) {
+    spdlog::error("sealed fields can be neither read nor written, everything else goes on: {}",
+                  why);
+  }
   return {};
 }
 
@@ -271,6 +275,7 @@ Result<void> Process::listen() {
                              .marks = *marks_,
                              .cursors = *cursors_,
                              .hmac = keyring_->hmac_key().key,
+                             .sealing = keyring_->sealing(),
                              .clock = eventstore::system_clock(),
                              .scans = scans_,
                              .records = records_,
@@ -391,6 +396,11 @@ Readiness Process::readiness() const {
   for (const auto& frozen : core_->progress().frozen()) {
     readiness.frozen.push_back({frozen.scope.organization, frozen.scope.space,
                                 core_->topics().name(frozen.scope.topic), frozen.reason});
+  }
+  if (!keyring_->sealing().refusal().empty()) {
+    readiness.degraded.emplace_back(
+        "sealed fields can be neither read nor written: the root key "
+        "is missing, or is another one");
   }
   return readiness;
 }

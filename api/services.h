@@ -12,6 +12,7 @@
 #include "eventstore/clock.h"
 #include "eventstore/heartbeat.h"
 #include "eventstore/log.h"
+#include "eventstore/sealing.h"
 #include "eventstore/topics.h"
 #include "manager/command_handler.h"
 #include "projections/progress.h"
@@ -28,7 +29,7 @@ class StreamHub;
 }  // namespace resources
 
 /// What `/readyz` says: ready when there is no reason against it. A frozen organization is listed
-/// and is no reason, for everyone else goes on.
+/// and is no reason, for everyone else goes on; nor is what is degraded.
 struct Readiness {
   struct Frozen {
     schemas::OrganizationId organization;
@@ -38,6 +39,8 @@ struct Readiness {
   };
   std::vector<std::string> reasons;
   std::vector<Frozen> frozen;
+  /// What does not work while everything else does.
+  std::vector<std::string> degraded;
 };
 
 /// Everything a request handler may use, wired by main. References outlive every session.
@@ -51,6 +54,8 @@ struct Services {
   const schemas::CursorCodec& cursors;
   /// Keys the digests that an Idempotency-Key leaves in the log.
   const schemas::HmacKey& hmac;
+  /// Seals and opens what is never in clear in the log; may block, so not on a connection's thread.
+  eventstore::Sealing& sealing;
   const eventstore::Clock& clock;
   /// Where lists and events are read, so that a long scan does not hold up a connection's thread.
   /// Joined after the server has stopped and before it is destroyed.

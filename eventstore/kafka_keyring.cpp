@@ -68,12 +68,12 @@ Result<void> read_all(const Options& options, const std::string& topic, Take tak
 /// A new one only for a new keyring, and not at a place that the operator named.
 Result<RootKey> root_key_for(FileSystem& files, const KeyringPlace& place, const std::string& topic,
                              bool keys_exist) {
-  const auto path = place.root_key.value_or(place.directory + "/root.key");
+  const auto path = place.root_key_path();
   auto found = read_root_key(files, path);
   if (!found) return fail(std::move(found).error());
   if (*found) return std::move(**found);
   if (keys_exist) {
-    return fail(ErrorCode::internal,
+    return fail(ErrorCode::root_key_missing,
                 fmt::format("there is no root key {}, and the keyring in topic {} cannot be opened "
                             "without the one it was made with; every process needs the same: copy "
                             "it from one that runs, or name its place",
@@ -87,6 +87,29 @@ Result<RootKey> root_key_for(FileSystem& files, const KeyringPlace& place, const
   }
   return make_root_key(files, path);
 }
+
+/// The topic as a server asks it: seldom, so that nothing stays open for it.
+class TopicPlace final : public KeyPlace {
+ public:
+  explicit TopicPlace(const Options& options) : options_(options) {}
+
+  Result<StoredKeys> read() override {
+    auto topic = KeyringTopic::open(options_);
+    if (!topic) return fail(std::move(topic).error());
+    auto reading = (*topic)->read();
+    if (!reading) return fail(std::move(reading).error());
+    if (reading->keys) return std::move(*reading->keys);
+    return fail(ErrorCode::internal, "topic " + (*topic)->name() + " holds no keys any more");
+  }
+  Result<StoredKeys> add(const Make& make) override {
+    auto topic = KeyringTopic::open(options_);
+    if (!topic) return fail(std::move(topic).error());
+    return (*topic)->add(make);
+  }
+
+ private:
+  const Options options_;
+};
 
 }  // namespace
 
@@ -117,12 +140,13 @@ Result<KeyringReading> judge(std::span<const KeyringRecord> records) {
 KeyringTopic::KeyringTopic(const Options& options)
     : options_(for_keyring(options)), name_(options.topic_prefix + "keyring") {}
 
-Result<std::unique_ptr<KeyringTopic>> KeyringTopic::open(const Options& options) {
+Result<std::unique_ptr<KeyringTopic>> KeyringTopic::open(const Options& options, Missing missing) {
   std::unique_ptr<KeyringTopic> topic(new KeyringTopic(options));
   auto admin = make_consumer(topic->options_);
   if (!admin) return fail(std::move(admin).error());
   topic->admin_ = std::move(*admin);
-  auto provided = provide_topic(topic->admin_.get(), topic->name_, 1, options.answer_within,
+  const auto as_it_must_be = missing == Missing::is_made ? provide_topic : check_topic;
+  auto provided = as_it_must_be(topic->admin_.get(), topic->name_, 1, options.answer_within,
                                 Keeps::last_of_key);
   if (!provided) return fail(std::move(provided).error());
   // One that was asked for before it was there is asked for again after a second only.
@@ -192,8 +216,32 @@ Result<StoredKeys> KeyringTopic::found(const StoredKeys& candidate) {
   }
 }
 
+Result<StoredKeys> KeyringTopic::add(const KeyPlace::Make& make) {
+  const auto deadline = std::chrono::steady_clock::now() + options_.answer_within;
+  while (true) {
+    auto reading = read();
+    if (!reading) return fail(std::move(reading).error());
+    if (!reading->keys) return fail(ErrorCode::internal, "topic " + name_ + " holds no keys");
+    const StoredKeys one{reading->keys->root, {make(reading->keys->keys.back().id + 1)}};
+    const auto name = new_name(one);
+    auto written = write({name, encode_keys(one)});
+    reading = written ? read() : fail(std::move(written).error());
+    if (!reading) return fail(std::move(reading).error());
+    const bool counts = std::ranges::find(reading->names, name) != reading->names.end();
+    if (counts) return std::move(*reading->keys);
+    static_cast<void>(write({name, {}}));  // another process has taken the id
+    if (std::chrono::steady_clock::now() > deadline) {
+      return fail(ErrorCode::no_owner,
+                  "others write keys to " + name_ + " all the time; try again");
+    }
+  }
+}
+
 Result<bool> KeyringTopic::log_has_records() {
   const auto topic = options_.topic_prefix + "log";
+  const auto product = written_topic(admin_.get(), options_.topic_prefix, options_.answer_within);
+  if (!product) return fail(product.error());
+  if (*product) return true;
   const auto exists = topic_exists(admin_.get(), topic, options_.answer_within);
   if (!exists || !*exists) return exists;
   bool has_one = false;
@@ -222,15 +270,19 @@ Result<Keyring> open_or_create_keyring(const Options& options, FileSystem& files
                             (*topic)->name()));
   }
   auto root = root_key_for(files, place, (*topic)->name(), keys.has_value());
-  if (!root) return fail(std::move(root).error());
   if (!keys) {
+    if (!root) return fail(std::move(root).error());
     auto founded = (*topic)->found(first_keys(*root));
     if (!founded) return fail(std::move(founded).error());
     keys = std::move(*founded);
   }
-  return Keyring::of_keys(*keys, *root, "in topic " + (*topic)->name(),
-                          "every process needs the same root key: put the one there that the "
-                          "others use, or name its place");
+  return Keyring::open(files, place.directory,
+                       {.stored = std::move(*keys),
+                        .root = std::move(root),
+                        .place = std::make_unique<TopicPlace>(options),
+                        .where = "in topic " + (*topic)->name(),
+                        .hint = "every process needs the same root key: put the one there that the "
+                                "others use, or name its place"});
 }
 
 }  // namespace eventstore::kafka

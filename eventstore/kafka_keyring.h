@@ -32,7 +32,7 @@
 ///
 /// A key is durable before it is used: who writes waits until all replicas in sync have it, or
 /// something behind it, and then reads back. (Who only reads may see it a moment before on brokers
-/// before 4.1, as LOG.md 5 says of all records.)
+/// before 3.7, as of all records.)
 namespace eventstore::kafka {
 
 /// A record of the topic; no value: a deletion.
@@ -48,10 +48,12 @@ struct KeyringReading {
 };
 schemas::Result<KeyringReading> judge(std::span<const KeyringRecord> records);
 
-/// Reads and writes the topic, and makes it when it is missing. Not thread-safe; blocks.
+/// Reads and writes the topic. Not thread-safe; blocks.
 class KeyringTopic {
  public:
-  static schemas::Result<std::unique_ptr<KeyringTopic>> open(const Options& options);
+  enum class Missing : std::uint8_t { is_an_error, is_made };
+  static schemas::Result<std::unique_ptr<KeyringTopic>> open(const Options& options,
+                                                             Missing missing = Missing::is_made);
 
   const std::string& name() const { return name_; }
   /// To the end of what the brokers have.
@@ -60,7 +62,11 @@ class KeyringTopic {
   schemas::Result<void> write(const KeyringRecord& record);
   /// Puts the first keys there, or finds those of another process: gives what counts.
   schemas::Result<StoredKeys> found(const StoredKeys& candidate);
-  /// Whether the log that belongs to this keyring has records.
+  /// Puts a key of the next free id there; of several processes that do so at once, each gets an id
+  /// of its own. Success: what counts then.
+  schemas::Result<StoredKeys> add(const KeyPlace::Make& make);
+  /// Whether the log that belongs to this keyring has records, in tm.log or, if that was lost, in a
+  /// product's topic.
   schemas::Result<bool> log_has_records();
 
  private:

@@ -102,6 +102,29 @@ void KafkaLog::tell_news_of(rd_kafka_queue_t* queue) const {
   rd_kafka_queue_io_event_enable(queue, news_, &one, sizeof one);
 }
 
+Result<void> KafkaLog::make_topic(const Topic& topic, MayHold what) {
+  auto fetcher = fetchers_.lend();
+  if (!fetcher) return std::unexpected(std::move(fetcher).error());
+  auto* handle = (*fetcher)->handle();
+  const auto name = name_of(topic);
+  auto made = kafka::provide_topic(handle, name, topic.partitions, options_.answer_within);
+  if (!made || what == MayHold::records) return made;
+  const auto ends = kafka::ends_of(handle, name, topic.partitions, options_.answer_within);
+  if (!ends) return std::unexpected(ends.error());
+  if (std::ranges::all_of(*ends, [](auto end) { return end == 0; })) return {};
+  return schemas::fail(ErrorCode::internal,
+                       fmt::format("topic {} holds records, and tm.log does not name it: they are "
+                                   "somebody else's, or tm.log has lost its end; remove or rename "
+                                   "the topic only if nobody needs them",
+                                   name));
+}
+
+Result<std::optional<std::string>> KafkaLog::written_topic() {
+  auto fetcher = fetchers_.lend();
+  if (!fetcher) return std::unexpected(std::move(fetcher).error());
+  return kafka::written_topic((*fetcher)->handle(), options_.topic_prefix, options_.answer_within);
+}
+
 Result<void> KafkaLog::open_topic(const Topic& topic) {
   if (const auto* known = find_topic(topic.id)) {
     if (known->topic.name == topic.name && known->topic.partitions == topic.partitions) return {};
@@ -143,14 +166,14 @@ Result<void> KafkaLog::make_consumer(OpenTopic& topic) {
   return {};
 }
 
-/// Makes the topic if need be, and reads each partition until the brokers say that it ends.
+/// Reads each partition until the brokers say that it ends.
 Result<void> KafkaLog::fold_existing(OpenTopic& topic) {
   auto fetcher = fetchers_.lend();
   if (!fetcher) return std::unexpected(std::move(fetcher).error());
   const auto name = name_of(topic.topic);
-  auto provided = kafka::provide_topic((*fetcher)->handle(), name, topic.topic.partitions,
-                                       options_.answer_within);
-  if (!provided) return provided;
+  auto checked = kafka::check_topic((*fetcher)->handle(), name, topic.topic.partitions,
+                                    options_.answer_within);
+  if (!checked) return checked;
   const auto ends =
       kafka::ends_of((*fetcher)->handle(), name, topic.topic.partitions, options_.answer_within);
   if (!ends) return std::unexpected(ends.error());
@@ -219,6 +242,7 @@ void KafkaLog::stop(bool drain) {
   {
     const std::lock_guard lock(mutex_);
     if (stop_ != Stop::at_once) stop_ = drain ? Stop::drained : Stop::at_once;
+    drained_until_ = std::chrono::steady_clock::now() + options_.drain_within;
   }
   wake();
   if (thread_.joinable()) thread_.join();
@@ -239,6 +263,7 @@ void KafkaLog::wait_for_news() {
 
 void KafkaLog::run() {
   while (goes_on()) {
+    end_draining();
     bool busy = send_queued();
     busy |= take_reports();
     tell_landed();
@@ -266,6 +291,18 @@ bool KafkaLog::goes_on() {
   const std::lock_guard lock(mutex_);
   if (stop_ == Stop::no) return true;
   return stop_ == Stop::drained && (!queue_.empty() || in_flight_ > 0);
+}
+
+/// Brokers that are away would hold up whoever stops for as long as a record may be without an
+/// answer.
+void KafkaLog::end_draining() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stop_ != Stop::drained || std::chrono::steady_clock::now() < drained_until_) return;
+  }
+  if (std::exchange(reading_stopped_, true)) return;
+  turn_read_only(
+      {ErrorCode::read_only, "the process ends, and the brokers did not answer in time", {}, {}});
 }
 
 bool KafkaLog::read_back() {

@@ -45,6 +45,8 @@ class KafkaLog final : public Log, private kafka::ReadSide {
   ~KafkaLog() override;
 
   bool shared() const override { return true; }
+  schemas::Result<void> make_topic(const Topic& topic, MayHold what) override;
+  schemas::Result<std::optional<std::string>> written_topic() override;
   /// Folds what the topic holds already; the observer is told of what comes behind that.
   schemas::Result<void> open_topic(const Topic& topic) override;
   void append(std::vector<Append> records) override;
@@ -136,6 +138,7 @@ class KafkaLog final : public Log, private kafka::ReadSide {
   void stop_reading(schemas::Error why);
   static void on_error(rd_kafka_t* consumer, int code, const char* reason, void* log);
   void abandon_flights();
+  void end_draining();
   void doubt_the_late();
   bool take_reports();
   static void purge(Producer& producer);
@@ -168,6 +171,7 @@ class KafkaLog final : public Log, private kafka::ReadSide {
   std::vector<Append> queue_;
   std::optional<schemas::Error> read_only_;
   enum class Stop : std::uint8_t { no, drained, at_once } stop_ = Stop::no;
+  std::chrono::steady_clock::time_point drained_until_;
 
   // The log's thread only:
   std::map<LogId, AppendGate> strays_;  // of partitions that are not open

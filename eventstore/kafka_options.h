@@ -21,6 +21,8 @@ struct Options {
   std::shared_ptr<const schemas::Secret> password = {};
   /// So long the brokers may leave a record without an answer before its outcome is unknown.
   std::chrono::milliseconds outcome_after{120'000};
+  /// So long closing waits for what is on its way; the outcome of what is left is unknown.
+  std::chrono::milliseconds drain_within{10'000};
   /// So long a broker keeps a question for records waiting while there are none.
   std::chrono::milliseconds fetch_wait{500};
   /// So long a question about topics and ends may take.

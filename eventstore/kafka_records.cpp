@@ -70,6 +70,10 @@ void add_cloud_event(HeaderWriter& headers, const schemas::BatchView& batch,
   headers.add("ce_type", event.type());
   headers.add("ce_subject", schemas::entity_text(event.kind(), event.entity()));
   headers.add("ce_time", event.occurred());
+  if (std::holds_alternative<schemas::Json>(event.data())) {
+    headers.add("ce_dataschema",
+                fmt::format("/v2/products/{}?version={}", product, event.schema()));
+  }
   headers.add("ce_organization", schemas::to_text(batch.organization()));
   headers.add("ce_space", schemas::to_text(batch.space()));
   headers.add("ce_kind", event.kind());

@@ -28,6 +28,8 @@ using Partitions = std::unique_ptr<rd_kafka_topic_partition_list_t,
 using Settings = std::map<std::string, std::string>;
 
 constexpr int replicas_wanted = 3;
+/// So late a broker may hear of a topic that another has made.
+constexpr std::chrono::milliseconds heard_within{3'000};
 
 int int_of(std::chrono::milliseconds time) {
   return static_cast<int>(time.count());
@@ -283,6 +285,34 @@ Result<void> check_settings(rd_kafka_t* handle, const std::string& name, const F
                           name, fmt::join(faults, "; "), remedy));
 }
 
+Result<void> check_partitions(const std::string& name, const Found& found,
+                              std::uint16_t partitions) {
+  if (found.partitions == partitions) return {};
+  return fail(ErrorCode::internal,
+              fmt::format("topic {} has {} partitions among the brokers, the log says {}: point "
+                          "it at the brokers that hold this log",
+                          name, found.partitions, partitions));
+}
+
+/// The brokers hear of a new topic one after the other.
+Result<Found> look_until(rd_kafka_t* handle, const std::string& name,
+                         std::chrono::milliseconds within,
+                         std::chrono::steady_clock::time_point deadline) {
+  while (true) {
+    auto found = look(handle, name, within);
+    if (!found || found->partitions > 0 || std::chrono::steady_clock::now() >= deadline) {
+      return found;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
+bool is_of_product(std::string_view name, std::string_view prefix) {
+  if (!name.starts_with(prefix)) return false;
+  name.remove_prefix(prefix.size());
+  return name != "log" && name != "keyring" && name != "cluster" && !name.contains('.');
+}
+
 }  // namespace
 
 Result<bool> topic_exists(rd_kafka_t* handle, const std::string& name,
@@ -302,19 +332,42 @@ Result<void> provide_topic(rd_kafka_t* handle, const std::string& name, std::uin
     auto made = make_topic(handle, name, partitions, keeps, found->brokers, within);
     if (!made) return made;
   }
-  // The brokers hear of a new topic one after the other.
-  while (found->partitions == 0 && std::chrono::steady_clock::now() < deadline) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    found = look(handle, name, within);
-    if (!found) return fail(std::move(found).error());
-  }
-  if (found->partitions != partitions) {
-    return fail(ErrorCode::internal,
-                fmt::format("topic {} has {} partitions among the brokers, the log says {}: point "
-                            "it at the brokers that hold this log",
-                            name, found->partitions, partitions));
-  }
+  found = look_until(handle, name, within, deadline);
+  if (!found) return fail(std::move(found).error());
+  if (auto checked = check_partitions(name, *found, partitions); !checked) return checked;
   return was_there ? check_settings(handle, name, *found, keeps, within) : Result<void>();
+}
+
+Result<void> check_topic(rd_kafka_t* handle, const std::string& name, std::uint16_t partitions,
+                         std::chrono::milliseconds within, Keeps keeps) {
+  const auto deadline = std::chrono::steady_clock::now() + std::min(within, heard_within);
+  const auto found = look_until(handle, name, within, deadline);
+  if (!found) return fail(found.error());
+  if (found->partitions == 0) {
+    return fail(ErrorCode::read_only,
+                fmt::format("there is no topic {} among the brokers {}: it was deleted, or they "
+                            "are others than before; it is not made anew: point at the brokers "
+                            "that hold this log, or restore the topic with all its records",
+                            name, brokers_of(handle)));
+  }
+  if (auto checked = check_partitions(name, *found, partitions); !checked) return checked;
+  return check_settings(handle, name, *found, keeps, within);
+}
+
+Result<std::optional<std::string>> written_topic(rd_kafka_t* handle, const std::string& prefix,
+                                                 std::chrono::milliseconds within) {
+  const auto metadata = ask(handle, nullptr, within);
+  if (!metadata) return fail(metadata.error());
+  const std::span topics((*metadata)->topics, static_cast<std::size_t>((*metadata)->topic_cnt));
+  for (const auto& topic : topics) {
+    const std::string name(topic.topic);
+    if (topic.partition_cnt == 0 || !is_of_product(name, prefix)) continue;
+    const auto ends =
+        ends_of(handle, name, static_cast<std::uint16_t>(topic.partition_cnt), within);
+    if (!ends) return fail(ends.error());
+    if (std::ranges::any_of(*ends, [](auto end) { return end > 0; })) return name;
+  }
+  return std::nullopt;
 }
 
 std::string cluster_of(rd_kafka_t* handle) {

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,17 @@ enum class Keeps : std::uint8_t {
 schemas::Result<void> provide_topic(rd_kafka_t* handle, const std::string& name,
                                     std::uint16_t partitions, std::chrono::milliseconds within,
                                     Keeps keeps = Keeps::everything);
+
+/// The same of one that must be there; what is not, when all brokers have had time to hear of it,
+/// is an error read_only.
+schemas::Result<void> check_topic(rd_kafka_t* handle, const std::string& name,
+                                  std::uint16_t partitions, std::chrono::milliseconds within,
+                                  Keeps keeps = Keeps::everything);
+
+/// The name of a product's topic that holds records: one that begins with the prefix. Blocks.
+schemas::Result<std::optional<std::string>> written_topic(rd_kafka_t* handle,
+                                                          const std::string& prefix,
+                                                          std::chrono::milliseconds within);
 
 /// Whether there is such a topic. Blocks.
 schemas::Result<bool> topic_exists(rd_kafka_t* handle, const std::string& name,

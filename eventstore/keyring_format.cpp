@@ -106,11 +106,17 @@ Fingerprint fingerprint_of(std::span<const std::uint8_t, 32> root) {
 }
 
 StoredKey make_key(const KeyName& name, std::span<const std::uint8_t, 32> root) {
-  StoredKey key{name.id, name.purpose, KeyState::active, name.organization, {}, {}};
   std::array<std::uint8_t, 32> bytes;
   schemas::random_bytes(bytes);
+  return wrap_key(name, schemas::Secret(schemas::text_of(bytes)), root);
+}
+
+StoredKey wrap_key(const KeyName& name, const schemas::Secret& secret,
+                   std::span<const std::uint8_t, 32> root) {
+  StoredKey key{name.id, name.purpose, KeyState::active, name.organization, {}, {}};
   schemas::random_bytes(key.nonce);
-  const auto sealed = schemas::aes_256_gcm_seal({root, key.nonce}, associated(name), bytes);
+  const auto sealed = schemas::aes_256_gcm_seal({root, key.nonce}, associated(name),
+                                                schemas::bytes_of(secret.reveal()));
   ENSURE(sealed.size() == key.sealed.size());
   std::ranges::copy(sealed, key.sealed.begin());
   return key;

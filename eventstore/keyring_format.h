@@ -56,6 +56,9 @@ struct KeyName {
 };
 /// A new random key, sealed under the root key.
 StoredKey make_key(const KeyName& name, std::span<const std::uint8_t, 32> root);
+/// A key that is there already.
+StoredKey wrap_key(const KeyName& name, const schemas::Secret& key,
+                   std::span<const std::uint8_t, 32> root);
 /// Empty when `root` is not what the key was sealed under, or its bytes are not as they were.
 std::optional<schemas::Secret> open_key(const StoredKey& key,
                                         std::span<const std::uint8_t, 32> root);

@@ -94,6 +94,8 @@ struct ReadFrom {
   Offset offset;
 };
 
+enum class MayHold : std::uint8_t { nothing, records };
+
 class Log {
  public:
   virtual ~Log() = default;
@@ -103,9 +105,15 @@ class Log {
   /// stands.
   virtual bool shared() const { return false; }
 
-  /// Makes a topic known before its first use; idempotent. Thread: start-up or core, may block
-  /// shortly.
+  /// Makes a place for a topic before tm.log names it, where there is none. One that is there must
+  /// not hold more than that. Thread: start-up or core, may block shortly.
+  virtual schemas::Result<void> make_topic(const Topic& /*topic*/, MayHold /*what*/) { return {}; }
+  /// Makes a topic known before its first use; idempotent. One that is not there was deleted: an
+  /// error read_only. Thread: start-up or core, may block shortly.
   virtual schemas::Result<void> open_topic(const Topic& topic) = 0;
+  /// A product's topic that holds records though it may not be open, where the backend can tell.
+  /// What tm.log holds later names it. Thread: start-up, blocks.
+  virtual schemas::Result<std::optional<std::string>> written_topic() { return std::nullopt; }
 
   /// Queues records, in order; never blocks. Each ends in exactly one on_durable or on_failure. An
   /// append whose `expected` is not the partition's next offset is refused, but for claims in a

@@ -148,10 +148,10 @@ Result<void> LogCopy::look_for_end() {
 
 /// tm.log first: among the topics of another log none is made.
 Result<void> LogCopy::open_topics() {
-  if (auto opened = target_.log.open_topic({log_topic, "log", 1}); !opened) return opened;
+  if (auto opened = open_target({log_topic, "log", 1}); !opened) return opened;
   if (auto compared = compare(log_partition); !compared) return compared;
   for (const auto& topic : topics_.all()) {
-    if (auto opened = target_.log.open_topic(topic); !opened) return opened;
+    if (auto opened = open_target(topic); !opened) return opened;
   }
   for (const auto log : target_.log.partitions()) {
     if (!ends_.contains(log)) return wrong(log, 0, "and the log to be copied has nothing there");
@@ -164,6 +164,11 @@ Result<void> LogCopy::open_topics() {
     states_[log] = target_.log.state(log);
   }
   return {};
+}
+
+Result<void> LogCopy::open_target(const Topic& topic) {
+  auto made = target_.log.make_topic(topic, MayHold::records);
+  return made ? target_.log.open_topic(topic) : made;
 }
 
 /// Whether what the target has of this partition is a beginning of it: its last record says so, for

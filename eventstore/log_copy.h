@@ -99,6 +99,7 @@ class LogCopy {
  private:
   schemas::Result<void> look_for_end();
   schemas::Result<void> open_topics();
+  schemas::Result<void> open_target(const Topic& topic);
   schemas::Result<void> compare(LogId log);
   schemas::Result<void> copy_all(const std::vector<LogId>& logs);
   schemas::Result<void> copy_record(const StoredRecord& record);

@@ -46,7 +46,7 @@ class MemoryStorage {
   std::map<LogId, Partition> partitions_;
 };
 
-class MemoryLog final : public Log {
+class MemoryLog : public Log {
  public:
   /// thread: commits on a thread of its own as appends come. manual: only `pump` commits, on the
   /// thread that calls it, and calls the observer there; `close` pumps too.

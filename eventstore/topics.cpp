@@ -95,9 +95,9 @@ void end_if_moved(Log& log, const Topics& topics) {
                       {}});
 }
 
-schemas::Result<void> load_topics(Log& log, Topics& topics) {
-  auto opened = log.open_topic({log_topic, "log", 1});
-  if (!opened) return opened;
+namespace {
+
+schemas::Result<void> fold_topics(Log& log, Topics& topics) {
   auto cursor = log.read({{log_partition, 0}});
   if (!cursor) return std::unexpected(std::move(cursor).error());
   // Not to the end of the log: what comes behind the last of these few records is all the rest.
@@ -109,6 +109,29 @@ schemas::Result<void> load_topics(Log& log, Topics& topics) {
     auto followed = topics.follow(**record);
     if (!followed) return followed;
     next = (*record)->offset + 1;
+  }
+  return {};
+}
+
+}  // namespace
+
+schemas::Result<void> load_topics(Log& log, Topics& topics, NoLog no_log) {
+  // Before tm.log is read: a topic that others write now was named there before.
+  const auto written = log.written_topic();
+  if (!written) return std::unexpected(written.error());
+  const Topic own{log_topic, "log", 1};
+  if (no_log == NoLog::is_made && !*written) {
+    if (auto made = log.make_topic(own, MayHold::records); !made) return made;
+  }
+  auto opened = log.open_topic(own);
+  if (!opened) return opened;
+  if (auto folded = fold_topics(log, topics); !folded) return folded;
+  if (*written && topics.partition_count() == 0) {
+    return schemas::fail(schemas::ErrorCode::read_only,
+                         "topic " + **written +
+                             " holds records and tm.log names nothing: it was lost, or a copy to "
+                             "here was interrupted; restore it, end the copy, or name another "
+                             "prefix of topics for a new log");
   }
   for (const auto& topic : topics.all()) {
     opened = log.open_topic(topic);

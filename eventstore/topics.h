@@ -54,14 +54,18 @@ class Topics {
 using schemas::log_topic;
 inline constexpr LogId log_partition{log_topic, 0};
 
+enum class NoLog : std::uint8_t { is_an_error, is_made };
+
 /// Folds `tm.log` and makes every topic known to the backend. No identity means that the log is
-/// new. A log that moved turns read-only.
-schemas::Result<void> load_topics(Log& log, Topics& topics);
+/// new: beside records of products it was lost, and is not made anew. A log that moved turns
+/// read-only.
+schemas::Result<void> load_topics(Log& log, Topics& topics, NoLog no_log = NoLog::is_an_error);
 /// After something was followed: a log that moved turns read-only.
 void end_if_moved(Log& log, const Topics& topics);
 
 inline constexpr std::string_view identity_product = "identity";
 inline constexpr std::string_view projects_product = "projects";
+inline constexpr std::string_view resources_product = "resources";
 inline constexpr std::string_view built_in_products[] = {"identity", "projects", "resources",
                                                          "webhooks", "deliveries"};
 

@@ -35,6 +35,12 @@ std::string subject_row(const RowReader& rows, const CommandContext& context, Lo
   return reader.find(log.topic, kind, subject).value_or("");
 }
 
+/// Whether deciding it looks at rows of other products.
+bool refers(const Command& command) {
+  return std::holds_alternative<DeleteEnvironment>(command) ||
+         product_of(command) == eventstore::resources_product;
+}
+
 }  // namespace
 
 schemas::Error CommandHandler::no_brokers() {
@@ -205,6 +211,15 @@ Result<LogId> CommandHandler::route(const Asked& asked) const {
   auto product = product_of(asked.command);
   auto topic = parts_.topics.find(product);
   if (!topic) {
+    // Its manifest may have come before the record of tm.log that names its topic.
+    const Reader platform(parts_.rows, schemas::platform_organization, Space::live);
+    const auto identity = parts_.topics.find(eventstore::identity_product);
+    const bool declared =
+        parts_.log.shared() && identity &&
+        platform.find(*identity, projections::Product::kind, {{}, std::string(product)});
+    if (declared) {
+      return fail(ErrorCode::no_owner, "the product's topic is not known here yet; try it again");
+    }
     return fail(ErrorCode::not_found, "there is no product '" + std::string(product) + "'");
   }
   return parts_.topics.log_of(*topic, asked.context.organization);
@@ -286,9 +301,19 @@ Result<Decision> CommandHandler::decide_on(LogId log, const Asked& asked, const 
                   .if_match = asked.context.if_match,
                   .rights = asked.context.rights.get(),
                   .type_in_use = {}};
+  std::optional<References> references;
+  if (refers(asked.command)) {
+    references.emplace(
+        References{.own = Reader(parts_.rows, asked.context.organization, asked.context.space),
+                   .platform = Reader(parts_.rows, schemas::platform_organization, Space::live),
+                   .projects = *parts_.topics.find(eventstore::projects_product),
+                   .resources = *parts_.topics.find(eventstore::resources_product)});
+    context.references = &*references;
+  }
   if (const auto* events = std::get_if<AppendEvents>(&asked.command)) {
     auto manifest = manifest_of(events->product);
     if (!manifest) return std::unexpected(std::move(manifest).error());
+    if (auto unmade = unmade_rule(events->product, **manifest)) return fail(std::move(*unmade));
     context.manifest = *manifest;
   }
   if (const auto* declare = std::get_if<DeclareProduct>(&asked.command)) {
@@ -380,6 +405,10 @@ Result<Outcome> CommandHandler::append(LogId log, const Asked& asked, const Deci
                                           schemas::platform_organization);
     head.references.push_back({manifests, parts_.progress.applied_end(manifests)});
   }
+  for (const auto& [topic, organization] : decision.looked_at) {
+    const auto looked_at = parts_.topics.log_of(topic, organization);
+    head.references.push_back({looked_at, parts_.progress.applied_end(looked_at)});
+  }
   auto built = schemas::build_batch(head, decision.events);
   if (built.bytes.size() + eventstore::RecordHead::size_bytes > eventstore::record_size_max) {
     return fail(ErrorCode::record_too_large,
@@ -394,11 +423,13 @@ Result<Outcome> CommandHandler::append(LogId log, const Asked& asked, const Deci
                   .changes = {},
                   .organization = context.organization,
                   .bytes = built.bytes.size(),
+                  .indexes = parts_.projector.indexes_generation(),
                   .load = asked.load(),
                   .since = parts_.clock.monotonic()};
-  auto folded =
-      projections::fold(rows, {log, record.offset, schemas::BatchView::trusted(built.bytes)},
-                        record.changes, fold_limits);
+  const projections::FoldedRecord as_written{log, record.offset,
+                                             schemas::BatchView::trusted(built.bytes),
+                                             parts_.projector.indexes(log.topic)};
+  auto folded = projections::fold(rows, as_written, record.changes, fold_limits);
   if (!folded && folded.error().code == ErrorCode::record_too_large) {
     return std::unexpected(std::move(folded).error());
   }
@@ -443,11 +474,28 @@ Result<const Manifest*> CommandHandler::manifest_of(const std::string& product) 
   return &manifests_.insert_or_assign(product, std::move(*manifest)).first->second;
 }
 
+/// A unique rule is looked up in its index, which has to be whole.
+std::optional<schemas::Error> CommandHandler::unmade_rule(const std::string& product,
+                                                          const Manifest& manifest) const {
+  for (const auto& [name, kind] : manifest.kinds()) {
+    for (const auto& rule : kind.unique) {
+      auto build = projections::find_build(parts_.rows, product, name, rule);
+      if (build && build->done) continue;
+      return schemas::Error{ErrorCode::mark_not_reached,
+                            "the rows by which " + name + " keeps " + rule.pointers.front() +
+                                " unique are still being made; nothing was written, try it again",
+                            {},
+                            {}};
+    }
+  }
+  return std::nullopt;
+}
+
 void CommandHandler::append_control(schemas::Control control,
                                     std::function<void(Result<void>)> done) {
   const auto log = eventstore::log_partition;
   auto& partition = partitions_[log];
-  partition.controls.emplace_back(std::move(control), std::move(done));
+  partition.controls.emplace_back(std::move(control), std::move(done), parts_.clock.monotonic());
   if (!parts_.store.owned(log)) return parts_.store.claim(log);
   submit_controls(log, partition);
   parts_.store.flush();
@@ -466,7 +514,7 @@ bool CommandHandler::is_said(const schemas::Control& control) const {
 void CommandHandler::submit_controls(LogId log, Partition& partition) {
   // One after the other: what each is given depends on what was folded before it.
   while (partition.records.empty() && !partition.controls.empty()) {
-    auto [control, done] = std::move(partition.controls.front());
+    auto [control, done, since] = std::move(partition.controls.front());
     partition.controls.pop_front();
     if (is_said(control)) {
       done({});
@@ -474,6 +522,14 @@ void CommandHandler::submit_controls(LogId log, Partition& partition) {
     }
     if (auto* added = std::get_if<schemas::TopicAdded>(&control)) {
       added->topic = parts_.topics.next_id();
+      // What is named and not there was lost, for whoever comes.
+      auto made =
+          parts_.log.make_topic({added->topic, added->name, parts_.topics.partition_count()},
+                                eventstore::MayHold::nothing);
+      if (!made) {
+        done(std::move(made));
+        continue;
+      }
     }
     auto built = schemas::build_control(control);
     auto finish = [done](Result<Outcome> result) {

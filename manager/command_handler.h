@@ -128,7 +128,8 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
     std::uint64_t ticket;
     projections::WriteSet changes;
     schemas::OrganizationId organization;
-    std::size_t bytes;  // of what it changes
+    std::size_t bytes;          // of what it changes
+    std::uint64_t indexes = 0;  // the generation of declared indexes that it was folded under
     Load::Kind load = Load::Kind::single;
     eventstore::MonotonicTime since = {};  // when it was submitted
   };
@@ -145,6 +146,11 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
     bool needs_rows = true;  // a record without rows counts once it is durable
     eventstore::MonotonicTime since = {};
   };
+  struct AskedControl {
+    schemas::Control control;
+    std::function<void(Result<void>)> done;
+    eventstore::MonotonicTime since;
+  };
   struct Partition {
     std::vector<Asked> unclaimed;  // until the claim stands
     std::deque<InFlight> records;
@@ -153,7 +159,7 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
     bool in_doubt = false;  // what is in flight is not in the overlay, and may stand anywhere
     bool stalled = false;   // nothing lands
     eventstore::MonotonicTime confirmed = {};  // when the last record that counted was submitted
-    std::deque<std::pair<schemas::Control, std::function<void(Result<void>)>>> controls;
+    std::deque<AskedControl> controls;
   };
 
   void drain();
@@ -179,6 +185,8 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
   bool would_write(schemas::LogId log, const Asked& asked);
   void declare_topic(Asked asked);
   Result<const Manifest*> manifest_of(const std::string& product);
+  std::optional<schemas::Error> unmade_rule(const std::string& product,
+                                            const Manifest& manifest) const;
   bool is_said(const schemas::Control& control) const;
   schemas::Offset submit_apart(schemas::LogId log, Partition& partition,
                                eventstore::RecordKind kind, eventstore::Payload payload);
@@ -198,6 +206,7 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
   static schemas::Error not_ours();
   void drop(const InFlight& record);
   void refuse(Asked asked, schemas::Error error);
+  void build_indexes();
 
   Parts parts_;
   std::mutex inbox_mutex_;
@@ -212,6 +221,7 @@ class CommandHandler final : public Commands, public eventstore::EventStore::Own
   std::vector<eventstore::Topic> unopened_;  // or whose beginning is not folded yet
   std::vector<Asked> topicless_;             // first manifests that wait for their topic
   std::unordered_map<std::string, Manifest> manifests_;
+  bool builds_ = false;                   // build_indexes() is posted
   std::optional<schemas::Error> behind_;  // rows lack durable records: nothing goes on
 };
 

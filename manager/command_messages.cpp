@@ -181,6 +181,97 @@ class Encoder {
     return {rpc::Command::ChangeSettings,
             rpc::CreateChangeSettings(b_, &project_bytes, text(environment), text(patch)).Union()};
   }
+  Written command(const PutSecret& command) {
+    const auto& [project, environment, name, value] = command;
+    const auto project_bytes = to_fb(project);
+    return {rpc::Command::PutSecret,
+            rpc::CreatePutSecret(b_, &project_bytes, text(environment), text(name), bytes(value))
+                .Union()};
+  }
+  Written command(const RevealSecret& command) {
+    const auto& [project, environment, name, version] = command;
+    const auto project_bytes = to_fb(project);
+    flatbuffers::Optional<std::uint64_t> version_number;
+    if (version) version_number = schemas::to_number(*version);
+    return {
+        rpc::Command::RevealSecret,
+        rpc::CreateRevealSecret(b_, &project_bytes, text(environment), text(name), version_number)
+            .Union()};
+  }
+  Written command(const DeleteSecret& command) {
+    const auto& [project, environment, name] = command;
+    const auto project_bytes = to_fb(project);
+    return {rpc::Command::DeleteSecret,
+            rpc::CreateDeleteSecret(b_, &project_bytes, text(environment), text(name)).Union()};
+  }
+  Written command(const PutResourceKind& command) {
+    const auto& [name, external, unit_cost] = command;
+    Ref<rpc::UnitCost> cost;
+    if (unit_cost) {
+      const auto& [amount, currency, per] = *unit_cost;
+      cost = rpc::CreateUnitCost(b_, text(amount), text(currency), static_cast<std::uint8_t>(per));
+    }
+    return {rpc::Command::PutResourceKind,
+            rpc::CreatePutResourceKind(b_, text(name), external, cost).Union()};
+  }
+  Written command(const PutQuota& command) {
+    const auto& [kind, count, units] = command;
+    return {rpc::Command::PutQuota, rpc::CreatePutQuota(b_, text(kind), count, units).Union()};
+  }
+  Written command(const CreateResource& command) {
+    const auto& [project, environment, kind, name, units, spec] = command;
+    const auto project_bytes = to_fb(project);
+    return {rpc::Command::CreateResource,
+            rpc::CreateCreateResource(b_, &project_bytes, text(environment), text(kind), text(name),
+                                      units, text(spec))
+                .Union()};
+  }
+  Written command(const ScaleResource& command) {
+    const auto& [id, units] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::ScaleResource, rpc::CreateScaleResource(b_, &id_bytes, units).Union()};
+  }
+  Written command(const ConfigureResource& command) {
+    const auto& [id, patch] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::ConfigureResource,
+            rpc::CreateConfigureResource(b_, &id_bytes, text(patch)).Union()};
+  }
+  Written command(const DeleteResource& command) {
+    const auto& [id] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::DeleteResource, rpc::CreateDeleteResource(b_, &id_bytes).Union()};
+  }
+  Written command(const ReportResource& command) {
+    const auto& [id, state, observed, detail, outputs] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::ReportResource,
+            rpc::CreateReportResource(b_, &id_bytes, static_cast<std::uint8_t>(state),
+                                      schemas::to_number(observed), text(detail), text(outputs))
+                .Union()};
+  }
+  Written command(const ReportHealth& command) {
+    const auto& [id, health, detail] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::ReportHealth,
+            rpc::CreateReportHealth(b_, &id_bytes, static_cast<std::uint8_t>(health), text(detail))
+                .Union()};
+  }
+  Written command(const RecordCost& command) {
+    const auto& [id, amount, currency, from, to, note] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::RecordCost,
+            rpc::CreateRecordCost(b_, &id_bytes, text(amount), text(currency), to_number(from),
+                                  to_number(to), text(note))
+                .Union()};
+  }
+  Written command(const DeprovisionResource& command) {
+    const auto& [id, because] = command;
+    const auto id_bytes = to_fb(id);
+    const auto because_bytes = to_fb(because);
+    return {rpc::Command::DeprovisionResource,
+            rpc::CreateDeprovisionResource(b_, &id_bytes, &because_bytes).Union()};
+  }
   Written command(const AppendEvents& command) {
     const auto& [product, events, conditions] = command;
     const auto event_tables = tables(events, [this](const AppendEvents::Event& event) {

@@ -235,9 +235,110 @@ class Decoder {
                               .environment = to_optional(from.environment()),
                               .patch = to_string(from.patch())};
       }
+      case rpc::Command::PutSecret: {
+        const auto& from = *submit.command_as_PutSecret();
+        return PutSecret{.project = from_fb(from.project()),
+                         .environment = to_optional(from.environment()),
+                         .name = to_string(from.name()),
+                         .value = to_string(from.value())};
+      }
+      case rpc::Command::RevealSecret: {
+        const auto& from = *submit.command_as_RevealSecret();
+        return RevealSecret{
+            .project = from_fb(from.project()),
+            .environment = to_optional(from.environment()),
+            .name = to_string(from.name()),
+            .version = from.version() ? std::optional(Version{*from.version()}) : std::nullopt};
+      }
+      case rpc::Command::DeleteSecret: {
+        const auto& from = *submit.command_as_DeleteSecret();
+        return DeleteSecret{.project = from_fb(from.project()),
+                            .environment = to_optional(from.environment()),
+                            .name = to_string(from.name())};
+      }
+      default:
+        return to_resources(submit);
+    }
+  }
+
+  /// What the platform and owners ask of resources.
+  std::optional<Command> to_resources(const rpc::Submit& submit) {
+    switch (submit.command_type()) {
+      case rpc::Command::PutResourceKind: {
+        const auto& from = *submit.command_as_PutResourceKind();
+        return PutResourceKind{.name = to_string(from.name()),
+                               .external = from.external(),
+                               .unit_cost = to_unit_cost(from.unit_cost())};
+      }
+      case rpc::Command::PutQuota: {
+        const auto& from = *submit.command_as_PutQuota();
+        return PutQuota{
+            .kind = to_string(from.kind()), .count = from.count(), .units = from.units()};
+      }
+      case rpc::Command::CreateResource: {
+        const auto& from = *submit.command_as_CreateResource();
+        return CreateResource{.project = from_fb(from.project()),
+                              .environment = to_string(from.environment()),
+                              .kind = to_string(from.kind()),
+                              .name = to_string(from.name()),
+                              .units = from.units(),
+                              .spec = to_string(from.spec())};
+      }
+      case rpc::Command::ScaleResource: {
+        const auto& from = *submit.command_as_ScaleResource();
+        return ScaleResource{.id = from_fb(from.id()), .units = from.units()};
+      }
+      case rpc::Command::ConfigureResource: {
+        const auto& from = *submit.command_as_ConfigureResource();
+        return ConfigureResource{.id = from_fb(from.id()), .patch = to_string(from.patch())};
+      }
+      case rpc::Command::DeleteResource:
+        return DeleteResource{from_fb(submit.command_as_DeleteResource()->id())};
+      default:
+        return to_report(submit);
+    }
+  }
+
+  /// What provisioners and the program itself say of resources.
+  std::optional<Command> to_report(const rpc::Submit& submit) {
+    switch (submit.command_type()) {
+      case rpc::Command::ReportResource: {
+        const auto& from = *submit.command_as_ReportResource();
+        return ReportResource{.id = from_fb(from.id()),
+                              .state = known(from.state(), Reported::deprovisioned),
+                              .observed = Version{from.observed()},
+                              .detail = to_optional(from.detail()),
+                              .outputs = to_optional(from.outputs())};
+      }
+      case rpc::Command::ReportHealth: {
+        const auto& from = *submit.command_as_ReportHealth();
+        return ReportHealth{.id = from_fb(from.id()),
+                            .health = known(from.health(), schemas::Health::unhealthy),
+                            .detail = to_optional(from.detail())};
+      }
+      case rpc::Command::RecordCost: {
+        const auto& from = *submit.command_as_RecordCost();
+        return RecordCost{.id = from_fb(from.id()),
+                          .amount = to_string(from.amount()),
+                          .currency = to_string(from.currency()),
+                          .from = to_time(from.from()),
+                          .to = to_time(from.to()),
+                          .note = to_optional(from.note())};
+      }
+      case rpc::Command::DeprovisionResource: {
+        const auto& from = *submit.command_as_DeprovisionResource();
+        return DeprovisionResource{.id = from_fb(from.id()), .because = from_fb(from.because())};
+      }
       default:
         return std::nullopt;
     }
+  }
+
+  std::optional<projections::UnitCost> to_unit_cost(const rpc::UnitCost* from) {
+    if (from == nullptr) return std::nullopt;
+    return projections::UnitCost{.amount = to_string(from->amount()),
+                                 .currency = to_string(from->currency()),
+                                 .per = known(from->per(), schemas::Per::day)};
   }
 
   AppendEvents to_append(const rpc::AppendEvents& append) {
@@ -271,7 +372,7 @@ class Decoder {
       return std::pair(to_string(extra->name()), to_string(extra->json()));
     };
     // Of a newer version's code nothing is known, not even that nothing was written.
-    const bool newer = from.code() > static_cast<std::uint8_t>(ErrorCode::not_owner);
+    const bool newer = from.code() > static_cast<std::uint8_t>(ErrorCode::unique_taken);
     return {.code = newer ? ErrorCode::outcome_unknown : static_cast<ErrorCode>(from.code()),
             .detail = to_string(from.detail()),
             .fields = to_vector(from.fields(), field),

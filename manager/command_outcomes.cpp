@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include <boost/asio/post.hpp>
 #include <spdlog/spdlog.h>
 
 #include "manager/command_handler.h"
@@ -24,14 +25,17 @@ void CommandHandler::durable(const std::vector<StoredRecord>& group) {
     std::erase_if(rest, is_early);
     return durable(rest);
   }
-  // What counts of ours comes back in order; at another place than expected it is folded anew.
+  // What counts of ours comes back in order; at another place than expected, or where other indexes
+  // are declared meanwhile, it is folded anew.
   auto prepared = [this](const StoredRecord& record) -> const WriteSet* {
     auto& partition = partitions_[record.log];
     if (partition.applied == partition.records.size()) return nullptr;
     const auto& next = partition.records[partition.applied];
     if (record.head.epoch != next.epoch || record.head.sequence != next.sequence) return nullptr;
     ++partition.applied;
-    return record.offset == next.offset ? &next.changes : nullptr;
+    const bool as_expected =
+        record.offset == next.offset && next.indexes == parts_.projector.indexes_generation();
+    return as_expected ? &next.changes : nullptr;
   };
   auto applied = behind_ ? Result<void>(std::unexpected(*behind_))
                          : guarded([&] { return parts_.projector.apply(group, prepared); });
@@ -41,6 +45,22 @@ void CommandHandler::durable(const std::vector<StoredRecord>& group) {
   }
   take_controls(group);
   if (!behind_ && parts_.on_applied) parts_.on_applied(group);
+  build_indexes();
+}
+
+/// What newly declared indexes lack is made in pieces of some milliseconds; whatever comes
+/// meanwhile has its turn between two of them.
+void CommandHandler::build_indexes() {
+  constexpr std::size_t piece_rows = 500;
+  if (builds_ || behind_) return;
+  auto done = guarded([&] { return parts_.projector.build_indexes(piece_rows); });
+  if (!done) spdlog::error("an index is not made for now detail=\"{}\"", done.error().detail);
+  if (!done || *done) return;
+  builds_ = true;
+  boost::asio::post(parts_.core, [this] {
+    builds_ = false;
+    build_indexes();
+  });
 }
 
 /// What `tm.log` says, whoever wrote it.
@@ -70,6 +90,11 @@ void CommandHandler::open_topics() {
     auto beginning = opened ? beginning_of(topic) : std::unexpected(opened.error());
     if (beginning) {
       if (!beginning->empty()) durable(*beginning);
+      continue;
+    }
+    if (!opened && opened.error().code == ErrorCode::read_only) {
+      spdlog::critical("a topic that tm.log names is gone detail=\"{}\"", opened.error().detail);
+      parts_.log.turn_read_only(opened.error());
       continue;
     }
     spdlog::error("a topic cannot be opened yet name={} detail=\"{}\"", topic.name,
@@ -161,7 +186,7 @@ void CommandHandler::failed(const eventstore::AppendFailure& failure) {
   for (auto& asked : std::exchange(partition.unclaimed, {})) {
     refuse(std::move(asked), failure.error);
   }
-  for (auto& [control, done] : std::exchange(partition.controls, {})) {
+  for (auto& [control, done, since] : std::exchange(partition.controls, {})) {
     done(std::unexpected(failure.error));
   }
   partition.stalled = false;
@@ -210,13 +235,16 @@ void CommandHandler::tick() {
   resume();
   parts_.store.tick();
   open_topics();
+  build_indexes();
   if (!parts_.log.shared()) return;
   const auto begun = parts_.clock.monotonic() - patience;
   for (auto& [log, partition] : partitions_) {
     const bool waits_long = !partition.line.empty() && partition.line.front().since < begun;
     const bool claims_long =
         !partition.unclaimed.empty() && partition.unclaimed.front().since < begun;
-    if (waits_long || claims_long) stall(partition);
+    const bool controls_long =
+        !partition.controls.empty() && partition.controls.front().since < begun;
+    if (waits_long || claims_long || controls_long) stall(partition);
   }
 }
 
@@ -230,7 +258,7 @@ void CommandHandler::stall(Partition& partition) {
   }
   std::erase_if(partition.line, [](const Answer& waiting) { return !waiting.offset; });
   for (auto& asked : std::exchange(partition.unclaimed, {})) refuse(std::move(asked), no_brokers());
-  for (auto& [control, done] : std::exchange(partition.controls, {})) {
+  for (auto& [control, done, since] : std::exchange(partition.controls, {})) {
     done(std::unexpected(no_brokers()));
   }
 }

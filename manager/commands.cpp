@@ -26,6 +26,9 @@ std::string_view product_of(const Command& command) {
           [](const PutMember&) { return eventstore::projects_product; },
           [](const RemoveMember&) { return eventstore::projects_product; },
           [](const ChangeSettings&) { return eventstore::projects_product; },
+          [](const PutSecret&) { return eventstore::projects_product; },
+          [](const RevealSecret&) { return eventstore::projects_product; },
+          [](const DeleteSecret&) { return eventstore::projects_product; },
           [](const CreateOrganization&) { return eventstore::identity_product; },
           [](const ChangeOrganization&) { return eventstore::identity_product; },
           [](const SuspendOrganization&) { return eventstore::identity_product; },
@@ -34,6 +37,16 @@ std::string_view product_of(const Command& command) {
           [](const RotateKey&) { return eventstore::identity_product; },
           [](const RevokeKey&) { return eventstore::identity_product; },
           [](const DeclareProduct&) { return eventstore::identity_product; },
+          [](const PutResourceKind&) { return eventstore::resources_product; },
+          [](const PutQuota&) { return eventstore::resources_product; },
+          [](const CreateResource&) { return eventstore::resources_product; },
+          [](const ScaleResource&) { return eventstore::resources_product; },
+          [](const ConfigureResource&) { return eventstore::resources_product; },
+          [](const DeleteResource&) { return eventstore::resources_product; },
+          [](const ReportResource&) { return eventstore::resources_product; },
+          [](const ReportHealth&) { return eventstore::resources_product; },
+          [](const RecordCost&) { return eventstore::resources_product; },
+          [](const DeprovisionResource&) { return eventstore::resources_product; },
       },
       command);
 }
@@ -43,6 +56,12 @@ std::size_t bytes_of(const Command& command) {
   if (const auto* declare = std::get_if<DeclareProduct>(&command))
     bytes += declare->manifest.size();
   if (const auto* change = std::get_if<ChangeSettings>(&command)) bytes += change->patch.size();
+  if (const auto* secret = std::get_if<PutSecret>(&command)) bytes += secret->value.size();
+  if (const auto* create = std::get_if<CreateResource>(&command)) bytes += create->spec.size();
+  if (const auto* change = std::get_if<ConfigureResource>(&command)) bytes += change->patch.size();
+  if (const auto* report = std::get_if<ReportResource>(&command)) {
+    bytes += report->outputs.value_or("").size();
+  }
   if (const auto* append = std::get_if<AppendEvents>(&command)) {
     for (const auto& event : append->events) {
       bytes += sizeof event + event.entity.size() + event.data.size();

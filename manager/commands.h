@@ -113,6 +113,86 @@ struct ChangeSettings {
   std::string patch;
 };
 
+/// Sets or replaces; `value` is sealed for this very secret (eventstore/sealing.h).
+struct PutSecret {
+  Uuid project;
+  std::optional<std::string> environment;  // absent: the project's own
+  std::string name;
+  std::string value;
+};
+/// Writes down that a value is shown: the one that was set at `version`, or the current one.
+struct RevealSecret {
+  Uuid project;
+  std::optional<std::string> environment;
+  std::string name;
+  std::optional<Version> version;
+};
+struct DeleteSecret {
+  Uuid project;
+  std::optional<std::string> environment;
+  std::string name;
+};
+/// Sets what a kind of resources is; the platform's.
+struct PutResourceKind {
+  std::string name;
+  bool external = false;
+  std::optional<projections::UnitCost> unit_cost;
+};
+struct PutQuota {
+  std::string kind;
+  std::uint64_t count = 0;
+  std::uint64_t units = 0;
+};
+struct CreateResource {
+  Uuid project;
+  std::string environment;
+  std::string kind;
+  std::string name;
+  std::uint64_t units = 0;
+  std::string spec;  // JSON
+};
+struct ScaleResource {
+  Uuid id;
+  std::uint64_t units = 0;
+};
+/// `patch` is the JSON text of an RFC 7396 merge patch, an object.
+struct ConfigureResource {
+  Uuid id;
+  std::string patch;
+};
+struct DeleteResource {
+  Uuid id;
+};
+/// What a provisioner says of a resource, having looked at version `observed` of it.
+enum class Reported : std::uint8_t { active, failed, deprovisioned };
+struct ReportResource {
+  Uuid id;
+  Reported state = Reported::active;
+  Version observed{};
+  std::optional<std::string> detail;
+  std::optional<std::string> outputs;  // JSON, an object
+};
+struct ReportHealth {
+  Uuid id;
+  schemas::Health health = schemas::Health::unknown;
+  std::optional<std::string> detail;
+};
+/// `amount` is a decimal number.
+struct RecordCost {
+  Uuid id;
+  std::string amount;
+  std::string currency;
+  Time from;
+  Time to;
+  std::optional<std::string> note;
+};
+/// The program's own: what the resource belonged to is gone, `because` of that event (nil:
+/// unknown).
+struct DeprovisionResource {
+  Uuid id;
+  Uuid because;
+};
+
 /// What a writer expects of an entity. A number means exactly that version, there or deleted.
 struct Expected {
   enum class Case : std::uint8_t { any, exists, absent, no_stream, deleted, exactly };
@@ -144,7 +224,10 @@ using Command =
     std::variant<CreateOrganization, ChangeOrganization, SuspendOrganization, ResumeOrganization,
                  CreateKey, RotateKey, RevokeKey, DeclareProduct, CreateProject, ChangeProject,
                  ArchiveProject, RestoreProject, DeleteProject, AppendEvents, CreateEnvironment,
-                 DeleteEnvironment, PutMember, RemoveMember, ChangeSettings>;
+                 DeleteEnvironment, PutMember, RemoveMember, ChangeSettings, PutSecret,
+                 RevealSecret, DeleteSecret, PutResourceKind, PutQuota, CreateResource,
+                 ScaleResource, ConfigureResource, DeleteResource, ReportResource, ReportHealth,
+                 RecordCost, DeprovisionResource>;
 
 /// Which product's manager takes the command.
 std::string_view product_of(const Command& command);

@@ -14,27 +14,39 @@ constexpr std::uint16_t log_format = 1;
 Core::Core(Options options)
     : options_(std::move(options)),
       store_(options_.executor, options_.clock, options_.nonce, options_.process),
-      projector_(options_.rows, progress_) {}
+      projector_(options_.rows, progress_, &topics_) {}
 
 void Core::attach(eventstore::Log& log) {
   log_ = &log;
-  handler_ =
-      std::make_unique<CommandHandler>(CommandHandler::Parts{.core = options_.executor,
-                                                             .clock = options_.clock,
+  handler_ = std::make_unique<CommandHandler>(
+      CommandHandler::Parts{.core = options_.executor,
+                            .clock = options_.clock,
+                            .log = log,
+                            .store = store_,
+                            .topics = topics_,
+                            .rows = options_.rows,
+                            .projector = projector_,
+                            .progress = progress_,
+                            .on_applied = [this](const auto& group) { applied(group); },
+                            .ownership = options_.ownership});
+  deprovisioning_ =
+      std::make_unique<Deprovisioning>(Deprovisioning::Parts{.core = options_.executor,
                                                              .log = log,
-                                                             .store = store_,
                                                              .topics = topics_,
                                                              .rows = options_.rows,
-                                                             .projector = projector_,
-                                                             .progress = progress_,
-                                                             .on_applied = options_.on_applied,
+                                                             .commands = *handler_,
                                                              .ownership = options_.ownership});
   store_.attach(log, *handler_);
 }
 
+void Core::applied(const std::vector<eventstore::StoredRecord>& group) {
+  if (options_.on_applied) options_.on_applied(group);
+  deprovisioning_->applied(group);
+}
+
 Result<projections::Projector::CaughtUp> Core::catch_up(
     const projections::Projector::Report& report) {
-  auto loaded = eventstore::load_topics(*log_, topics_);
+  auto loaded = eventstore::load_topics(*log_, topics_, eventstore::NoLog::is_made);
   if (!loaded) return std::unexpected(std::move(loaded).error());
   auto known = check_topics();
   if (!known) return std::unexpected(std::move(known).error());

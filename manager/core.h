@@ -9,6 +9,7 @@
 #include "eventstore/event_store.h"
 #include "eventstore/topics.h"
 #include "manager/command_handler.h"
+#include "manager/deprovisioning.h"
 #include "projections/progress.h"
 #include "projections/projector.h"
 #include "projections/read_store.h"
@@ -50,8 +51,12 @@ class Core {
   /// too.
   void found(std::uint16_t partitions, std::function<void(Result<void>)> done);
 
+  /// Core thread, about every second.
+  void tick() {
+    handler_->tick();
+    deprovisioning_->tick();
+  }
   /// CommandHandler's, core thread.
-  void tick() { handler_->tick(); }
   void rebalance() { handler_->rebalance(); }
   std::vector<schemas::LogId> owned() const { return store_.owned(); }
 
@@ -62,6 +67,7 @@ class Core {
 
  private:
   Result<void> check_topics() const;
+  void applied(const std::vector<eventstore::StoredRecord>& group);
   void found_next(std::size_t index, std::function<void(Result<void>)> done);
 
   Options options_;
@@ -71,6 +77,7 @@ class Core {
   projections::Projector projector_;
   eventstore::Log* log_ = nullptr;
   std::unique_ptr<CommandHandler> handler_;
+  std::unique_ptr<Deprovisioning> deprovisioning_;
 };
 
 }  // namespace manager

@@ -19,6 +19,15 @@ using schemas::fail;
 using schemas::Result;
 using schemas::TopicId;
 
+/// Rows of other products and of the platform: durable ones only, corrected later by whoever
+/// follows them (deprovisioning.h). A decision says in `looked_at` which of them it used.
+struct References {
+  Reader own;       // of this organization and space
+  Reader platform;  // org_platform's
+  TopicId projects;
+  TopicId resources;
+};
+
 struct Context {
   const Reader& view;
   schemas::OrganizationId organization;
@@ -29,6 +38,7 @@ struct Context {
   std::optional<Version> if_match;
   /// The maker's rights; null for the program itself.
   const projections::Access* rights = nullptr;
+  const References* references = nullptr;
   /// The declared product that the command belongs to, at its newest version.
   const Manifest* manifest = nullptr;
   /// Whether a declared type has events already, in any organization.
@@ -40,6 +50,12 @@ struct Decision {
   std::string kind;
   Entity subject;
   std::vector<schemas::EventDraft> events;
+  /// Logs of other products or organizations whose rows decided.
+  struct LookedAt {
+    TopicId topic;
+    schemas::OrganizationId organization;
+  };
+  std::vector<LookedAt> looked_at;
   /// Texts that the drafts point into and that no command holds.
   std::deque<std::string> texts;
 
@@ -64,10 +80,29 @@ Result<Decision> decide(const Context& context, const DeleteEnvironment& command
 Result<Decision> decide(const Context& context, const PutMember& command);
 Result<Decision> decide(const Context& context, const RemoveMember& command);
 Result<Decision> decide(const Context& context, const ChangeSettings& command);
+Result<Decision> decide(const Context& context, const PutSecret& command);
+Result<Decision> decide(const Context& context, const RevealSecret& command);
+Result<Decision> decide(const Context& context, const DeleteSecret& command);
+Result<Decision> decide(const Context& context, const PutResourceKind& command);
+Result<Decision> decide(const Context& context, const PutQuota& command);
+Result<Decision> decide(const Context& context, const CreateResource& command);
+Result<Decision> decide(const Context& context, const ScaleResource& command);
+Result<Decision> decide(const Context& context, const ConfigureResource& command);
+Result<Decision> decide(const Context& context, const DeleteResource& command);
+Result<Decision> decide(const Context& context, const ReportResource& command);
+Result<Decision> decide(const Context& context, const ReportHealth& command);
+Result<Decision> decide(const Context& context, const RecordCost& command);
+Result<Decision> decide(const Context& context, const DeprovisionResource& command);
 Result<Decision> decide(const Context& context, const AppendEvents& command);
 
 /// Of the settings of a project, or of one environment, as JSON text.
 inline constexpr std::size_t settings_bytes_max = std::size_t{256} << 10;
+
+/// Of one project, or of one environment: its deletion is one record.
+inline constexpr std::size_t secrets_max = 1'000;
+
+/// What a resource was asked to be, and what a provisioner made of it, as JSON text.
+inline constexpr std::size_t spec_bytes_max = std::size_t{64} << 10;
 
 // ---- what several kinds share ----
 
@@ -88,6 +123,12 @@ Result<projections::Row<State>> required(const Context& context, const Uuid& id)
   if (!matched) return std::unexpected(std::move(matched).error());
   return std::move(*row);
 }
+
+/// The resource, if it is there and the caller may know of it.
+Result<projections::Row<projections::Resource>> visible_resource(const Context& context,
+                                                                 const Uuid& id);
+/// Whether the caller may know of this project.
+bool may_see(const Context& context, const Uuid& project);
 
 /// `Web shop` becomes `web-shop`; never empty.
 std::string slug_of(std::string_view name);

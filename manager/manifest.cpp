@@ -16,6 +16,13 @@ constexpr std::size_t name_max = 48;
 constexpr std::size_t type_max = 100;
 /// Kinds and types together. Reading a member costs a look at those beside it.
 constexpr std::size_t names_max = 1'000;
+/// Regular expressions in all schemas together: each holds memory for as long as the product is
+/// used.
+constexpr std::size_t patterns_max = 500;
+/// Indexes of a kind, and unique rules of a kind; pointers of one rule; bytes of a pointer.
+constexpr std::size_t indexes_max = 16;
+constexpr std::size_t parts_max = 4;
+constexpr std::size_t pointer_max = 250;
 
 constexpr std::array reserved_kinds{"events", "dry-run", "versions"};
 /// First words of built-in types: a declared type may not begin with them.
@@ -55,6 +62,23 @@ bool is_type_name(std::string_view type) {
   return words >= 2 && !word_begins;
 }
 
+/// A pointer that points into a state: not at the whole of it.
+bool is_pointer(std::string_view text) {
+  if (text.size() < 2 || text.size() > pointer_max || text.front() != '/') return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (static_cast<unsigned char>(text[i]) < 0x20) return false;
+    const bool escaped = i + 1 < text.size() && (text[i + 1] == '0' || text[i + 1] == '1');
+    if (text[i] == '~' && !escaped) return false;
+  }
+  return true;
+}
+
+/// What cannot be noted by a reader, since it stands deeper than what that reads.
+struct Faults {
+  std::vector<schemas::FieldError> schemas;
+  std::size_t patterns = 0;
+};
+
 /// Before anything else is read.
 schemas::Result<void> check_count(Value kinds) {
   auto over = [](std::string pointer) {
@@ -79,34 +103,132 @@ void refuse_unsupported(ObjectReader& reader, std::initializer_list<std::string_
   }
 }
 
-void read_event(ObjectReader& events, std::string_view type, Manifest::Kind& kind) {
+void check_type_name(ObjectReader& reader, std::string_view type) {
   if (!is_type_name(type)) {
-    events.wrong(type, "must be words of a-z, 0-9 and _ joined by points, such as file.added");
+    reader.wrong(type, "must be words of a-z, 0-9 and _ joined by points, such as file.added");
   }
   if (is_one_of(built_in_words, type.substr(0, type.find('.')))) {
-    events.wrong(type, "begins with a word that built-in types use");
+    reader.wrong(type, "begins with a word that built-in types use");
   }
+}
+
+std::optional<schemas::json_schema::Schema> read_schema(ObjectReader& event, Value value,
+                                                        Faults& faults) {
+  const auto pointer = event.pointer() + "/schema";
+  auto schema = schemas::json_schema::Schema::compile(value, pointer);
+  if (!schema) {
+    std::ranges::move(schema.error().fields, std::back_inserter(faults.schemas));
+    return std::nullopt;
+  }
+  faults.patterns += schema->pattern_count();
+  if (faults.patterns > patterns_max) {
+    faults.schemas.push_back({schemas::FieldError::In::body, pointer,
+                              "has one regular expression too many; the schemas of a product have "
+                              "at most " +
+                                  std::to_string(patterns_max)});
+  }
+  return std::move(*schema);
+}
+
+void read_event(ObjectReader& events, std::string_view type, Manifest::Kind& kind, Faults& faults) {
+  check_type_name(events, type);
   events.object(type, [&](ObjectReader& event) {
-    auto fold = event.choice<Fold>(
-        "fold", {{"replace", Fold::replace}, {"merge", Fold::merge}, {"delete", Fold::remove}});
-    refuse_unsupported(event, {"schema"});
-    kind.events.emplace(type, fold);
+    Manifest::Type read{
+        .fold = event.choice<Fold>(
+            "fold", {{"replace", Fold::replace}, {"merge", Fold::merge}, {"delete", Fold::remove}}),
+        .schema = {}};
+    if (auto schema = event.optional_value("schema")) {
+      read.schema = read_schema(event, *schema, faults);
+    }
+    kind.events.emplace(type, std::move(read));
   });
 }
 
-void read_kind(ObjectReader& kinds, std::string_view name, Value value, Manifest::Kind& kind) {
+void read_aliases(ObjectReader& aliases, Value value, Manifest::Kind& kind) {
+  for (auto [name, target] : value.members()) {
+    check_type_name(aliases, name);
+    auto type = aliases.text(name);
+    if (!type.empty() && !kind.events.contains(type)) {
+      aliases.wrong(name, "must be a type that this kind declares");
+    }
+    kind.aliases.emplace(name, std::move(type));
+  }
+  for (const auto& [name, type] : kind.aliases) {
+    if (kind.aliases.contains(type)) aliases.wrong(name, "must not be an alias itself");
+  }
+}
+
+std::optional<projections::Index> read_index(Value value) {
+  projections::Index index;
+  if (auto one = value.as_string()) index.pointers.emplace_back(*one);
+  for (auto one : value.elements()) index.pointers.emplace_back(one.as_string().value_or(""));
+  const bool right = !index.pointers.empty() && index.pointers.size() <= parts_max &&
+                     std::ranges::all_of(index.pointers, is_pointer);
+  return right ? std::optional(std::move(index)) : std::nullopt;
+}
+
+enum class Parts : std::uint8_t { one, some };
+
+void read_indexes(ObjectReader& kind, std::string_view name, Parts parts,
+                  std::vector<projections::Index>& into) {
+  auto list = kind.optional_value(name);
+  if (!list) return;
+  bool right = list->is_array() && list->size() <= indexes_max;
+  for (auto value : list->elements()) {
+    auto index = parts == Parts::one && !value.is_string() ? std::nullopt : read_index(value);
+    right = right && index && std::ranges::find(into, *index) == into.end();
+    if (index) into.push_back(std::move(*index));
+  }
+  if (right) return;
+  kind.wrong(name, "must be an array of at most " + std::to_string(indexes_max) +
+                       " different JSON pointers such as /commit" +
+                       (parts == Parts::one ? "" : ", or arrays of them"));
+}
+
+void read_project(ObjectReader& reader, Manifest::Kind& kind) {
+  auto pointer = reader.optional_text("project");
+  if (!pointer) return;
+  if (!is_pointer(*pointer)) reader.wrong("project", "must be a JSON pointer such as /project_id");
+  kind.project = std::move(*pointer);
+}
+
+void read_kind(ObjectReader& kinds, std::string_view name, Value value, Manifest::Kind& kind,
+               Faults& faults) {
   if (!is_kind_name(name)) kinds.wrong(name, "must match ^[a-z][a-z0-9_-]{0,47}$");
   if (is_one_of(reserved_kinds, name)) kinds.wrong(name, "is a reserved name");
   kinds.object(name, [&](ObjectReader& reader) {
     auto types = value.find("events");
     reader.object("events", [&](ObjectReader& events) {
-      for (auto [type, body] : types->members()) read_event(events, type, kind);
+      for (auto [type, body] : types->members()) read_event(events, type, kind, faults);
     });
     if (types && types->is_object() && types->size() == 0) {
       reader.wrong("events", "must name at least one event type");
     }
-    refuse_unsupported(reader, {"indexes", "unique", "sealed", "aliases"});
+    reader.optional_object("aliases", [&](ObjectReader& aliases) {
+      read_aliases(aliases, *value.find("aliases"), kind);
+    });
+    read_indexes(reader, "indexes", Parts::one, kind.indexes);
+    read_indexes(reader, "unique", Parts::some, kind.unique);
+    read_project(reader, kind);
+    refuse_unsupported(reader, {"sealed"});
   });
+}
+
+/// What the reader noted, and what stands deeper.
+schemas::Result<void> finish(ObjectReader& reader, Faults& faults) {
+  constexpr std::size_t faults_max = 100;
+  auto read = reader.finish();
+  if (faults.schemas.empty()) return read;
+  std::vector<schemas::FieldError> all;
+  if (!read) all = std::move(read.error().fields);
+  std::ranges::move(faults.schemas, std::back_inserter(all));
+  const auto count = all.size();
+  if (count > faults_max) all.resize(faults_max);
+  return schemas::fail(
+      schemas::Error{schemas::ErrorCode::invalid_request,
+                     count == 1 ? "1 field is wrong" : std::to_string(count) + " fields are wrong",
+                     std::move(all),
+                     {}});
 }
 
 }  // namespace
@@ -116,6 +238,7 @@ schemas::Result<Manifest> Manifest::parse(std::string_view json, std::uint32_t v
   if (!document) return std::unexpected(std::move(document).error());
   Manifest manifest;
   manifest.version_ = version;
+  Faults faults;
   ObjectReader reader(document->root());
   reader.optional_text("description", {.characters_min = 0, .characters_max = 1000});
   auto kinds = document->root().find("kinds");
@@ -125,13 +248,13 @@ schemas::Result<Manifest> Manifest::parse(std::string_view json, std::uint32_t v
   }
   reader.object("kinds", [&](ObjectReader& kind_reader) {
     for (auto [name, value] : kinds->members()) {
-      read_kind(kind_reader, name, value, manifest.kinds_[std::string(name)]);
+      read_kind(kind_reader, name, value, manifest.kinds_[std::string(name)], faults);
     }
   });
   if (kinds && kinds->is_object() && kinds->size() == 0) {
     reader.wrong("kinds", "must name at least one kind");
   }
-  auto read = reader.finish();
+  auto read = finish(reader, faults);
   if (!read) return std::unexpected(std::move(read).error());
   return manifest;
 }
@@ -140,7 +263,14 @@ std::optional<Fold> Manifest::fold_of(std::string_view kind, std::string_view ty
   auto found = kinds_.find(kind);
   if (found == kinds_.end()) return std::nullopt;
   auto event = found->second.events.find(type);
-  return event == found->second.events.end() ? std::nullopt : std::optional(event->second);
+  return event == found->second.events.end() ? std::nullopt : std::optional(event->second.fold);
+}
+
+const std::pair<const std::string, Manifest::Type>* Manifest::Kind::written_as(
+    std::string_view name) const {
+  auto alias = aliases.find(name);
+  auto found = events.find(alias == aliases.end() ? name : alias->second);
+  return found == events.end() ? nullptr : &*found;
 }
 
 }  // namespace manager

@@ -5,8 +5,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "projections/declared_indexes.h"
 #include "schemas/events.h"
+#include "schemas/json_schema/schema.h"
 #include "schemas/result.h"
 
 /// What a declared product consists of: kinds, their event types, and what each type does to an
@@ -15,12 +18,27 @@ namespace manager {
 
 class Manifest {
  public:
+  struct Type {
+    schemas::Fold fold;
+    std::optional<schemas::json_schema::Schema> schema;  // of the event's data
+  };
   struct Kind {
-    std::map<std::string, schemas::Fold, std::less<>> events;
+    std::map<std::string, Type, std::less<>> events;
+    /// Names that writers may still send, and the types that their events are written as.
+    std::map<std::string, std::string, std::less<>> aliases;
+    /// Lists are filtered by these.
+    std::vector<projections::Index> indexes;
+    /// No two entities that are there have the same values in one of these.
+    std::vector<projections::Index> unique;
+    /// Where the state names the project that the entity belongs to; empty: nowhere.
+    std::string project;
+
+    /// What an event of this name becomes; null when the kind does not know it.
+    const std::pair<const std::string, Type>* written_as(std::string_view name) const;
   };
 
-  /// Checks form, names and number (1,000 kinds and types in all); the error has a pointer per
-  /// wrong member.
+  /// Checks form, names, schemas and number (1,000 kinds and types in all); the error has a pointer
+  /// per wrong member.
   static schemas::Result<Manifest> parse(std::string_view json, std::uint32_t version);
 
   std::uint32_t version() const { return version_; }

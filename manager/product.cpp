@@ -1,4 +1,11 @@
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <set>
+#include <tuple>
+
 #include "manager/decide.h"
+#include "projections/evolve.h"
 #include "schemas/json.h"
 #include "schemas/json_writer.h"
 
@@ -13,8 +20,8 @@ namespace {
 /// ever.
 Result<void> check_kept(const Context& context, const Manifest& before, const Manifest& after) {
   for (const auto& [kind, declared] : before.kinds()) {
-    for (const auto& [type, fold] : declared.events) {
-      if (after.fold_of(kind, type) == fold || !context.type_in_use(kind, type)) continue;
+    for (const auto& [type, as] : declared.events) {
+      if (after.fold_of(kind, type) == as.fold || !context.type_in_use(kind, type)) continue;
       return fail(schemas::Error{ErrorCode::in_use,
                                  "the type '" + type + "' of kind '" + kind +
                                      "' has events; it can neither be removed nor fold differently",
@@ -23,6 +30,47 @@ Result<void> check_kept(const Context& context, const Manifest& before, const Ma
                                        schemas::json::pointer_escape(type),
                                    "has events"}},
                                  {}});
+    }
+  }
+  return {};
+}
+
+std::unexpected<schemas::Error> rule_in_use(std::string_view kind, std::string_view member,
+                                            std::string detail) {
+  auto pointer = "/kinds/" + schemas::json::pointer_escape(kind) + "/" + std::string(member);
+  return fail(schemas::Error{ErrorCode::in_use,
+                             std::move(detail),
+                             {{schemas::FieldError::In::body, std::move(pointer), "has events"}},
+                             {}});
+}
+
+/// Of a kind that has events the indexes stay, since its rows are in them, and no unique rule
+/// comes, since its rows may break it already.
+Result<void> check_rules(const Context& context, const Manifest& after,
+                         const projections::KindIndexes& before_indexes,
+                         const projections::KindIndexes& after_indexes, const Manifest& before) {
+  for (const auto& [name, kind] : before.kinds()) {
+    const bool used = std::ranges::any_of(
+        kind.events, [&](const auto& type) { return context.type_in_use(name, type.first); });
+    auto now = after.kinds().find(name);
+    if (!used || now == after.kinds().end()) continue;
+    auto kept = after_indexes.find(name);
+    auto had = before_indexes.find(name);
+    for (std::size_t i = 0; had != before_indexes.end() && i < had->second.size(); ++i) {
+      const auto& index = had->second[i];
+      const bool stays = kept != after_indexes.end() &&
+                         std::ranges::find(kept->second, index) != kept->second.end();
+      if (stays) continue;
+      return rule_in_use(name, "indexes",
+                         "the kind '" + name + "' has events; its index " + index.pointers.front() +
+                             " stays: declare it under indexes");
+    }
+    for (const auto& rule : now->second.unique) {
+      if (std::ranges::find(kind.unique, rule) != kind.unique.end()) continue;
+      return rule_in_use(name, "unique",
+                         "the kind '" + name +
+                             "' has events; a unique rule comes before the first one: declare a "
+                             "new kind that has it from the start");
     }
   }
   return {};
@@ -87,6 +135,141 @@ Result<void> check_conditions(const Context& context, const AppendEvents& comman
                              {{"conflicts", "[" + conflicts + "]"}}});
 }
 
+/// The type that an event is written as, by its name or by an alias.
+Result<const std::pair<const std::string, Manifest::Type>*> type_of(
+    const Manifest& manifest, const AppendEvents::Event& event, std::size_t index) {
+  const auto pointer = "/events/" + std::to_string(index);
+  auto kind = manifest.kinds().find(event.kind);
+  if (kind == manifest.kinds().end()) {
+    return schemas::invalid_field(pointer + "/kind",
+                                  "the product declares no kind " + quote(event.kind));
+  }
+  const auto* type = kind->second.written_as(event.type);
+  if (type != nullptr) return type;
+  return schemas::invalid_field(pointer + "/type", "the kind " + quote(event.kind) +
+                                                       " declares no type " + quote(event.type));
+}
+
+/// Data against the schemas of their types: one allowance for all events of a command.
+class DataChecks {
+ public:
+  void check(const std::pair<const std::string, Manifest::Type>& type,
+             const AppendEvents::Event& event, std::size_t index) {
+    if (!type.second.schema || left_.errors == 0) return;
+    auto data = schemas::json::parse(event.data);
+    ENSURE(data.has_value());
+    const auto pointer = "/events/" + std::to_string(index) + "/data";
+    std::ranges::move(type.second.schema->check(data->root(), pointer, left_),
+                      std::back_inserter(faults_));
+  }
+
+  Result<void> finish() {
+    if (faults_.empty()) return {};
+    auto detail = faults_.size() == 1 ? "1 field is wrong"
+                                      : std::to_string(faults_.size()) + " fields are wrong";
+    return fail(
+        schemas::Error{ErrorCode::invalid_request, std::move(detail), std::move(faults_), {}});
+  }
+
+ private:
+  schemas::json_schema::Schema::Allowance left_{.work = 2'000'000};
+  std::vector<schemas::FieldError> faults_;
+};
+
+/// Unique rules over the events of one command, in order: a value that one gives up, a later one
+/// may take.
+class UniqueChecks {
+ public:
+  explicit UniqueChecks(const Context& context) : context_(context) {}
+
+  Result<void> check(const Manifest::Kind& kind, const AppendEvents::Event& event,
+                     schemas::Fold fold, std::size_t index) {
+    if (kind.unique.empty()) return {};
+    const Entity entity{{}, event.entity};
+    auto [known, first] = states_.try_emplace({event.kind, event.entity});
+    if (first) {
+      auto row = context_.view.get<projections::Declared>(context_.topic, entity, event.kind);
+      if (row) known->second = std::move(row->state);
+    }
+    auto before = values_of(kind, known->second);
+    auto after = projections::evolve(std::move(known->second), schemas::Json{event.data, fold},
+                                     {context_.now});
+    // What does not fold is refused by the fold.
+    known->second = after ? std::move(*after) : std::nullopt;
+    auto values = values_of(kind, known->second);
+    for (std::size_t i = 0; i < kind.unique.size(); ++i) {
+      if (values[i] == before[i]) continue;
+      const auto& rule = kind.unique[i];
+      if (before[i]) give_up(event, rule, *before[i]);
+      if (!values[i]) continue;
+      if (auto other = take(event, rule, *values[i])) return taken(event, rule, *other, index);
+    }
+    return {};
+  }
+
+ private:
+  using Values = std::vector<std::optional<std::string>>;
+  /// What this command's events did to one value so far.
+  struct Holders {
+    std::set<std::string> without;  // who gave it up
+    std::optional<std::string> by;
+  };
+
+  static Values values_of(const Manifest::Kind& kind,
+                          const std::optional<projections::Declared>& state) {
+    Values values(kind.unique.size());
+    auto document = state ? std::optional(schemas::json::parse(state->json)) : std::nullopt;
+    if (!document || !*document) return values;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      values[i] = projections::index_value((*document)->root(), kind.unique[i]);
+    }
+    return values;
+  }
+  Holders& holders(const AppendEvents::Event& event, const projections::Index& rule,
+                   const std::string& value) {
+    return holders_[{event.kind, rule.name(), value}];
+  }
+  void give_up(const AppendEvents::Event& event, const projections::Index& rule,
+               const std::string& value) {
+    auto& known = holders(event, rule, value);
+    known.without.insert(event.entity);
+    if (known.by == event.entity) known.by.reset();
+  }
+  /// Who has the value, if it is somebody else.
+  std::optional<std::string> take(const AppendEvents::Event& event, const projections::Index& rule,
+                                  const std::string& value) {
+    auto& known = holders(event, rule, value);
+    if (known.by) return known.by;
+    auto others = known.without;
+    others.insert(event.entity);
+    auto other =
+        context_.view.held_by_other(context_.topic, event.kind, rule.name(), value, others);
+    if (!other) known.by = event.entity;
+    return other;
+  }
+  static std::unexpected<schemas::Error> taken(const AppendEvents::Event& event,
+                                               const projections::Index& rule,
+                                               const std::string& other, std::size_t index) {
+    std::vector<schemas::FieldError> fields;
+    for (const auto& pointer : rule.pointers) {
+      fields.push_back(
+          {schemas::FieldError::In::body, "/events/" + std::to_string(index) + "/data" + pointer,
+           rule.pointers.size() == 1 ? "is taken" : "is taken together with the others"});
+    }
+    return fail(schemas::Error{ErrorCode::unique_taken,
+                               "the " + event.kind + " " + quote(other) +
+                                   " has the same; nothing was "
+                                   "written",
+                               std::move(fields),
+                               {}});
+  }
+
+  const Context& context_;
+  std::map<std::pair<std::string_view, std::string_view>, std::optional<projections::Declared>>
+      states_;
+  std::map<std::tuple<std::string_view, std::string, std::string>, Holders> holders_;
+};
+
 }  // namespace
 
 std::string to_text(const Expected& expected) {
@@ -123,6 +306,9 @@ Result<Decision> decide(const Context& context, const DeclareProduct& command) {
     if (!before) return std::unexpected(std::move(before).error());
     auto kept = check_kept(context, *before, *after);
     if (!kept) return std::unexpected(std::move(kept).error());
+    auto ruled = check_rules(context, *after, projections::indexes_of(current->state.manifest),
+                             projections::indexes_of(command.manifest), *before);
+    if (!ruled) return std::unexpected(std::move(ruled).error());
   }
   return one_event(context, subject, version, schemas::ProductDeclared{command.manifest});
 }
@@ -138,20 +324,17 @@ Result<Decision> decide(const Context& context, const AppendEvents& command) {
   }
   Decision decision;
   decision.events.reserve(command.events.size());
+  DataChecks checks;
+  UniqueChecks unique(context);
   std::map<std::pair<std::string_view, std::string_view>, Version> versions;
   for (std::size_t i = 0; i < command.events.size(); ++i) {
     const auto& event = command.events[i];
-    const auto pointer = "/events/" + std::to_string(i);
-    auto fold = context.manifest->fold_of(event.kind, event.type);
-    if (!context.manifest->kinds().contains(event.kind)) {
-      return schemas::invalid_field(pointer + "/kind",
-                                    "the product declares no kind " + quote(event.kind));
-    }
-    if (!fold) {
-      return schemas::invalid_field(
-          pointer + "/type",
-          "the kind " + quote(event.kind) + " declares no type " + quote(event.type));
-    }
+    auto type = type_of(*context.manifest, event, i);
+    if (!type) return std::unexpected(std::move(type).error());
+    checks.check(**type, event, i);
+    const auto& kind = context.manifest->kinds().find(event.kind)->second;
+    auto free = unique.check(kind, event, (*type)->second.fold, i);
+    if (!free) return std::unexpected(std::move(free).error());
     Entity entity{{}, event.entity};
     auto [version, first] = versions.try_emplace({event.kind, event.entity});
     if (first) {
@@ -159,14 +342,16 @@ Result<Decision> decide(const Context& context, const AppendEvents& command) {
     }
     version->second = next(version->second);
     decision.events.push_back({.id = schemas::EventId(context.new_id()),
-                               .type = event.type,
+                               .type = (*type)->first,
                                .kind = event.kind,
                                .entity = std::move(entity),
                                .version = version->second,
                                .occurred = event.occurred.value_or(context.now),
                                .schema = context.manifest->version(),
-                               .data = schemas::Json{event.data, *fold}});
+                               .data = schemas::Json{event.data, (*type)->second.fold}});
   }
+  auto checked = checks.finish();
+  if (!checked) return std::unexpected(std::move(checked).error());
   decision.kind = command.events.front().kind;
   decision.subject = {{}, command.events.front().entity};
   return decision;

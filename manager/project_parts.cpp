@@ -1,10 +1,10 @@
-#include "projections/project_parts.h"
+#include "manager/project_parts.h"
 
 #include <algorithm>
 
 #include <fmt/core.h>
 
-#include "manager/decide.h"
+#include "projections/resource_rows.h"
 #include "schemas/json_writer.h"
 
 namespace manager {
@@ -12,41 +12,8 @@ namespace {
 
 using projections::Environment;
 using projections::Member;
-using projections::Project;
 using projections::Settings;
 using schemas::Role;
-
-/// What is below a project: its row, if it is there, and its version, there or not.
-template <typename State>
-struct Part {
-  std::optional<State> state;
-  Version version{};
-};
-template <typename State>
-Part<State> part_of(const Context& context, const Entity& entity) {
-  if (auto row = context.view.get<State>(context.topic, entity)) {
-    return {std::move(row->state), row->head.version};
-  }
-  return {{}, context.view.existence(context.topic, State::kind, entity).version};
-}
-
-/// What If-Match may name: of what is not there, no version.
-template <typename State>
-Result<void> matches(const Context& context, const Part<State>& part) {
-  return check_if_match(context, part.state ? part.version : Version{});
-}
-
-Result<void> in_active_project(const Context& context, const Uuid& id) {
-  const auto project = context.view.get<Project>(context.topic, Entity{id, {}});
-  if (!project) return fail(ErrorCode::not_found, "there is no project with this id");
-  if (project->state.status == Project::Status::active) return {};
-  return fail(ErrorCode::invalid_transition,
-              "what belongs to an archived project cannot be changed; restore it first");
-}
-
-std::unexpected<schemas::Error> no_environment() {
-  return fail(ErrorCode::not_found, "there is no environment of this name in the project");
-}
 
 std::unexpected<schemas::Error> no_member() {
   return fail(ErrorCode::not_found, "this user is no member of the project");
@@ -62,6 +29,19 @@ bool has_another_owner(const Context& context, const Uuid& project, std::string_
   return context.view
       .list(context.topic, Member::kind, true,
             {.limit = 0, .as_of = {}, .below = parent, .filter = owns})
+      .more;
+}
+
+/// As far as the reference shows: one that comes later is taken away again (deprovisioning.h).
+bool has_resources(const Context& context, const Uuid& project, std::string_view environment) {
+  using projections::ResourceOfProject;
+  const auto is_there = [&](const projections::FoundRow& row) {
+    return projections::decode_row<ResourceOfProject>(row.bytes).state.environment == environment;
+  };
+  const auto parent = projections::resources_of(project);
+  return context.references->own
+      .list(context.references->resources, ResourceOfProject::kind, true,
+            {.limit = 0, .as_of = {}, .below = parent, .filter = is_there})
       .more;
 }
 
@@ -82,7 +62,36 @@ std::string emptying(std::string_view json) {
   return patch;
 }
 
+/// One event more, about another entity.
+void add(Decision& decision, Decision more) {
+  decision.events.push_back(std::move(more.events.front()));
+}
+
 }  // namespace
+
+Result<void> in_active_project(const Context& context, const Uuid& id) {
+  const auto project = context.view.get<projections::Project>(context.topic, Entity{id, {}});
+  if (!project) return no_project();
+  if (project->state.status == projections::Project::Status::active) return {};
+  return fail(ErrorCode::invalid_transition,
+              "what belongs to an archived project cannot be changed; restore it first");
+}
+
+Result<void> in_environment(const Context& context, const Uuid& project,
+                            const std::optional<std::string>& environment) {
+  if (!environment) return {};
+  const auto entity = projections::environment_entity(project, *environment);
+  if (part_of<Environment>(context, entity).state) return {};
+  return no_environment();
+}
+
+std::unexpected<schemas::Error> no_project() {
+  return fail(ErrorCode::not_found, "there is no project with this id");
+}
+
+std::unexpected<schemas::Error> no_environment() {
+  return fail(ErrorCode::not_found, "there is no environment of this name in the project");
+}
 
 Result<Decision> decide(const Context& context, const CreateEnvironment& command) {
   if (auto active = in_active_project(context, command.project); !active) {
@@ -110,13 +119,23 @@ Result<Decision> decide(const Context& context, const DeleteEnvironment& command
   if (auto matched = matches(context, known); !matched) {
     return std::unexpected(std::move(matched).error());
   }
+  if (has_resources(context, command.project, command.name)) {
+    return fail(ErrorCode::in_use,
+                "resources are in this environment; delete them first, and wait until they are "
+                "gone");
+  }
   auto decision = one_event(context, entity, known.version, schemas::EnvironmentDeleted{});
+  decision.looked_at = {{context.references->resources, context.organization}};
   const auto inner = projections::settings_entity(command.project, command.name);
   const auto settings = part_of<Settings>(context, inner);
   if (settings.state && settings.state->json != "{}") {
     const auto patch = decision.keep(emptying(settings.state->json));
-    auto emptied = one_event(context, inner, settings.version, schemas::SettingsChanged{patch});
-    decision.events.push_back(std::move(emptied.events.front()));
+    add(decision, one_event(context, inner, settings.version, schemas::SettingsChanged{patch}));
+  }
+  const auto secrets = secrets_in(context, projections::secrets_of(command.project, command.name));
+  for (const auto& secret : secrets.rows) {
+    const auto version = projections::decode_head(secret.bytes, nullptr).version;
+    add(decision, one_event(context, secret.entity, version, schemas::SecretDeleted{}));
   }
   return decision;
 }
@@ -162,9 +181,8 @@ Result<Decision> decide(const Context& context, const ChangeSettings& command) {
   if (auto active = in_active_project(context, command.project); !active) {
     return std::unexpected(std::move(active).error());
   }
-  if (command.environment) {
-    const auto environment = projections::environment_entity(command.project, *command.environment);
-    if (!part_of<Environment>(context, environment).state) return no_environment();
+  if (auto inside = in_environment(context, command.project, command.environment); !inside) {
+    return std::unexpected(std::move(inside).error());
   }
   const auto entity = projections::settings_entity(command.project, command.environment);
   const auto known = part_of<Settings>(context, entity);

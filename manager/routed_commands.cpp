@@ -1,6 +1,7 @@
 #include "manager/routed_commands.h"
 
-#include <atomic>
+#include <algorithm>
+#include <random>
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -36,7 +37,7 @@ std::shared_ptr<Commands> RoutedCommands::target_of(const CommandContext& contex
 void RoutedCommands::submit(CommandContext context, Command command, Done done) {
   if (!context.sequence) {
     return ask(std::make_shared<Asked>(std::move(context), std::move(command), std::move(done),
-                                       std::chrono::steady_clock::now() + patience));
+                                       std::chrono::steady_clock::now()));
   }
   const auto target = target_of(context, command);
   if (!context.sequence->goes_to(target.get())) {
@@ -62,8 +63,7 @@ void RoutedCommands::ask(std::shared_ptr<Asked> asked) {
   auto& to = target ? *target : parts_.local;
   const bool elsewhere = target != nullptr;
   auto answer = [this, asked, elsewhere](Result<Outcome> result) {
-    const bool again = was_surely_not_tried(result);
-    if (again && std::chrono::steady_clock::now() < asked->until) return ask_later(asked);
+    if (was_surely_not_tried(result) && ask_later(asked)) return;
     result = for_clients(std::move(result));
     if (!elsewhere) return asked->done(std::move(result));
     answer_when_visible(std::move(asked->done), std::move(result));
@@ -103,9 +103,25 @@ void RoutedCommands::answer_when_visible(Done done, Result<Outcome> result) {
   });
 }
 
-void RoutedCommands::ask_later(std::shared_ptr<Asked> asked) {
-  auto timer = std::make_shared<boost::asio::steady_timer>(parts_.executor, pause);
-  timer->async_wait([this, asked = std::move(asked), timer](auto) { ask(asked); });
+/// Whether it is. Often while a partition moves, seldom while the brokers are away; and not all
+/// that were refused at once come back at once.
+bool RoutedCommands::ask_later(const std::shared_ptr<Asked>& asked) {
+  const auto waited = std::chrono::steady_clock::now() - asked->since;
+  if (waited >= patience) return false;
+  if (++waiting_ > waiting_max) {
+    --waiting_;
+    return false;
+  }
+  thread_local std::minstd_rand chance{std::random_device()()};
+  const auto pause =
+      std::clamp<std::chrono::steady_clock::duration>(waited / 4, pause_min, pause_max);
+  const auto eighths = std::uniform_int_distribution<int>(6, 10)(chance);
+  auto timer = std::make_shared<boost::asio::steady_timer>(parts_.executor, pause * eighths / 8);
+  timer->async_wait([this, asked, timer](auto) {
+    --waiting_;
+    ask(asked);
+  });
+  return true;
 }
 
 }  // namespace manager

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -24,7 +25,11 @@ class RoutedCommands final : public Commands {
   /// Who should be asked; null: this process. Any thread.
   using Where = std::function<std::shared_ptr<Commands>(schemas::LogId)>;
   static constexpr std::chrono::milliseconds patience{5'000};
-  static constexpr std::chrono::milliseconds pause{20};  // before it is asked again
+  /// Before it is asked again: a quarter of the time since it came, more or less.
+  static constexpr std::chrono::milliseconds pause_min{20};
+  static constexpr std::chrono::milliseconds pause_max{500};
+  /// So many may wait for that; who comes then is refused at once.
+  static constexpr std::size_t waiting_max = 4'096;
   static constexpr std::chrono::milliseconds visible_within{2'000};
 
   struct Parts {
@@ -47,14 +52,15 @@ class RoutedCommands final : public Commands {
     CommandContext context;
     Command command;
     Done done;
-    std::chrono::steady_clock::time_point until;
+    std::chrono::steady_clock::time_point since;
   };
   std::shared_ptr<Commands> target_of(const CommandContext& context, const Command& command) const;
   void ask(std::shared_ptr<Asked> asked);
-  void ask_later(std::shared_ptr<Asked> asked);
+  bool ask_later(const std::shared_ptr<Asked>& asked);
   void answer_when_visible(Done done, schemas::Result<Outcome> result);
 
   const Parts parts_;
+  std::atomic<std::size_t> waiting_ = 0;
 };
 
 }  // namespace manager

@@ -16,6 +16,7 @@ using schemas::Result;
 /// What an event brings along besides its data.
 struct Moment {
   Time recorded;
+  schemas::Version version{};  // of the entity, after it
 };
 
 Result<std::optional<Organization>> evolve(std::optional<Organization> state, const EventData& data,
@@ -31,6 +32,14 @@ Result<std::optional<Environment>> evolve(std::optional<Environment> state, cons
 Result<std::optional<Member>> evolve(std::optional<Member> state, const EventData& data,
                                      const Moment& moment);
 Result<std::optional<Settings>> evolve(std::optional<Settings> state, const EventData& data,
+                                       const Moment& moment);
+Result<std::optional<Secret>> evolve(std::optional<Secret> state, const EventData& data,
+                                     const Moment& moment);
+Result<std::optional<ResourceKind>> evolve(std::optional<ResourceKind> state, const EventData& data,
+                                           const Moment& moment);
+Result<std::optional<Quota>> evolve(std::optional<Quota> state, const EventData& data,
+                                    const Moment& moment);
+Result<std::optional<Resource>> evolve(std::optional<Resource> state, const EventData& data,
                                        const Moment& moment);
 Result<std::optional<Declared>> evolve(std::optional<Declared> state, const EventData& data,
                                        const Moment& moment);

@@ -7,6 +7,7 @@
 #include "projections/layered_rows.h"
 #include "projections/project_parts.h"
 #include "projections/reader.h"
+#include "projections/resource_rows.h"
 #include "schemas/planted.h"
 
 namespace projections {
@@ -97,6 +98,45 @@ void fold_side_rows(const FoldedEvent& e, const Entity& entity, const std::optio
   }
 }
 
+void fold_side_rows(const FoldedEvent& e, const Entity& entity, const std::optional<Product>&,
+                    const std::optional<Product>& after) {
+  if (after) fold_builds(e.rows, entity.name, after->manifest, e.changes);
+}
+
+void fold_side_rows(const FoldedEvent& e, const Entity& entity,
+                    const std::optional<Declared>& before, const std::optional<Declared>& after) {
+  if (e.record.indexes == nullptr) return;
+  auto indexes = e.record.indexes->find(e.event.kind());
+  if (indexes == e.record.indexes->end()) return;
+  fold_entries(e.scope(), indexes->second, entity, before ? &before->json : nullptr,
+               after ? &after->json : nullptr, e.record.offset, e.changes);
+}
+
+/// What belongs to a resource, or counts it, is folded from the event itself too.
+Result<void> fold_more_rows(const FoldedEvent& e, const Entity& entity,
+                            const std::optional<Resource>& before,
+                            const std::optional<Resource>& after) {
+  return fold_resource_rows({.rows = e.rows,
+                             .changes = e.changes,
+                             .organization = e.record.batch.organization(),
+                             .space = e.record.batch.space(),
+                             .topic = e.record.log.topic,
+                             .recorded = e.record.batch.recorded(),
+                             .offset = e.record.offset,
+                             .index = e.index,
+                             .resource = entity.id,
+                             .version = e.event.version(),
+                             .before = before,
+                             .after = after,
+                             .data = e.event.data()});
+}
+template <typename State>
+Result<void> fold_more_rows(const FoldedEvent& e, const Entity& entity,
+                            const std::optional<State>& before, const std::optional<State>& after) {
+  fold_side_rows(e, entity, before, after);
+  return {};
+}
+
 /// What grows with an entity's events. Members of built-in kinds have limits of their own.
 template <typename State>
 std::size_t growing_bytes(const State&) {
@@ -148,7 +188,7 @@ Result<void> fold_event(const FoldedEvent& e) {
   const Time recorded = e.record.batch.recorded();
   std::optional<State> before;
   if (current) before = current->state;
-  auto after = evolve(std::move(before), e.event.data(), Moment{recorded});
+  auto after = evolve(std::move(before), e.event.data(), Moment{recorded, e.event.version()});
   if (!after) return std::unexpected(std::move(after).error());
 
   if (!*after && planted(schemas::Fault::refuse_to_fold_deletions)) {
@@ -175,8 +215,7 @@ Result<void> fold_event(const FoldedEvent& e) {
     e.changes[std::move(deleted)] = std::move(row);
     e.changes[std::move(alive)] = std::nullopt;
   }
-  fold_side_rows(e, entity, current ? std::optional(current->state) : std::nullopt, *after);
-  return {};
+  return fold_more_rows(e, entity, current ? std::optional(current->state) : std::nullopt, *after);
 }
 
 /// Written every time: a look whether it is there already could meet another partition's record
@@ -194,9 +233,13 @@ Result<void> fold_one(const FoldedEvent& e) {
   if (e.event.kind() == Environment::kind) return fold_event<Environment>(e);
   if (e.event.kind() == Member::kind) return fold_event<Member>(e);
   if (e.event.kind() == Settings::kind) return fold_event<Settings>(e);
+  if (e.event.kind() == Secret::kind) return fold_event<Secret>(e);
   if (e.event.kind() == Organization::kind) return fold_event<Organization>(e);
   if (e.event.kind() == Key::kind) return fold_event<Key>(e);
   if (e.event.kind() == Product::kind) return fold_event<Product>(e);
+  if (e.event.kind() == Resource::kind) return fold_event<Resource>(e);
+  if (e.event.kind() == Quota::kind) return fold_event<Quota>(e);
+  if (e.event.kind() == ResourceKind::kind) return fold_event<ResourceKind>(e);
   return fail(ErrorCode::projection_frozen, "its kind is unknown to this version");
 }
 

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <limits>
 
+#include "projections/declared_indexes.h"
 #include "projections/row_keys.h"
 #include "projections/rows.h"
 #include "schemas/batch.h"
@@ -18,6 +19,8 @@ struct FoldedRecord {
   LogId log;
   Offset offset;
   schemas::BatchView batch;
+  /// Of the record's product, as its newest folded manifest says; null: none.
+  const KindIndexes* indexes = nullptr;
 };
 
 /// How far a record that is not written yet may go: every event leaves a history row with its

@@ -34,6 +34,14 @@ Entity settings_entity(const Uuid& project, const std::optional<std::string>& en
   if (!environment) return {project, "settings"};
   return below(environment_entity(project, *environment), "/settings");
 }
+Entity secrets_of(const Uuid& project, const std::optional<std::string>& environment) {
+  if (!environment) return {project, "secrets/"};
+  return below(environment_entity(project, *environment), "/secrets/");
+}
+Entity secret_entity(const Uuid& project, const std::optional<std::string>& environment,
+                     std::string_view name) {
+  return below(secrets_of(project, environment), name);
+}
 std::string_view name_below(const Entity& parent, const Entity& entity) {
   return std::string_view(entity.name).substr(parent.name.size());
 }
@@ -84,6 +92,19 @@ Result<std::optional<Settings>> evolve(std::optional<Settings> state, const Even
   const auto target = schemas::json::parse(state ? state->json : "{}");
   if (!patch || !patch->root().is_object() || !target) return cannot_apply(data);
   return Settings{schemas::json::merge_patch(target->root(), patch->root())};
+}
+
+Result<std::optional<Secret>> evolve(std::optional<Secret> state, const EventData& data,
+                                     const Moment& moment) {
+  if (const auto* set = std::get_if<schemas::SecretSet>(&data)) {
+    return Secret{.sealed = std::string(set->value),
+                  .value_version = moment.version,
+                  .first_version = state ? state->first_version : moment.version};
+  }
+  if (!state) return cannot_apply(data);
+  if (std::holds_alternative<schemas::SecretRevealed>(data)) return state;
+  if (std::holds_alternative<schemas::SecretDeleted>(data)) return std::optional<Secret>();
+  return cannot_apply(data);
 }
 
 }  // namespace projections

@@ -4,7 +4,6 @@
 
 #include <spdlog/spdlog.h>
 
-#include "projections/fold.h"
 #include "projections/layered_rows.h"
 #include "projections/row.h"
 #include "schemas/planted.h"
@@ -86,10 +85,6 @@ void report_frozen(const Frozen& frozen) {
                 static_cast<int>(frozen.scope.topic), frozen.offset, frozen.reason);
 }
 
-FoldedRecord folded(const StoredRecord& record) {
-  return {record.log, record.offset, schemas::BatchView::trusted(record.payload.bytes())};
-}
-
 }  // namespace
 
 Result<void> Projector::apply(const std::vector<StoredRecord>& group, const Prepared& prepared) {
@@ -148,13 +143,14 @@ void Projector::fold_record(const StoredRecord& record, Pass& pass, const Prepar
   if (const auto* ready = prepared ? prepared(record) : nullptr) {
     pass.ready.push_back(ready);
     if (!pass.changes.empty()) merge_ready(pass);
-    return;
+    return take_manifests(batch);
   }
   merge_ready(pass);
   LayeredRows rows(rows_, pass.changes);
   auto done = fold(rows, folded(record), pass.changes);
   if (!done && planted(Fault::skip_what_cannot_be_applied)) return;
   if (!done) return freeze(record, done.error().detail, pass);
+  take_manifests(batch);
   pass.bytes += record.payload.bytes().size() + *done;
   if (planted(Fault::forget_first_answers_on_rebuild)) {
     const auto first_answer = [](const auto& row) { return row.first.substr(17, 1) == "I"; };
@@ -250,6 +246,7 @@ void Projector::load_positions() {
                if (planted(Fault::apply_twice_after_crash)) state = {};
                return true;
              });
+  load_indexes();
 }
 
 /// A stored position must still be the log's: the last event record stands where it stood, and what
@@ -401,6 +398,7 @@ void Projector::forget() {
   states_.clear();
   frozen_.clear();
   sweeps_.clear();
+  indexes_.clear();
 }
 
 Result<void> Projector::load_frozen(eventstore::Log& log) {

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "eventstore/log.h"
+#include "eventstore/topics.h"
+#include "projections/fold.h"
 #include "projections/progress.h"
 #include "projections/read_store.h"
 #include "schemas/batch.h"
@@ -22,7 +24,9 @@ namespace projections {
 
 class Projector {
  public:
-  Projector(ReadStore& rows, Progress& progress) : rows_(rows), progress_(progress) {}
+  /// Without topics nothing is known of what manifests declare.
+  Projector(ReadStore& rows, Progress& progress, const eventstore::Topics* topics = nullptr)
+      : rows_(rows), progress_(progress), topics_(topics) {}
 
   struct CaughtUp {
     std::uint64_t records = 0;
@@ -43,6 +47,14 @@ class Projector {
                               const Prepared& prepared = {});
   /// After the store was full: when it takes writes again, folds from the log what it refused.
   schemas::Result<void> resume(eventstore::Log& log);
+
+  /// The indexes of a topic's product, for folds; null: none. Another number of the generation
+  /// means that what was folded before has to be folded again.
+  const KindIndexes* indexes(schemas::TopicId topic) const;
+  std::uint64_t indexes_generation() const { return indexes_.generation(); }
+  /// Makes what declared indexes lack, a piece of at most so many history rows; true when nothing
+  /// is left to be made.
+  schemas::Result<bool> build_indexes(std::size_t rows_max);
 
   /// Frozen products, as of now.
   const std::vector<Frozen>& frozen() const { return frozen_; }
@@ -86,8 +98,23 @@ class Projector {
   schemas::Result<void> check_position(eventstore::Log& log, schemas::LogId id,
                                        const eventstore::PartitionState& state) const;
 
+  struct Unmade {
+    std::string key;
+    schemas::TopicId topic;
+    std::string kind;
+    const Index* index;
+    IndexBuild build;
+  };
+  std::optional<Unmade> next_build() const;
+  FoldedRecord folded(const eventstore::StoredRecord& record) const;
+  void take_manifests(const schemas::BatchView& batch);
+  void load_indexes();
+
   ReadStore& rows_;
   Progress& progress_;
+  const eventstore::Topics* topics_;  // outlives the projector
+  DeclaredIndexes indexes_;
+  bool builds_left_ = true;
   bool caught_up_ = false;
   std::unordered_map<schemas::LogId, eventstore::PartitionState> states_;
   std::vector<Frozen> frozen_;

@@ -87,8 +87,11 @@ std::optional<std::string> Reader::unique(TopicId topic, std::string_view kind,
 Reader::Page Reader::list(TopicId topic, std::string_view kind, bool has_id,
                           const ListOptions& options) const {
   auto kind_scope = scope(topic, kind);
-  return options.as_of ? list_as_of(kind_scope, has_id, options)
-                       : list_now(kind_scope, has_id, options);
+  if (options.by_index) return list_by_index(kind_scope, options);
+  auto page = options.as_of ? list_as_of(kind_scope, has_id, options)
+                            : list_now(kind_scope, has_id, options);
+  if (!page.rows.empty()) page.last = page.rows.back().entity;
+  return page;
 }
 
 Reader::Page Reader::list_now(const KindScope& kind_scope, bool has_id,
@@ -176,6 +179,15 @@ std::vector<Reader::EventPlace> Reader::events_of(TopicId topic, std::string_vie
   return places;
 }
 
+std::optional<std::string> Reader::find_at(TopicId topic, std::string_view kind,
+                                           const Entity& entity, Version version) const {
+  if (version == Version{}) return std::nullopt;
+  const auto places = events_of(
+      topic, kind, entity, {.after = Version{to_number(version) - 1}, .behind = {}, .limit = 1});
+  if (places.empty()) return std::nullopt;
+  return find_as_of(topic, kind, entity, static_cast<std::int64_t>(places.front().offset));
+}
+
 /// The history key of one version; empty when the entity has not reached it. Versions rise with
 /// offsets, so a bisection finds the record.
 std::optional<std::string> Reader::find_version(const KindScope& kind_scope, const Entity& entity,
@@ -245,6 +257,34 @@ std::int64_t Reader::offset_at(TopicId topic, Time time) const {
     }
   }
   return found;
+}
+
+Time Reader::recorded_at(TopicId topic, std::int64_t offset) const {
+  Time recorded;
+  if (offset < 0) return recorded;
+  rows_.scan_back(record_key(organization_, space_, topic, 0),
+                  record_key(organization_, space_, topic, static_cast<Offset>(offset) + 1),
+                  [&](std::string_view, std::string_view row) {
+                    Decoder{row}(recorded);
+                    return false;
+                  });
+  return recorded;
+}
+
+void each_scope(const RowReader& rows, const std::function<void(OrganizationId, Space)>& visit) {
+  const auto shared = shared_rows_prefix();
+  for (std::string from(1, '\0'); from < shared;) {
+    std::optional<std::pair<OrganizationId, Space>> scope;
+    rows.scan(from, shared, [&](std::string_view key, std::string_view) {
+      schemas::Uuid organization;
+      std::copy_n(key.begin(), organization.bytes.size(), organization.bytes.begin());
+      scope.emplace(OrganizationId(organization), static_cast<Space>(key[16]));
+      return false;
+    });
+    if (!scope) return;
+    visit(scope->first, scope->second);
+    from = prefix_end(organization_prefix(scope->first, scope->second));
+  }
 }
 
 }  // namespace projections

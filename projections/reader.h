@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,13 @@ struct ListOptions {
   std::optional<Entity> below;
   /// Rows for which it answers false are left out.
   std::function<bool(const FoundRow&)> filter;
+  /// Only rows that a declared index has under one of these values; `filter` tells those that had
+  /// it once from those that have it at the moment of the list.
+  struct ByIndex {
+    std::string index;
+    std::vector<std::string> values;
+  };
+  std::optional<ByIndex> by_index = {};
 };
 
 class Reader {
@@ -60,14 +68,26 @@ class Reader {
     return bytes ? std::optional(decode_row<State>(*bytes)) : std::nullopt;
   }
 
+  /// As the entity was at this version, at the end of the record that made it; empty when it was
+  /// not there then, or has not reached it.
+  std::optional<std::string> find_at(TopicId topic, std::string_view kind, const Entity& entity,
+                                     Version version) const;
+
   /// Who holds a unique value, as an entity key (row_keys.h).
   std::optional<std::string> unique(TopicId topic, std::string_view kind, std::string_view field,
                                     std::string_view value) const;
 
-  /// Rows alive, by entity. `more` says whether another page follows.
+  /// Whether an entity other than these has the value in a declared index; which one.
+  std::optional<std::string> held_by_other(TopicId topic, std::string_view kind,
+                                           std::string_view index, std::string_view value,
+                                           const std::set<std::string>& than) const;
+
+  /// Rows alive, by entity. `more` says whether another page follows, behind `last`: the last row,
+  /// or the last one that was looked at when there were too many for nothing.
   struct Page {
     std::vector<FoundRow> rows;
     bool more = false;
+    std::optional<Entity> last = {};
   };
   Page list(TopicId topic, std::string_view kind, bool has_id, const ListOptions& options) const;
 
@@ -91,6 +111,9 @@ class Reader {
   /// The last record of this organization and product accepted at or before `time`; -1 when none.
   std::int64_t offset_at(TopicId topic, Time time) const;
 
+  /// When the last of them at or before `offset` was accepted; the epoch when none.
+  Time recorded_at(TopicId topic, std::int64_t offset) const;
+
   OrganizationId organization() const { return organization_; }
   Space space() const { return space_; }
 
@@ -107,10 +130,15 @@ class Reader {
                                           Version version) const;
   Page list_now(const KindScope& scope, bool has_id, const ListOptions& options) const;
   Page list_as_of(const KindScope& scope, bool has_id, const ListOptions& options) const;
+  Page list_by_index(const KindScope& scope, const ListOptions& options) const;
 
   const RowReader& rows_;
   OrganizationId organization_;
   Space space_;
 };
+
+/// Every organization and space that has rows, by hopping from one to the next: for the platform's
+/// own work at a start. What is done with them is asked of a Reader, like everything else.
+void each_scope(const RowReader& rows, const std::function<void(OrganizationId, Space)>& visit);
 
 }  // namespace projections

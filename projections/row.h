@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "schemas/decimal.h"
 #include "schemas/ids.h"
 
 /// What a row holds: a head that every kind shares, then the kind's state. Rows can always be
@@ -24,12 +25,14 @@ struct RowHead {
   bool deleted = false;
 };
 
+template <typename T>
+concept Number = std::is_integral_v<T> || std::is_enum_v<T> || std::is_same_v<T, schemas::Int128>;
+
 /// Writes members one after another: numbers little-endian, texts with a length before them.
 class Encoder {
  public:
   explicit Encoder(std::string& out) : out_(out) {}
-  template <typename T>
-    requires(std::is_integral_v<T> || std::is_enum_v<T>)
+  template <Number T>
   void operator()(T value) {
     out_.append(reinterpret_cast<const char*>(&value), sizeof value);
   }
@@ -63,8 +66,7 @@ class Encoder {
 class Decoder {
  public:
   explicit Decoder(std::string_view in) : in_(in) {}
-  template <typename T>
-    requires(std::is_integral_v<T> || std::is_enum_v<T>)
+  template <Number T>
   void operator()(T& value) {
     std::memcpy(&value, take(sizeof value).data(), sizeof value);
   }

@@ -109,6 +109,18 @@ std::string unique_key(const KindScope& scope, std::string_view field, std::stri
   return key;
 }
 
+std::string index_prefix(char table, const KindScope& scope, std::string_view index,
+                         std::string_view value) {
+  auto key = kind_prefix(table, scope);
+  append_text(key, index);
+  append_text(key, value);
+  return key;
+}
+std::string index_key(char table, const KindScope& scope, std::string_view index,
+                      std::string_view value, const Entity& entity) {
+  return index_prefix(table, scope, index, value) + entity_key(entity);
+}
+
 std::string record_key(OrganizationId organization, Space space, TopicId topic, Offset offset) {
   auto key = organization_prefix(organization, space);
   key.push_back('O');
@@ -127,6 +139,9 @@ std::string idempotency_key(OrganizationId organization, Space space, TopicId to
 TopicId parse_idempotency_topic(std::string_view key) {
   constexpr std::size_t topic_at = 18;  // behind organization, space and the table's letter
   return TopicId{read_u16(key.substr(topic_at))};
+}
+std::string shared_rows_prefix() {
+  return shared_prefix;
 }
 std::string access_key(std::string_view digest) {
   return shared_prefix + "A" + std::string(digest);
@@ -170,6 +185,29 @@ std::string used_type_key(TopicId topic, std::string_view kind, std::string_view
   append_text(key, kind);
   append_text(key, type);
   return key;
+}
+std::string builds_prefix() {
+  return shared_prefix + "B";
+}
+std::string builds_prefix(std::string_view product) {
+  auto key = builds_prefix();
+  append_text(key, product);
+  return key;
+}
+std::string build_key(std::string_view product, std::string_view kind, std::string_view index) {
+  auto key = builds_prefix(product);
+  append_text(key, kind);
+  append_text(key, index);
+  return key;
+}
+std::array<std::string, 3> parse_build_key(std::string_view key) {
+  key.remove_prefix(builds_prefix().size());
+  std::array<std::string, 3> parts;
+  for (auto& part : parts) {
+    part = key.substr(0, key.find('\0'));
+    key.remove_prefix(part.size() + 1);
+  }
+  return parts;
 }
 std::string expiry_prefix() {
   return shared_prefix + "E";

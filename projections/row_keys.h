@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -16,12 +17,16 @@
 ///                               | 'H' | topic 2 | kind 0 | entity 0
 ///                                     | ~offset 8 | ~index 4                history, newest first
 ///                               | 'U' | topic 2 | kind 0 | field 0 | value 0   unique -> entity
+///                               | 'X' | topic 2 | kind 0 | index 0
+///                                     | value 0 | entity 0                has the value now
+///                               | 'Y' | the same                          had it until an offset
 ///                               | 'O' | topic 2 | offset 8                  record -> its time
 ///                               | 'I' | topic 2 | digest 16                 key -> first answer
 ///     0xff × 16 | 'A' | digest 32                                           credential -> rights
 ///               | 'P' | topic 2 | partition 2                               applied position
 ///               | 'F' | organization 16 | space 1 | topic 2                 frozen: why
 ///               | 'T' | topic 2 | kind 0 | type 0                           type has events
+///               | 'B' | product 0 | kind 0 | index 0                    how far an index is made
 ///               | 'E' | topic 2 | partition 2 | recorded 8 | its 'I' key    first answer's expiry
 ///
 /// Numbers are big-endian, `~` is the complement (newest first), `0` a zero byte: kinds, names and
@@ -56,6 +61,11 @@ std::string history_prefix(const KindScope& scope, const Entity& entity);
 std::string history_key(const KindScope& scope, const Entity& entity, Offset offset,
                         std::uint32_t index);
 std::string unique_key(const KindScope& scope, std::string_view field, std::string_view value);
+/// Of a declared index (declared_indexes.h), in table 'X' or 'Y'.
+std::string index_prefix(char table, const KindScope& scope, std::string_view index,
+                         std::string_view value);
+std::string index_key(char table, const KindScope& scope, std::string_view index,
+                      std::string_view value, const Entity& entity);
 /// First and last key of one kind in a table are prefix and prefix_end(prefix).
 std::string kind_prefix(char table, const KindScope& scope);
 std::string prefix_end(std::string prefix);
@@ -65,11 +75,18 @@ std::string idempotency_key(OrganizationId organization, Space space, TopicId to
                             const schemas::ShortDigest& digest);
 TopicId parse_idempotency_topic(std::string_view key);
 // Rows of no organization. Never handed out by organization-scoped cursors.
+/// Before all of them, and behind every organization's.
+std::string shared_rows_prefix();
 std::string access_key(std::string_view digest);
 std::string position_key(LogId log);
 LogId parse_position_key(std::string_view key);
 std::string positions_prefix();
 std::string used_type_key(TopicId topic, std::string_view kind, std::string_view type);
+std::string builds_prefix();
+std::string builds_prefix(std::string_view product);
+std::string build_key(std::string_view product, std::string_view kind, std::string_view index);
+/// Product, kind and index.
+std::array<std::string, 3> parse_build_key(std::string_view key);
 /// By log and time: each log forgets by its own time.
 std::string expiry_key(LogId log, schemas::Time recorded, std::string_view idempotency_row);
 std::string_view idempotency_row_of(std::string_view expiry_key);

@@ -40,7 +40,10 @@ std::string state_hash(const RowReader& rows) {
     chain = schemas::sha256(chain, schemas::bytes_of(text));
   };
   auto visit = [&](std::string_view key, std::string_view row) {
-    if (key.starts_with(positions_prefix()) || key.starts_with(expiry_prefix())) return true;
+    if (key.starts_with(positions_prefix()) || key.starts_with(expiry_prefix()) ||
+        key.starts_with(builds_prefix())) {
+      return true;
+    }
     bool idempotency = key.size() > table_at && key[table_at] == 'I' && !key.starts_with("\xff");
     if (idempotency && expired(parse_idempotency_topic(key), row, newest)) return true;
     mix(key);

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "projections/resource_states.h"
 #include "projections/row.h"
 #include "schemas/events.h"
 #include "schemas/ids.h"
@@ -96,6 +97,19 @@ struct Settings {
   static constexpr std::string_view kind = "settings";
   std::string json;  // an object
   static void members(auto& self, auto& visit) { visit(self.json); }
+};
+
+/// Of a project, or of one of its environments.
+struct Secret {
+  static constexpr std::string_view kind = "secret";
+  std::string sealed;              // eventstore/sealing.h
+  schemas::Version value_version;  // at which this value was set
+  schemas::Version first_version;  // at which its first one was, since it was last deleted
+  static void members(auto& self, auto& visit) {
+    visit(self.sealed);
+    visit(self.value_version);
+    visit(self.first_version);
+  }
 };
 
 /// A declared product: its newest manifest. The row's version is the manifest's.

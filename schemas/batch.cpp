@@ -39,6 +39,9 @@ ShortDigest from_fb(const fb::Digest* digest) {
 std::string_view view(const flatbuffers::String* text) {
   return text == nullptr ? std::string_view{} : std::string_view{text->c_str(), text->size()};
 }
+std::string_view view(const flatbuffers::Vector<std::uint8_t>* bytes) {
+  return {reinterpret_cast<const char*>(bytes->data()), bytes->size()};
+}
 std::optional<std::string_view> optional_view(const flatbuffers::String* text) {
   return text == nullptr ? std::nullopt : std::optional(view(text));
 }
@@ -146,6 +149,100 @@ class DataBuilder {
     return {fb::EventData::SettingsChanged,
             fb::CreateSettingsChanged(b_, text(data.patch)).Union()};
   }
+  Written operator()(const SecretSet& data) const {
+    return {fb::EventData::SecretSet, fb::CreateSecretSet(b_, bytes(data.value)).Union()};
+  }
+  Written operator()(const SecretRevealed& data) const {
+    return {fb::EventData::SecretRevealed,
+            fb::CreateSecretRevealed(b_, to_number(data.version)).Union()};
+  }
+  Written operator()(const SecretDeleted&) const {
+    return {fb::EventData::SecretDeleted, fb::CreateSecretDeleted(b_).Union()};
+  }
+  Written operator()(const ResourceKindChanged& data) const {
+    auto unit_cost = write(data.unit_cost);
+    return {fb::EventData::ResourceKindChanged,
+            fb::CreateResourceKindChanged(b_, data.external, unit_cost).Union()};
+  }
+  Written operator()(const QuotaChanged& data) const {
+    return {fb::EventData::QuotaChanged,
+            fb::CreateQuotaChanged(b_, data.count, data.units).Union()};
+  }
+  Written operator()(const ResourceRequested& data) const {
+    auto project = to_fb(data.project);
+    auto environment = text(data.environment);
+    auto kind = text(data.kind);
+    auto name = text(data.name);
+    auto spec = text(data.spec);
+    auto unit_cost = write(data.unit_cost);
+    return {fb::EventData::ResourceRequested,
+            fb::CreateResourceRequested(b_, &project, environment, kind, name, data.units, spec,
+                                        data.external, unit_cost)
+                .Union()};
+  }
+  Written operator()(const ResourceActivated& data) const {
+    auto project = to_fb(data.project);
+    auto outputs = text(data.outputs);
+    auto detail = text(data.detail);
+    return {fb::EventData::ResourceActivated,
+            fb::CreateResourceActivated(b_, &project, to_number(data.observed), outputs, detail)
+                .Union()};
+  }
+  Written operator()(const ResourceScaleRequested& data) const {
+    auto project = to_fb(data.project);
+    auto unit_cost = write(data.unit_cost);
+    return {fb::EventData::ResourceScaleRequested,
+            fb::CreateResourceScaleRequested(b_, &project, data.units, unit_cost).Union()};
+  }
+  Written operator()(const ResourceScaled& data) const {
+    auto project = to_fb(data.project);
+    auto outputs = text(data.outputs);
+    auto detail = text(data.detail);
+    return {
+        fb::EventData::ResourceScaled,
+        fb::CreateResourceScaled(b_, &project, to_number(data.observed), outputs, detail).Union()};
+  }
+  Written operator()(const ResourceConfigured& data) const {
+    auto project = to_fb(data.project);
+    return {fb::EventData::ResourceConfigured,
+            fb::CreateResourceConfigured(b_, &project, text(data.spec)).Union()};
+  }
+  Written operator()(const ResourceFailed& data) const {
+    auto project = to_fb(data.project);
+    auto detail = text(data.detail);
+    return {fb::EventData::ResourceFailed,
+            fb::CreateResourceFailed(b_, &project, to_number(data.observed), detail).Union()};
+  }
+  Written operator()(const ResourceHealthChanged& data) const {
+    auto project = to_fb(data.project);
+    auto detail = text(data.detail);
+    return {
+        fb::EventData::ResourceHealthChanged,
+        fb::CreateResourceHealthChanged(b_, &project, static_cast<fb::Health>(data.health), detail)
+            .Union()};
+  }
+  Written operator()(const ResourceCostRecorded& data) const {
+    auto project = to_fb(data.project);
+    auto amount = text(data.amount);
+    auto currency = text(data.currency);
+    auto note = text(data.note);
+    return {fb::EventData::ResourceCostRecorded,
+            fb::CreateResourceCostRecorded(b_, &project, amount, currency, to_number(data.from),
+                                           to_number(data.to), note)
+                .Union()};
+  }
+  Written operator()(const ResourceDeprovisionRequested& data) const {
+    auto project = to_fb(data.project);
+    return {fb::EventData::ResourceDeprovisionRequested,
+            fb::CreateResourceDeprovisionRequested(b_, &project).Union()};
+  }
+  Written operator()(const ResourceDeprovisioned& data) const {
+    auto project = to_fb(data.project);
+    auto detail = text(data.detail);
+    return {
+        fb::EventData::ResourceDeprovisioned,
+        fb::CreateResourceDeprovisioned(b_, &project, to_number(data.observed), detail).Union()};
+  }
 
  private:
   Ref<flatbuffers::String> text(std::string_view value) const {
@@ -161,18 +258,23 @@ class DataBuilder {
     return b_.CreateVector(offsets);
   }
   Ref<fb::Credential> write(const Credential& credential) const {
-    auto digest = b_.CreateVector(reinterpret_cast<const std::uint8_t*>(credential.digest.data()),
-                                  credential.digest.size());
+    auto digest = bytes(credential.digest);
     return fb::CreateCredential(b_, digest, text(credential.hint));
+  }
+  Ref<flatbuffers::Vector<std::uint8_t>> bytes(std::string_view value) const {
+    return b_.CreateVector(reinterpret_cast<const std::uint8_t*>(value.data()), value.size());
+  }
+  Ref<fb::UnitCost> write(const std::optional<UnitCost>& cost) const {
+    if (!cost) return {};
+    auto amount = text(cost->amount);
+    return fb::CreateUnitCost(b_, amount, text(cost->currency), static_cast<fb::Per>(cost->per));
   }
 
   FlatBufferBuilder& b_;
 };
 
 Credential read(const fb::Credential* credential) {
-  const auto* digest = credential->digest();
-  return {{reinterpret_cast<const char*>(digest->data()), digest->size()},
-          view(credential->hint())};
+  return {view(credential->digest()), view(credential->hint())};
 }
 
 std::vector<std::string_view> read(const flatbuffers::Vector<Ref<flatbuffers::String>>& texts) {
@@ -194,6 +296,79 @@ KeyCreated read(const fb::KeyCreated& data) {
   return result;
 }
 
+std::optional<UnitCost> read(const fb::UnitCost* cost) {
+  if (cost == nullptr) return std::nullopt;
+  return UnitCost{view(cost->amount()), view(cost->currency()), static_cast<Per>(cost->per())};
+}
+
+ResourceRequested read(const fb::ResourceRequested& data) {
+  return {.project = from_fb(data.project()),
+          .environment = view(data.environment()),
+          .kind = view(data.kind()),
+          .name = view(data.name()),
+          .units = data.units(),
+          .spec = view(data.spec()),
+          .external = data.external(),
+          .unit_cost = read(data.unit_cost())};
+}
+ResourceCostRecorded read(const fb::ResourceCostRecorded& data) {
+  return {.project = from_fb(data.project()),
+          .amount = view(data.amount()),
+          .currency = view(data.currency()),
+          .from = to_time(data.from()),
+          .to = to_time(data.to()),
+          .note = optional_view(data.note())};
+}
+
+/// What happens to a resource; unknown for every other alternative.
+EventData read_of_resource(const fb::Event& e) {
+  switch (e.data_type()) {
+    case fb::EventData::ResourceRequested:
+      return read(*e.data_as_ResourceRequested());
+    case fb::EventData::ResourceActivated: {
+      const auto* data = e.data_as_ResourceActivated();
+      return ResourceActivated{from_fb(data->project()), Version{data->observed()},
+                               optional_view(data->outputs()), optional_view(data->detail())};
+    }
+    case fb::EventData::ResourceScaleRequested: {
+      const auto* data = e.data_as_ResourceScaleRequested();
+      return ResourceScaleRequested{from_fb(data->project()), data->units(),
+                                    read(data->unit_cost())};
+    }
+    case fb::EventData::ResourceScaled: {
+      const auto* data = e.data_as_ResourceScaled();
+      return ResourceScaled{from_fb(data->project()), Version{data->observed()},
+                            optional_view(data->outputs()), optional_view(data->detail())};
+    }
+    case fb::EventData::ResourceConfigured: {
+      const auto* data = e.data_as_ResourceConfigured();
+      return ResourceConfigured{from_fb(data->project()), view(data->spec())};
+    }
+    case fb::EventData::ResourceFailed: {
+      const auto* data = e.data_as_ResourceFailed();
+      return ResourceFailed{from_fb(data->project()), Version{data->observed()},
+                            optional_view(data->detail())};
+    }
+    case fb::EventData::ResourceHealthChanged: {
+      const auto* data = e.data_as_ResourceHealthChanged();
+      return ResourceHealthChanged{from_fb(data->project()), static_cast<Health>(data->health()),
+                                   optional_view(data->detail())};
+    }
+    case fb::EventData::ResourceCostRecorded:
+      return read(*e.data_as_ResourceCostRecorded());
+    case fb::EventData::ResourceDeprovisionRequested:
+      return ResourceDeprovisionRequested{
+          from_fb(e.data_as_ResourceDeprovisionRequested()->project())};
+    case fb::EventData::ResourceDeprovisioned: {
+      const auto* data = e.data_as_ResourceDeprovisioned();
+      return ResourceDeprovisioned{from_fb(data->project()), Version{data->observed()},
+                                   optional_view(data->detail())};
+    }
+    default:
+      return UnknownEvent{};
+  }
+}
+
 Ref<fb::Event> write(FlatBufferBuilder& builder, const EventDraft& draft) {
   // Types and kinds repeat within a batch: stored once.
   auto type = builder.CreateSharedString(draft.type.data(), draft.type.size());
@@ -203,9 +378,10 @@ Ref<fb::Event> write(FlatBufferBuilder& builder, const EventDraft& draft) {
   auto [data_type, data] = std::visit(DataBuilder(builder), draft.data);
   auto id = to_fb(draft.id.uuid());
   auto entity = to_fb(draft.entity.id);
+  auto causation = to_fb(draft.causation ? draft.causation->uuid() : Uuid{});
   return fb::CreateEvent(builder, &id, type, kind, draft.entity.id.nil() ? nullptr : &entity, name,
-                         to_number(draft.version), to_number(draft.occurred), nullptr, draft.schema,
-                         data_type, data);
+                         to_number(draft.version), to_number(draft.occurred),
+                         draft.causation ? &causation : nullptr, draft.schema, data_type, data);
 }
 
 }  // namespace
@@ -326,10 +502,21 @@ EventData EventView::data() const {
       return MemberRemoved{};
     case fb::EventData::SettingsChanged:
       return SettingsChanged{view(e.data_as_SettingsChanged()->patch())};
-    case fb::EventData::NONE:
-      return UnknownEvent{};
+    case fb::EventData::SecretSet:
+      return SecretSet{view(e.data_as_SecretSet()->value())};
+    case fb::EventData::SecretRevealed:
+      return SecretRevealed{Version{e.data_as_SecretRevealed()->version()}};
+    case fb::EventData::SecretDeleted:
+      return SecretDeleted{};
+    case fb::EventData::ResourceKindChanged: {
+      const auto* data = e.data_as_ResourceKindChanged();
+      return ResourceKindChanged{data->external(), read(data->unit_cost())};
+    }
+    case fb::EventData::QuotaChanged:
+      return QuotaChanged{e.data_as_QuotaChanged()->count(), e.data_as_QuotaChanged()->units()};
+    default:
+      return read_of_resource(e);  // or a union member that a newer version added
   }
-  return UnknownEvent{};  // a union member that a newer version added
 }
 
 std::optional<BatchView> BatchView::verify(std::span<const std::uint8_t> bytes) {
@@ -372,6 +559,15 @@ std::optional<IdempotencyProof> BatchView::idempotency() const {
 }
 std::uint8_t BatchView::hops() const {
   return batch(table_).hops();
+}
+std::vector<Reference> BatchView::references() const {
+  std::vector<Reference> result;
+  const auto* stored = batch(table_).references();
+  if (stored == nullptr) return result;
+  for (const auto* reference : *stored) {
+    result.push_back({{TopicId{reference->topic()}, reference->partition()}, reference->offset()});
+  }
+  return result;
 }
 std::uint32_t BatchView::event_count() const {
   return batch(table_).events()->size();

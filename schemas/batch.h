@@ -55,6 +55,7 @@ struct EventDraft {
   Time occurred;
   std::uint32_t schema = 0;
   EventData data;
+  std::optional<EventId> causation = std::nullopt;
 };
 
 /// Bytes of a finished batch and what keeps them alive; 8-byte aligned.
@@ -99,6 +100,7 @@ class BatchView {
   CommandId command() const;
   std::optional<IdempotencyProof> idempotency() const;
   std::uint8_t hops() const;
+  std::vector<Reference> references() const;
   std::uint32_t event_count() const;
   EventView event(std::uint32_t index) const;
 

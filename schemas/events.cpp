@@ -33,6 +33,21 @@ constexpr std::array<TypeName, std::variant_size_v<EventData>> type_names{{
     {"member.role_changed", "member"},
     {"member.removed", "member"},
     {"settings.changed", "settings"},
+    {"secret.set", "secret"},
+    {"secret.revealed", "secret"},
+    {"secret.deleted", "secret"},
+    {"resource_kind.changed", "resource_kind"},
+    {"quota.changed", "quota"},
+    {"resource.requested", "resource"},
+    {"resource.activated", "resource"},
+    {"resource.scale_requested", "resource"},
+    {"resource.scaled", "resource"},
+    {"resource.configured", "resource"},
+    {"resource.failed", "resource"},
+    {"resource.health_changed", "resource"},
+    {"resource.cost_recorded", "resource"},
+    {"resource.deprovision_requested", "resource"},
+    {"resource.deprovisioned", "resource"},
 }};
 
 }  // namespace
@@ -44,12 +59,23 @@ std::string_view kind_of(const EventData& data) {
   return type_names[data.index()].kind;
 }
 
+std::optional<Uuid> project_in(const EventData& data) {
+  return std::visit(
+      [](const auto& event) -> std::optional<Uuid> {
+        if constexpr (requires { event.project; }) return event.project;
+        return std::nullopt;
+      },
+      data);
+}
+
 std::string_view id_prefix(std::string_view kind) {
   if (kind == "organization") return OrganizationTag::prefix;
   if (kind == "project") return ProjectTag::prefix;
   if (kind == "key") return KeyTag::prefix;
+  if (kind == "resource") return ResourceTag::prefix;
   // What stands below a project has its id.
-  const bool is_of_project = kind == "environment" || kind == "member" || kind == "settings";
+  const bool is_of_project =
+      kind == "environment" || kind == "member" || kind == "settings" || kind == "secret";
   if (is_of_project) return ProjectTag::prefix;
   return {};
 }

@@ -89,6 +89,94 @@ struct MemberRemoved {};
 struct SettingsChanged {
   std::string_view patch;
 };
+/// `value` is sealed (eventstore/sealing.h).
+struct SecretSet {
+  std::string_view value;
+};
+/// Somebody was shown the value that was set at `version` of the secret.
+struct SecretRevealed {
+  Version version{};
+};
+struct SecretDeleted {};
+
+/// What one unit costs for as long as it is in force: an exact decimal number.
+enum class Per : std::uint8_t { hour = 0, day = 1 };
+struct UnitCost {
+  std::string_view amount;
+  std::string_view currency;
+  Per per = Per::hour;
+};
+/// `external`: a provisioner outside makes the resources of the kind; else they are there at once.
+struct ResourceKindChanged {
+  bool external = false;
+  std::optional<UnitCost> unit_cost;
+};
+struct QuotaChanged {
+  std::uint64_t count = 0;
+  std::uint64_t units = 0;
+};
+
+/// Who provisions and what a unit costs are pinned by the events that ask for units, so that a
+/// partition is folded from its own records alone. Every event of a resource names its project.
+struct ResourceRequested {
+  Uuid project;
+  std::string_view environment;
+  std::string_view kind;
+  std::string_view name;
+  std::uint64_t units = 0;
+  std::string_view spec;  // JSON
+  bool external = false;
+  std::optional<UnitCost> unit_cost;
+};
+/// `observed`: the version that the provisioner had looked at; 0 when there is none.
+struct ResourceActivated {
+  Uuid project;
+  Version observed{};
+  std::optional<std::string_view> outputs;  // JSON; absent: as they were
+  std::optional<std::string_view> detail;
+};
+struct ResourceScaleRequested {
+  Uuid project;
+  std::uint64_t units = 0;
+  std::optional<UnitCost> unit_cost;
+};
+struct ResourceScaled {
+  Uuid project;
+  Version observed{};
+  std::optional<std::string_view> outputs;
+  std::optional<std::string_view> detail;
+};
+struct ResourceConfigured {
+  Uuid project;
+  std::string_view spec;  // all of it
+};
+struct ResourceFailed {
+  Uuid project;
+  Version observed{};
+  std::optional<std::string_view> detail;
+};
+enum class Health : std::uint8_t { unknown = 0, healthy = 1, degraded = 2, unhealthy = 3 };
+struct ResourceHealthChanged {
+  Uuid project;
+  Health health = Health::unknown;
+  std::optional<std::string_view> detail;
+};
+struct ResourceCostRecorded {
+  Uuid project;
+  std::string_view amount;
+  std::string_view currency;
+  Time from;
+  Time to;
+  std::optional<std::string_view> note;
+};
+struct ResourceDeprovisionRequested {
+  Uuid project;
+};
+struct ResourceDeprovisioned {
+  Uuid project;
+  Version observed{};
+  std::optional<std::string_view> detail;
+};
 
 /// Written by a newer version of the program: it verifies, but no fold can apply it.
 struct UnknownEvent {};
@@ -98,12 +186,19 @@ using EventData =
                  OrganizationSuspended, OrganizationResumed, KeyCreated, KeyRotated, KeyRevoked,
                  ProductDeclared, ProjectCreated, ProjectChanged, ProjectArchived, ProjectRestored,
                  ProjectDeleted, EnvironmentCreated, EnvironmentDeleted, MemberAdded,
-                 MemberRoleChanged, MemberRemoved, SettingsChanged>;
+                 MemberRoleChanged, MemberRemoved, SettingsChanged, SecretSet, SecretRevealed,
+                 SecretDeleted, ResourceKindChanged, QuotaChanged, ResourceRequested,
+                 ResourceActivated, ResourceScaleRequested, ResourceScaled, ResourceConfigured,
+                 ResourceFailed, ResourceHealthChanged, ResourceCostRecorded,
+                 ResourceDeprovisionRequested, ResourceDeprovisioned>;
 
 /// The name that the outside sees, such as `project.created`. Not for Json, whose type is declared.
 std::string_view type_of(const EventData& data);
 /// The kind of entity that a built-in event belongs to, such as `project`.
 std::string_view kind_of(const EventData& data);
+
+/// The project that an event belongs to by its data, if it says so.
+std::optional<Uuid> project_in(const EventData& data);
 
 /// The text a subject, a path or an answer shows: `proj_…`, or a declared entity's name.
 std::string entity_text(std::string_view kind, const Entity& entity);

@@ -50,6 +50,9 @@ struct ProjectTag {
 struct KeyTag {
   static constexpr std::string_view prefix = "key";
 };
+struct ResourceTag {
+  static constexpr std::string_view prefix = "res";
+};
 struct EventTag {
   static constexpr std::string_view prefix = "evt";
 };
@@ -59,6 +62,7 @@ struct CommandTag {
 using OrganizationId = Id<OrganizationTag>;
 using ProjectId = Id<ProjectTag>;
 using KeyId = Id<KeyTag>;
+using ResourceId = Id<ResourceTag>;
 using EventId = Id<EventTag>;
 using CommandId = Id<CommandTag>;
 

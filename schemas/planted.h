@@ -47,9 +47,11 @@ enum class Fault : std::uint8_t {
   answer_refusals_at_once,
   keep_failed_overlay,
   accept_foreign_marks,
+  // keys
+  seal_nothing,
 };
 
-inline constexpr std::array<std::string_view, 31> fault_names{
+inline constexpr std::array<std::string_view, 32> fault_names{
     "none",
     "skip_commit_sync",
     "acknowledge_before_sync",
@@ -81,8 +83,9 @@ inline constexpr std::array<std::string_view, 31> fault_names{
     "answer_refusals_at_once",
     "keep_failed_overlay",
     "accept_foreign_marks",
+    "seal_nothing",
 };
-static_assert(static_cast<std::size_t>(Fault::accept_foreign_marks) + 1 == fault_names.size());
+static_assert(static_cast<std::size_t>(Fault::seal_nothing) + 1 == fault_names.size());
 
 #ifdef TIDEMARK_PLANTED
 bool planted(Fault fault);

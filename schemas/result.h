@@ -53,6 +53,8 @@ enum class ErrorCode : std::uint8_t {
   internal,
   disk_full,
   not_owner,  // says one process to another, which then asks elsewhere
+  root_key_missing,
+  unique_taken,
 };
 
 /// One wrong field. `where` is a JSON pointer for `in == body`, else the name of a parameter or

@@ -95,6 +95,7 @@ int run(int argc, const char* const* argv, Serve serve) {
   add_backup(program, job);
   add_restore(program, job);
   add_keys(program, job);
+  add_keyring(program, job);
   add_config(program, job);
   add_version(program, job);
   try {

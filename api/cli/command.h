@@ -71,6 +71,7 @@ void add_log(CLI::App& program, Job& job);
 void add_backup(CLI::App& program, Job& job);
 void add_restore(CLI::App& program, Job& job);
 void add_keys(CLI::App& program, Job& job);
+void add_keyring(CLI::App& program, Job& job);
 void add_config(CLI::App& program, Job& job);
 void add_version(CLI::App& program, Job& job);
 

@@ -140,7 +140,8 @@ Opened open(const Options& options, End end) {
 
 Step<StoredKeys> read_keys(const Place& place) {
   if (place.kafka) {
-    auto topic = eventstore::kafka::KeyringTopic::open(*place.kafka);
+    using eventstore::kafka::KeyringTopic;
+    auto topic = KeyringTopic::open(*place.kafka, KeyringTopic::Missing::is_an_error);
     if (!topic) return stop(topic.error());
     auto reading = (*topic)->read();
     if (!reading) return stop(reading.error());

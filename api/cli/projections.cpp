@@ -44,11 +44,12 @@ struct Folded {
   double seconds = 0;
 };
 
-Step<Folded> fold(eventstore::Log& log, projections::ReadStore& rows) {
+Step<Folded> fold(eventstore::Log& log, const eventstore::Topics& topics,
+                  projections::ReadStore& rows) {
   std::uint64_t records = 0;
   for (const auto id : log.partitions()) records += log.durable_end(id);
   projections::Progress progress;
-  projections::Projector projector(rows, progress);
+  projections::Projector projector(rows, progress, &topics);
   ProgressLine line("fold", "events");
   const auto begun = eventstore::system_clock().monotonic();
   auto caught_up = projector.catch_up(log, [&](const auto& done) {
@@ -59,6 +60,12 @@ Step<Folded> fold(eventstore::Log& log, projections::ReadStore& rows) {
     return stop(Exit::failed, caught_up.error().detail + "; run `tidemark projections rebuild`");
   }
   if (!caught_up) return stop(caught_up.error());
+  constexpr std::size_t piece_rows = 10'000;
+  for (bool done = false; !done;) {
+    auto built = projector.build_indexes(piece_rows);
+    if (!built) return stop(built.error());
+    done = *built;
+  }
   if (auto flushed = rows.flush(); !flushed) return stop(flushed.error());
   const auto took = eventstore::system_clock().monotonic() - begun;
   return Folded{.hash = projections::state_hash(rows),
@@ -82,7 +89,7 @@ Step<Folded> fold_journal(const SettingFlags& flags, Rows rows_are) {
   }
   auto rows = (*data)->directory.open_rows();
   if (!rows) return stop(rows.error());
-  return fold(*(*data)->log, **rows);
+  return fold(*(*data)->log, (*data)->topics, **rows);
 }
 
 /// The log goes on meanwhile; what comes after the beginning is left for the next time.
@@ -102,7 +109,7 @@ Step<Folded> fold_kafka(const SettingFlags& flags, const Settings& settings, Row
   if (!log) return stop(log.error());
   eventstore::Topics topics;
   if (auto loaded = load_topics(**log, topics); !loaded) return stop(loaded.error());
-  auto folded = fold(**log, **rows);
+  auto folded = fold(**log, topics, **rows);
   (*log)->close();
   return folded;
 }

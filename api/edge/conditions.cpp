@@ -132,9 +132,8 @@ bool etag_matches(std::string_view if_none_match, schemas::Version version) {
   });
 }
 
-schemas::IdempotencyProof idempotency_proof(const schemas::HmacKey& hmac,
-                                            const IdempotencyOwner& owner, std::string_view key,
-                                            const http::Request& request,
+schemas::IdempotencyProof idempotency_proof(const DigestKeys& keys, const IdempotencyOwner& owner,
+                                            std::string_view key, const http::Request& request,
                                             schemas::json::Value body) {
   std::vector<std::string_view> query;
   for (auto part : request.raw_query | std::views::split('&')) {
@@ -148,7 +147,7 @@ schemas::IdempotencyProof idempotency_proof(const schemas::HmacKey& hmac,
   canonical += schemas::json::canonical(body);
   auto owned = to_text(owner.organization) + "\n" + std::string(to_text(owner.space)) + "\n";
   owned += key;
-  return {short_hmac(hmac, owned), short_hmac(hmac, canonical)};
+  return {short_hmac(keys.of_keys, owned), short_hmac(keys.of_requests, canonical)};
 }
 
 bool is_idempotency_key(std::string_view key) {

@@ -43,9 +43,12 @@ struct IdempotencyOwner {
 
 /// What an Idempotency-Key leaves in the log: HMACs of the key with its owner and of the canonical
 /// request, that is method LF path LF sorted query LF If-Match LF RFC 8785 body.
-schemas::IdempotencyProof idempotency_proof(const schemas::HmacKey& hmac,
-                                            const IdempotencyOwner& owner, std::string_view key,
-                                            const http::Request& request,
+struct DigestKeys {
+  const schemas::HmacKey& of_keys;
+  const schemas::HmacKey& of_requests;
+};
+schemas::IdempotencyProof idempotency_proof(const DigestKeys& keys, const IdempotencyOwner& owner,
+                                            std::string_view key, const http::Request& request,
                                             schemas::json::Value body);
 
 /// 1 to 255 visible ASCII characters.

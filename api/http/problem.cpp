@@ -31,7 +31,8 @@ std::string_view place_name(schemas::FieldError::In in) {
 std::chrono::seconds usual_pause(ErrorCode code) {
   if (code == ErrorCode::read_only || code == ErrorCode::clock_jump)
     return std::chrono::seconds(30);
-  if (code == ErrorCode::projection_frozen) return std::chrono::seconds(60);
+  if (code == ErrorCode::projection_frozen || code == ErrorCode::root_key_missing)
+    return std::chrono::seconds(60);
   return std::chrono::seconds(1);
 }
 
@@ -58,6 +59,7 @@ unsigned status_of(ErrorCode code) {
     case ErrorCode::request_timeout:
       return 408;
     case ErrorCode::slug_taken:
+    case ErrorCode::unique_taken:
     case ErrorCode::invalid_transition:
     case ErrorCode::over_quota:
     case ErrorCode::last_owner:
@@ -92,6 +94,7 @@ unsigned status_of(ErrorCode code) {
     case ErrorCode::clock_jump:
     case ErrorCode::outcome_unknown:
     case ErrorCode::not_owner:
+    case ErrorCode::root_key_missing:
       return 503;
     case ErrorCode::disk_full:
       return 507;

@@ -142,13 +142,22 @@ constexpr auto types = std::to_array<ProblemType>({
      "only "
      "while owners change. Nothing was written.",
      "Try again after Retry-After."},
+    {ErrorCode::root_key_missing, "root-key-missing", "Root key missing",
+     "The server was started without the root key of its keyring, so sealed fields can be neither "
+     "read nor written. Nothing was written; everything else goes on.",
+     "The operator puts the root key back or names its place, then starts the server again."},
+    {ErrorCode::unique_taken, "unique-taken", "Unique value taken",
+     "Another entity of the kind has the values that the product's manifest declares unique. "
+     "Nothing was written.",
+     "Change the event's data, or first write what makes the other entity give the values up; one "
+     "batch may do both, in that order."},
 });
 
 consteval bool in_order() {
   for (std::size_t i = 0; i < types.size(); ++i) {
     if (static_cast<std::size_t>(types[i].code) != i) return false;
   }
-  return static_cast<std::size_t>(ErrorCode::not_owner) + 1 == types.size();
+  return static_cast<std::size_t>(ErrorCode::unique_taken) + 1 == types.size();
 }
 static_assert(in_order());
 

@@ -51,7 +51,8 @@ manager::CommandContext command_context(const Ask& ask, MarkOwner where) {
                                   .if_match = ask.conditions.if_match};
   if (ask.conditions.idempotency_key && ask.document) {
     context.idempotency =
-        edge::idempotency_proof(ask.services.hmac, {caller.organization, caller.space},
+        edge::idempotency_proof({ask.services.hmac, ask.digest_key.value_or(ask.services.hmac)},
+                                {caller.organization, caller.space},
                                 *ask.conditions.idempotency_key, ask.request, ask.body());
   }
   return context;
@@ -75,9 +76,23 @@ std::unexpected<schemas::Error> rows_unreadable(std::string_view request,
   return schemas::fail(schemas::ErrorCode::internal, "the row store cannot be read");
 }
 
+schemas::json::Writer& write_times(schemas::json::Writer& writer,
+                                   const projections::RowHead& head) {
+  return writer.member("created_at", head.created_at)
+      .member("updated_at", head.updated_at)
+      .member("version", to_number(head.version));
+}
+
 Response created(const manager::Outcome& outcome, std::string_view location, std::string body) {
   auto response = http::json_response(201, std::move(body));
   response.add_header("Location", location);
+  say_version(outcome, response);
+  say_replayed(outcome, response);
+  return response;
+}
+
+Response accepted(const manager::Outcome& outcome, std::string body) {
+  auto response = http::json_response(202, std::move(body));
   say_version(outcome, response);
   say_replayed(outcome, response);
   return response;

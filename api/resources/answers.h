@@ -5,6 +5,8 @@
 #include "api/resources/ask.h"
 #include "manager/commands.h"
 #include "projections/read_store.h"
+#include "projections/row.h"
+#include "schemas/json_writer.h"
 
 /// Writes and what all answers have in common.
 namespace api::resources {
@@ -24,8 +26,13 @@ void name_key_to_retry_with(std::optional<std::string_view> key, schemas::Error&
 std::unexpected<schemas::Error> rows_unreadable(std::string_view request,
                                                 const projections::StoreFailure& failure);
 
+/// The members in which a rendered entity ends.
+schemas::json::Writer& write_times(schemas::json::Writer& writer, const projections::RowHead& head);
+
 /// 201, for what was made now or by the first request with the same idempotency key.
 Response created(const manager::Outcome& outcome, std::string_view location, std::string body);
+/// 202 and the entity as it is meanwhile: the rest goes on in the background.
+Response accepted(const manager::Outcome& outcome, std::string body);
 /// 200 and the entity after the change.
 Response changed(const manager::Outcome& outcome, std::string body);
 /// 204.

@@ -24,6 +24,15 @@ Place Ask::projects() const {
   return {caller().organization, caller().space, built_in(services, eventstore::projects_product)};
 }
 
+Place Ask::resources() const {
+  return {caller().organization, caller().space, built_in(services, eventstore::resources_product)};
+}
+
+Place Ask::resource_kinds() const {
+  return {schemas::platform_organization, Space::live,
+          built_in(services, eventstore::resources_product)};
+}
+
 schemas::MarkedPosition names_all_topics() {
   return schemas::marked(schemas::Position{.log = eventstore::log_partition});
 }

@@ -10,6 +10,7 @@
 #include "api/http/request.h"
 #include "api/resources/operation.h"
 #include "api/services.h"
+#include "schemas/crypto.h"
 #include "schemas/json.h"
 #include "schemas/marks.h"
 
@@ -44,20 +45,26 @@ struct Ask {
   /// What the marks that came with the request say.
   std::vector<schemas::MarkedPosition> at_least = {};
 
+  /// Of a body with a field that is sealed: keys its digest in the log, instead of what keys
+  /// others.
+  std::optional<schemas::HmacKey> digest_key = std::nullopt;
+
   /// What the answer reflects; the answer's mark is made of it.
   std::vector<schemas::MarkedPosition> reflects = {};
   std::optional<MarkOwner> reflects_for = std::nullopt;  // usually the caller
 
   const edge::Caller& caller() const { return *who; }
   schemas::json::Value body() const { return document->root(); }
-  MarkOwner mark_owner() const {
-    return reflects_for.value_or(MarkOwner{caller().organization, caller().space});
-  }
+  MarkOwner mark_owner() const { return reflects_for.value_or(here()); }
 
+  /// Where the caller's own things are.
+  MarkOwner here() const { return {caller().organization, caller().space}; }
   // Places that handlers speak of. Built-in topics are there from the log's birth.
   Place platform() const;
   Place identity() const;
   Place projects() const;
+  Place resources() const;
+  Place resource_kinds() const;  // the platform's
 };
 
 /// In a mark: topics that it does not name have passed nothing. Alone: the beginning of everything.

@@ -144,9 +144,10 @@ Result<Submission> parse_line(const Origin& origin, std::string_view line, std::
   if (!read) return std::unexpected(std::move(read).error());
   submission.key = key_of_line(origin, std::move(key), number);
   if (submission.key) {
-    submission.context.idempotency = edge::idempotency_proof(
-        origin.services.hmac, {origin.caller.organization, origin.caller.space}, *submission.key,
-        origin.request, document->root());
+    submission.context.idempotency =
+        edge::idempotency_proof({origin.services.hmac, origin.services.hmac},
+                                {origin.caller.organization, origin.caller.space}, *submission.key,
+                                origin.request, document->root());
   }
   return submission;
 }

@@ -1,7 +1,10 @@
 #include "api/resources/dispatch.h"
 
 #include <algorithm>
+#include <chrono>
 
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <spdlog/spdlog.h>
 
 #include "api/edge/errors.h"
@@ -10,6 +13,8 @@
 #include "api/resources/ask.h"
 #include "api/resources/operations.h"
 #include "api/resources/parameters.h"
+#include "api/resources/shaping.h"
+#include "projections/reader.h"
 #include "schemas/json_reader.h"
 #include "schemas/json_writer.h"
 
@@ -36,31 +41,43 @@ std::string concrete_permission(const Ask& ask) {
   return concrete(ask, ask.operation.permission);
 }
 
+Result<void> require_platform(const Ask& ask) {
+  if (!ask.caller().platform()) {
+    return fail(schemas::Error{ErrorCode::forbidden,
+                               "only a platform key may do this",
+                               {},
+                               {{"permission", schemas::json::quote(concrete_permission(ask))}}});
+  }
+  if (ask.caller().restricted()) {
+    return fail(ErrorCode::forbidden, "a key that is restricted to projects may not do this");
+  }
+  return {};
+}
+
+Result<void> require_organization(const Ask& ask) {
+  if (!ask.caller().platform() || ask.caller().organization_named) return {};
+  return fail(ErrorCode::organization_required,
+              "a platform key names the organization it acts in: "
+              "Tidemark-Organization: org_…");
+}
+
 /// Where the request acts, by the operation's scope.
 Result<void> enter_scope(Ask& ask) {
   auto& caller = *ask.who;
   switch (ask.operation.scope) {
-    case Scope::platform:
-      if (!caller.platform()) {
-        return fail(
-            schemas::Error{ErrorCode::forbidden,
-                           "only a platform key may do this",
-                           {},
-                           {{"permission", schemas::json::quote(concrete_permission(ask))}}});
-      }
-      if (caller.restricted()) {
-        return fail(ErrorCode::forbidden, "a key that is restricted to projects may not do this");
-      }
+    case Scope::platform: {
+      auto required = require_platform(ask);
+      if (!required) return required;
       caller.organization = schemas::platform_organization;
       caller.space = Space::live;
       return {};
+    }
+    case Scope::platform_within: {
+      auto required = require_platform(ask);
+      return required ? require_organization(ask) : required;
+    }
     case Scope::organization:
-      if (caller.platform() && !caller.organization_named) {
-        return fail(ErrorCode::organization_required,
-                    "a platform key names the organization it acts in: "
-                    "Tidemark-Organization: org_…");
-      }
-      return {};
+      return require_organization(ask);
     case Scope::open:
     case Scope::any_key:
     case Scope::own:
@@ -110,6 +127,7 @@ Result<void> prepare(Ask& ask) {
   }
   auto parameters = check_parameters(ask);
   if (!parameters || ask.operation.scope == Scope::open) return parameters;
+  if (auto shaping = check_shaping(ask); !shaping) return shaping;
   auto conditions = edge::read_conditions(ask.request);
   if (!conditions) return std::unexpected(std::move(conditions).error());
   ask.conditions = *conditions;
@@ -146,6 +164,22 @@ void add_mark(Ask& ask, Response& response) {
                       ask.services.marks.encode(owner.organization, owner.space, ask.reflects));
 }
 
+/// Where others write too, a product's manifest may be in the rows before the record of another log
+/// has come that names its topic.
+awaitable<void> await_topic(const Ask& ask) {
+  if (!ask.services.log.shared() || !ask.operation.pattern.contains("{product}")) co_return;
+  const std::string name(ask.request.captured("product"));
+  const projections::Reader platform(ask.services.rows, schemas::platform_organization,
+                                     Space::live);
+  const auto until = std::chrono::steady_clock::now() + ask.conditions.wait;
+  asio::steady_timer timer(co_await asio::this_coro::executor);
+  while (!ask.services.topics.find(name) && std::chrono::steady_clock::now() < until &&
+         platform.find(ask.platform().topic, projections::Product::kind, {{}, name})) {
+    timer.expires_after(std::chrono::milliseconds(5));
+    (void)co_await timer.async_wait(as_result);
+  }
+}
+
 awaitable<Response> answer(const Services& services, std::span<const Operation> operations,
                            http::Request request) {
   const auto& operation = operations[static_cast<std::size_t>(request.route)];
@@ -156,7 +190,9 @@ awaitable<Response> answer(const Services& services, std::span<const Operation> 
     result = std::unexpected(std::move(prepared).error());
   } else {
     try {
+      co_await await_topic(ask);
       result = co_await operation.function(ask);
+      if (result) shape_answer(ask, *result);
     } catch (const projections::StoreFailure& failure) {
       result = rows_unreadable(ask.request.id, failure);
     }

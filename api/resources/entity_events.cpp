@@ -5,7 +5,8 @@
 #include "api/resources/organizations.h"
 #include "api/resources/pool.h"
 #include "api/resources/products.h"
-#include "api/resources/projects.h"
+#include "api/resources/project_paths.h"
+#include "api/resources/resources.h"
 #include "projections/timeline.h"
 #include "schemas/json_writer.h"
 
@@ -23,6 +24,8 @@ struct EntityEvents {
   Entity entity;
   std::string_view product;
   std::string_view missing;  // what a 404 says
+  /// Whether the caller may know of it; empty: whoever names it.
+  std::function<bool(const Reader&)> visible = {};
 };
 
 struct EventPage {
@@ -99,7 +102,8 @@ Answer list(Ask& ask, EntityEvents of) {
   const Version after{number_parameter(ask, "after_version", 0)};
   auto read = [&]() -> Result<std::string> {
     auto reader = reading->reader();
-    if (reader.existence(of.place.topic, of.kind, of.entity).version == Version{}) {
+    const bool known = reader.existence(of.place.topic, of.kind, of.entity).version != Version{};
+    if (!known || (of.visible && !of.visible(reader))) {
       return edge::not_found(of.missing);
     }
     return render(ask, of, *request, *reading, read_page(of, *request, *reading, after));
@@ -107,6 +111,13 @@ Answer list(Ask& ask, EntityEvents of) {
   auto json = co_await answer_on(ask.services.scans, read);
   if (!json) co_return std::unexpected(std::move(json).error());
   co_return http::json_response(200, std::move(*json));
+}
+
+/// What is below a project has events also when it is gone, and when the project is.
+Answer list_of_part(Ask& ask, std::string_view kind, Entity entity, std::string_view missing) {
+  if (!is_entity_name(entity.name)) co_return edge::not_found(missing);
+  co_return co_await list(
+      ask, {ask.projects(), std::string(kind), std::move(entity), "projects", missing});
 }
 
 }  // namespace
@@ -134,6 +145,79 @@ Answer list_project_events(Ask& ask) {
   if (!id) co_return std::unexpected(std::move(id).error());
   co_return co_await list(
       ask, {ask.projects(), "project", {*id, {}}, "projects", "project with this id"});
+}
+
+// GET /v2/projects/{project_id}/environments/{environment}/events
+Answer list_environment_events(Ask& ask) {
+  auto place = place_in_path(ask);
+  if (!place) co_return std::unexpected(std::move(place).error());
+  co_return co_await list_of_part(
+      ask, projections::Environment::kind,
+      projections::environment_entity(place->project, *place->environment),
+      "environment of this name in the project");
+}
+
+// GET /v2/projects/{project_id}/members/{user_id}/events
+Answer list_member_events(Ask& ask) {
+  auto place = place_in_path(ask);
+  if (!place) co_return std::unexpected(std::move(place).error());
+  co_return co_await list_of_part(
+      ask, projections::Member::kind,
+      projections::member_entity(place->project, ask.request.captured("user_id")),
+      "member of the project with this id");
+}
+
+// GET /v2/projects/{project_id}/settings/events
+// GET /v2/projects/{project_id}/environments/{environment}/settings/events
+Answer list_settings_events(Ask& ask) {
+  auto place = place_in_path(ask);
+  if (!place) co_return std::unexpected(std::move(place).error());
+  co_return co_await list_of_part(ask, projections::Settings::kind,
+                                  projections::settings_entity(place->project, place->environment),
+                                  "settings that were ever changed");
+}
+
+// GET …/secrets/{secret}/events
+Answer list_secret_events(Ask& ask) {
+  auto place = place_in_path(ask);
+  if (!place) co_return std::unexpected(std::move(place).error());
+  co_return co_await list_of_part(ask, projections::Secret::kind,
+                                  projections::secret_entity(place->project, place->environment,
+                                                             ask.request.captured("secret")),
+                                  "secret of this name");
+}
+
+// GET /v2/resources/{resource_id}/events
+Answer list_resource_events(Ask& ask) {
+  auto id = resource_in_path(ask);
+  if (!id) co_return std::unexpected(std::move(id).error());
+  const auto place = ask.resources();
+  co_return co_await list(ask, {.place = place,
+                                .kind = "resource",
+                                .entity = {*id, {}},
+                                .product = "resources",
+                                .missing = "resource with this id",
+                                .visible = [&ask, place, id](const Reader& reader) {
+                                  return sees_resource(ask, reader, place.topic, *id);
+                                }});
+}
+
+// GET /v2/quotas/{kind}/events
+Answer list_quota_events(Ask& ask) {
+  if (ask.caller().restricted()) co_return edge::not_found("quota of this kind");
+  std::string kind(ask.request.captured("kind"));
+  co_return co_await list(
+      ask, {ask.resources(), "quota", {{}, std::move(kind)}, "resources", "quota of this kind"});
+}
+
+// GET /v2/resource-kinds/{kind}/events
+Answer list_resource_kind_events(Ask& ask) {
+  std::string kind(ask.request.captured("kind"));
+  co_return co_await list(ask, {ask.resource_kinds(),
+                                "resource_kind",
+                                {{}, std::move(kind)},
+                                "resources",
+                                "kind of resources of this name"});
 }
 
 // GET /v2/products/{product}/events

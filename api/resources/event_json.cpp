@@ -1,5 +1,6 @@
 #include "api/resources/event_json.h"
 
+#include "api/resources/resource_event_json.h"
 #include "projections/states.h"
 #include "schemas/json_writer.h"
 #include "schemas/time.h"
@@ -87,6 +88,13 @@ void write_data(Writer& writer, const schemas::EventData& data) {
           [&](const schemas::SettingsChanged& e) {
             writer.begin_object().name("patch").raw(e.patch).end_object();
           },
+          // Never the value, not even sealed.
+          [&](const schemas::SecretSet&) { write_nothing(writer); },
+          [&](const schemas::SecretRevealed& e) {
+            writer.begin_object().member("version", to_number(e.version)).end_object();
+          },
+          [&](const schemas::SecretDeleted&) { write_nothing(writer); },
+          [&](const auto& e) { write_resource_data(writer, e); },
       },
       data);
 }
@@ -104,8 +112,12 @@ void append_event(std::string& out, const schemas::BatchView& batch, std::uint32
       .member("type", event.type())
       .member("subject", schemas::entity_text(event.kind(), event.entity()))
       .member("time", event.occurred())
-      .member("datacontenttype", "application/json")
-      .member("organization", to_text(batch.organization()))
+      .member("datacontenttype", "application/json");
+  if (std::holds_alternative<schemas::Json>(event.data())) {
+    writer.member("dataschema", "/v2/products/" + std::string(product) +
+                                    "?version=" + std::to_string(event.schema()));
+  }
+  writer.member("organization", to_text(batch.organization()))
       .member("space", to_text(batch.space()))
       .member("kind", event.kind())
       .member("entityversion", to_number(event.version()))

@@ -13,6 +13,13 @@ Answer list_events(Ask& ask);
 Answer list_organization_events(Ask& ask);
 Answer list_key_events(Ask& ask);
 Answer list_project_events(Ask& ask);
+Answer list_environment_events(Ask& ask);
+Answer list_member_events(Ask& ask);
+Answer list_settings_events(Ask& ask);
+Answer list_secret_events(Ask& ask);
+Answer list_resource_events(Ask& ask);
+Answer list_quota_events(Ask& ask);
+Answer list_resource_kind_events(Ask& ask);
 Answer list_product_events(Ask& ask);
 Answer list_entity_events(Ask& ask);
 
@@ -40,7 +47,7 @@ inline constexpr auto event_list_parameters = joined(
         Field{.name = "from", .description = "inclusive: a mark, or the time of acceptance"},
         Field{.name = "to", .description = "exclusive: a mark, or the time of acceptance"}});
 
-inline constexpr std::array<Field, 18> event_fields{
+inline constexpr std::array<Field, 19> event_fields{
     Field{.name = "specversion", .need = Need::required},
     Field{.name = "id", .need = Need::required},
     Field{.name = "source", .need = Need::required},
@@ -48,6 +55,8 @@ inline constexpr std::array<Field, 18> event_fields{
     Field{.name = "subject", .need = Need::required},
     Field{.name = "time", .type = Type::time, .need = Need::required},
     Field{.name = "datacontenttype", .need = Need::required},
+    Field{.name = "dataschema",
+          .description = "of a declared product's event: the manifest's version that it is of"},
     Field{.name = "organization", .need = Need::required},
     Field{.name = "space", .need = Need::required},
     Field{.name = "kind", .need = Need::required},

@@ -54,8 +54,10 @@ bool EventFilter::matches(const schemas::EventView& event) const {
   if (!subjects.empty() && !one_of(subjects, subject)) return false;
   if (!restricted) return true;
   const bool is_of_project = schemas::id_prefix(event.kind()) == schemas::ProjectTag::prefix;
-  return is_of_project && !event.entity().id.nil() &&
-         one_of(*access->projects, to_text(schemas::ProjectId(event.entity().id)));
+  const auto project =
+      is_of_project ? std::optional(event.entity().id) : schemas::project_in(event.data());
+  return project && !project->nil() &&
+         one_of(*access->projects, to_text(schemas::ProjectId(*project)));
 }
 
 const MarkedPosition* Passed::find(TopicId topic) const {

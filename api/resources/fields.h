@@ -16,7 +16,7 @@ enum class Type : std::uint8_t {
   boolean,
   time,
   object,
-  map,      ///< an object whose members are named freely
+  map,      ///< an object whose members are named freely: objects, or texts without `fields`
   version,  ///< a whole number from 1, or one of `choices`
   any,
 };

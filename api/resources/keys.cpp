@@ -167,6 +167,7 @@ std::string read_page(const Ask& ask, const ListRequest& request, const Reading&
   page.more = page.more || found.size() > request.limit;
   found.erase(found.begin() + std::min(found.size(), request.limit), found.end());
   for (const auto& one : found) page.rows.push_back(one.row);
+  if (!page.rows.empty()) page.last = page.rows.back().entity;
   auto next = found.begin();
   auto render_next = [&](std::string& out, const FoundRow& row) {
     render(out, {ask.caller().organization, (next++)->space, {}}, row);

@@ -49,7 +49,9 @@ projections::Reader::Page read_page(const Reading& reading, const ListSpec& spec
       page.rows.push_back(std::move(row));
     }
     page.more = piece.more;
-    if (page.more) options.after = page.rows.back().entity;
+    page.last = std::move(piece.last);
+    options.after = page.last;
+    if (piece.rows.size() < options.limit) break;  // it ended early
   } while (page.more && page.rows.size() < limit && bytes < page_bytes_max);
   return page;
 }
@@ -120,7 +122,7 @@ std::string page_json(const Ask& ask, const ListRequest& request, const Reading&
   }
   json += R"(],"next_cursor":)";
   if (page.more) {
-    auto last = projections::entity_key(page.rows.back().entity);
+    auto last = projections::entity_key(*page.last);
     json += schemas::json::quote(next_cursor(ask, request, reading, std::move(last)));
   } else {
     json += "null";
@@ -141,6 +143,7 @@ awaitable<Result<Response>> list_answer(Ask& ask, Place place, ListSpec spec) {
   auto read = [&] {
     auto options = list_options(*request, *reading, spec.keep);
     options.below = spec.below;
+    options.by_index = spec.by_index;
     if (request->cursor) {
       options.after = projections::parse_entity_key(request->cursor->last_key, spec.has_id);
     }

@@ -38,6 +38,8 @@ struct ListSpec {
   std::optional<schemas::Entity> below = {};
   /// Whether there is anything to list, at the reading's moment; empty: always.
   std::function<Result<void>(Reading&)> admit = {};
+  /// Only what a declared index has; `keep` tells the rest.
+  std::optional<projections::ListOptions::ByIndex> by_index = {};
   /// Rows that the caller may see and asked for; empty: all.
   Keep keep;
   Render render;

@@ -72,8 +72,9 @@ void write_value(Writer& writer, const Field& field, bool nullable) {
       return write_object(writer, field.fields);
     case Type::map:
       write_type(writer, "object", nullable);
-      writer.name("additionalProperties").begin_object().member("type", "object");
-      write_object(writer, field.fields);
+      writer.name("additionalProperties").begin_object();
+      writer.member("type", field.fields.empty() ? "string" : "object");
+      if (!field.fields.empty()) write_object(writer, field.fields);
       writer.end_object();
       return;
     case Type::version:
@@ -210,7 +211,7 @@ void write_request_body(Writer& writer, const Operation& operation) {
 void write_answer(Writer& writer, const Operation& operation, unsigned status) {
   writer.name(std::to_string(status)).begin_object();
   writer.member("description", status < 400 ? "success" : "not now");
-  if (operation.answer != nullptr) {
+  if (operation.answer != nullptr && status != 204) {
     writer.name("content").begin_object().name("application/json").begin_object().name("schema");
     if (operation.page) {
       writer.begin_object().member("type", "object").name("properties").begin_object();
@@ -249,7 +250,9 @@ void write_operation(Writer& writer, const Operation& operation) {
   writer.begin_object().member("operationId", operation.name).member("summary", operation.summary);
   if (!operation.permission.empty()) writer.member("x-permission", operation.permission);
   if (operation.sensitivity == Sensitivity::sensitive) writer.member("x-sensitive", true);
-  if (operation.scope == Scope::platform) writer.member("x-platform-key", true);
+  const bool of_platform =
+      operation.scope == Scope::platform || operation.scope == Scope::platform_within;
+  if (of_platform) writer.member("x-platform-key", true);
   if (operation.scope == Scope::open) writer.name("security").begin_array().end_array();
   write_parameters(writer, operation);
   write_request_body(writer, operation);

@@ -22,11 +22,13 @@ using Function = Answer (*)(Ask&);
 
 /// Who may come, and where the request then acts.
 enum class Scope : std::uint8_t {
-  open,          ///< no key is asked for
-  any_key,       ///< every key, whatever it may do
-  platform,      ///< a platform key, in org_platform
-  own,           ///< in the key's organization, or the one a platform key names
-  organization,  ///< the same, but a platform key has to name one
+  open,      ///< no key is asked for
+  any_key,   ///< every key, whatever it may do
+  platform,  ///< a platform key, in org_platform
+  own,       ///< in the key's organization, or the one a platform key names
+  /// A platform key, in the organization that it names.
+  platform_within,
+  organization,  ///< as own, but a platform key has to name one
 };
 
 /// A gateway that hears no news of revocations refuses sensitive routes first (DESIGN 7).
@@ -55,6 +57,8 @@ struct Operation {
   std::string_view product = "identity";
   /// Parameters behind the question mark; any other one is refused.
   std::span<const Field> query = {};
+  /// Pointers of declared indexes are parameters too: the function looks after them.
+  bool pointers = false;
   Body body = Body::none;
   /// A body of application/x-ndjson is taken too, line by line.
   const Lines* lines = nullptr;

@@ -149,6 +149,8 @@ std::string readiness_json(const Readiness& readiness) {
         .member("reason", frozen.reason)
         .end_object();
   }
+  writer.end_array().name("degraded").begin_array();
+  for (const auto& what : readiness.degraded) writer.value(what);
   writer.end_array().end_object();
   return json;
 }

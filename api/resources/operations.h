@@ -34,14 +34,18 @@ inline constexpr std::array<Field, 4> frozen_fields{
     Field{.name = "space", .need = Need::required},
     Field{.name = "product", .need = Need::required},
     Field{.name = "reason", .need = Need::required}};
-inline constexpr std::array<Field, 3> readiness_fields{
+inline constexpr std::array<Field, 4> readiness_fields{
     Field{.name = "ready", .type = Type::boolean, .need = Need::required},
     Field{.name = "reasons", .need = Need::required, .many = Many::list},
     Field{.name = "frozen",
           .type = Type::object,
           .need = Need::required,
           .many = Many::list,
-          .fields = frozen_fields}};
+          .fields = frozen_fields},
+    Field{.name = "degraded",
+          .need = Need::required,
+          .many = Many::list,
+          .description = "what does not work while everything else does"}};
 inline constexpr Shape readiness_shape{"Readiness", readiness_fields};
 
 inline constexpr std::array<Field, 7> partition_fields{

@@ -39,14 +39,6 @@ std::string fault_of(const Field& field, std::string_view value) {
              : fmt::format("must be a whole number from {} to {}", field.min, field.max);
 }
 
-std::string unknown_detail(std::string_view name) {
-  if (!name.starts_with('/')) return "is no parameter of this route";
-  return fmt::format(
-      "there is no index to filter by; declare \"indexes\":[\"{}\"] for the kind in the product's "
-      "manifest",
-      name);
-}
-
 std::string_view trimmed(std::string_view text) {
   text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
   return text.substr(0, text.find_last_not_of(" \t") + 1);
@@ -61,13 +53,23 @@ Result<void> read_mark(Ask& ask, FieldError::In in, std::string_view name, std::
 
 }  // namespace
 
+std::string no_index_detail(std::string_view pointer) {
+  return fmt::format(
+      "there is no index to filter by; declare \"indexes\":[\"{}\"] for the kind in the product's "
+      "manifest",
+      pointer);
+}
+
 Result<void> check_parameters(const Ask& ask) {
   if (ask.operation.scope == Scope::open) return {};
   const auto& query = ask.request.query;
   for (auto parameter = query.begin(); parameter != query.end(); ++parameter) {
     auto field = std::ranges::find(ask.operation.query, parameter->name, &Field::name);
     if (field == ask.operation.query.end()) {
-      return edge::wrong_parameter(parameter->name, unknown_detail(parameter->name));
+      const bool pointer = parameter->name.starts_with('/');
+      if (pointer && ask.operation.pointers) continue;
+      return edge::wrong_parameter(parameter->name, pointer ? no_index_detail(parameter->name)
+                                                            : "is no parameter of this route");
     }
     auto same = [&](const auto& other) { return other.name == parameter->name; };
     if (field->many == Many::one && std::any_of(query.begin(), parameter, same)) {

@@ -14,6 +14,9 @@ namespace api::resources {
 /// caches add parameters of their own.
 Result<void> check_parameters(const Ask& ask);
 
+/// What to say of a filter that no index serves.
+std::string no_index_detail(std::string_view pointer);
+
 /// The mark that stands in a parameter or header. What does not even look like one is an
 /// invalid_parameter that says `expected`; a foreign_mark names the place too.
 Result<std::vector<schemas::MarkedPosition>> parse_mark(
@@ -37,10 +40,23 @@ inline constexpr std::array<Field, 2> read_parameters{
           .choices = stale_choices,
           .description = "answers at once, with what is folded by now"}};
 
-inline constexpr std::array<Field, 3> entity_parameters =
-    joined(read_parameters,
-           std::array{Field{.name = "as_of",
-                            .description = "a mark or a time: the state as it was then"}});
+inline constexpr std::array<Field, 4> entity_parameters = joined(
+    read_parameters,
+    std::array{
+        Field{.name = "as_of", .description = "a mark or a time: the state as it was then"},
+        Field{.name = "fields",
+              .description = "members that the answer shall have, with commas between them"}});
+
+inline constexpr std::array<std::string_view, 1> include_choices{"project"};
+inline constexpr std::array<Field, 1> include_parameter{
+    Field{.name = "include",
+          .choices = include_choices,
+          .description = "each thing with its project, as that is now, in `project`; needs "
+                         "projects:read"}};
+inline constexpr Field included_project_field{.name = "project",
+                                              .type = Type::object,
+                                              .nullable = true,
+                                              .description = "with ?include=project only"};
 
 inline constexpr std::array<Field, 3> page_parameters{
     Field{.name = "limit",

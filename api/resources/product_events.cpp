@@ -101,8 +101,9 @@ Response written(const manager::Outcome& outcome, std::string json) {
 /// An undeclared kind is a path that leads nowhere when the path names it.
 bool is_about_kind(const schemas::Error& error) {
   return error.code == schemas::ErrorCode::invalid_request &&
-         std::ranges::any_of(error.fields,
-                             [](const auto& field) { return field.where.ends_with("/kind"); });
+         std::ranges::any_of(error.fields, [](const auto& field) {
+           return field.where.ends_with("/kind") && !field.where.contains("/data/");
+         });
 }
 
 }  // namespace

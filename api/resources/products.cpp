@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/resources/answers.h"
+#include "api/resources/declared_lists.h"
 #include "api/resources/lists.h"
 #include "api/resources/parameters.h"
 #include "api/resources/parse.h"
@@ -14,7 +15,6 @@
 namespace api::resources {
 namespace {
 
-using projections::Declared;
 using projections::FoundRow;
 using projections::Product;
 using schemas::Entity;
@@ -56,49 +56,12 @@ void render_product(std::string& out, const FoundRow& found) {
       .end_object();
 }
 
-void render_row(std::string& out, const FoundRow& found) {
-  auto row = projections::decode_row<Declared>(found.bytes);
-  schemas::json::Writer(out)
-      .begin_object()
-      .member("entity", found.entity.name)
-      .name("state")
-      .raw(row.state.json)
-      .member("version", to_number(row.head.version))
-      .member("created_at", row.head.created_at)
-      .member("updated_at", row.head.updated_at)
-      .end_object();
-}
-
-/// The row of a manifest's earlier version.
-std::optional<std::string> find_version(const Reading& reading, const Entity& entity,
-                                        Version version) {
-  if (version == Version{}) return std::nullopt;
-  auto reader = reading.reader();
-  auto places =
-      reader.events_of(reading.place().topic, Product::kind, entity,
-                       {.after = Version{to_number(version) - 1}, .behind = {}, .limit = 1});
-  if (places.empty()) return std::nullopt;
-  return reader.find_as_of(reading.place().topic, Product::kind, entity,
-                           static_cast<std::int64_t>(places.front().offset));
-}
-
-/// Whether the newest manifest knows the kind; asked only when there is no row that proves it.
-bool declares(const Ask& ask, std::string_view product, std::string_view kind) {
-  projections::Reader reader(ask.services.rows, schemas::platform_organization, Space::live);
-  auto row = reader.get<Product>(ask.platform().topic, {{}, std::string(product)});
-  if (!row) return false;
-  auto manifest = manager::Manifest::parse(row->state.manifest, 0);
-  return manifest && manifest->kinds().contains(kind);
-}
-
 }  // namespace
 
 std::unexpected<schemas::Error> missing_entity(const Ask& ask, std::string_view kind) {
-  const bool declared = declares(ask, ask.request.captured("product"), kind);
+  const bool declared = declared_kind(ask, ask.request.captured("product"), kind).has_value();
   return edge::not_found(declared ? "entity of this name" : "kind of this name");
 }
-
-namespace {
 
 Answer answer_row(Ask& ask, DeclaredEntity of) {
   auto reading = co_await open_reading(ask, of.place, View::row);
@@ -112,16 +75,17 @@ Answer answer_row(Ask& ask, DeclaredEntity of) {
   co_return entity_answer(ask, version, std::move(json));
 }
 
-}  // namespace
-
-Result<Place> product_in_path(const Ask& ask) {
+Result<Place> declared_product(const Ask& ask) {
   const auto name = ask.request.captured("product");
   auto topic = ask.services.topics.find(name);
   // A topic may be there before its first manifest; the manifest makes the product.
-  if (!topic || !is_product_name(name) || ask.caller().restricted()) {
-    return edge::not_found("product of this name");
-  }
+  if (!topic || !is_product_name(name)) return edge::not_found("product of this name");
   return Place{ask.caller().organization, ask.caller().space, *topic};
+}
+
+Result<Place> product_in_path(const Ask& ask) {
+  if (ask.caller().restricted()) return edge::not_found("product of this name");
+  return declared_product(ask);
 }
 
 Result<DeclaredEntity> declared_entity_in_path(const Ask& ask) {
@@ -169,27 +133,12 @@ Answer get_product(Ask& ask) {
   auto version = projections::decode_head(*row, nullptr).version;
   const Version asked{number_parameter(ask, "version", to_number(version))};
   if (asked > version) co_return edge::not_found("version of this product");
-  if (asked != version) row = find_version(*reading, entity, asked);
+  if (asked != version)
+    row = reading->reader().find_at(reading->place().topic, Product::kind, entity, asked);
   if (!row) co_return edge::not_found("version of this product");
   std::string json;
   render_product(json, {std::move(entity), std::move(*row)});
   co_return entity_answer(ask, asked, std::move(json));
-}
-
-// GET /v2/products/{product}/{kind}
-Answer list_rows(Ask& ask) {
-  auto place = product_in_path(ask);
-  if (!place) co_return std::unexpected(std::move(place).error());
-  const std::string kind(ask.request.captured("kind"));
-  if (auto name = ask.request.parameter("entity")) {
-    if (!is_entity_name(*name)) co_return edge::not_found("entity of this name");
-    co_return co_await answer_row(ask, {*place, kind, std::string(*name)});
-  }
-  if (!declares(ask, ask.request.captured("product"), kind)) {
-    co_return edge::not_found("kind of this name");
-  }
-  co_return co_await list_answer(ask, *place,
-                                 {.kind = kind, .has_id = false, .keep = {}, .render = render_row});
 }
 
 // GET /v2/products/{product}/{kind}/{entity}

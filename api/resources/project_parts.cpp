@@ -2,8 +2,7 @@
 
 #include "api/resources/answers.h"
 #include "api/resources/lists.h"
-#include "api/resources/projects.h"
-#include "api/resources/reading.h"
+#include "api/resources/project_paths.h"
 #include "projections/project_parts.h"
 #include "schemas/json_writer.h"
 #include "schemas/permissions.h"
@@ -15,100 +14,14 @@ using projections::Environment;
 using projections::FoundRow;
 using projections::Member;
 using projections::name_below;
-using projections::Project;
-using projections::Row;
 using projections::Settings;
 using schemas::Entity;
 using schemas::ProjectId;
 using schemas::Role;
 using schemas::Uuid;
 
-MarkOwner here(const Ask& ask) {
-  return {ask.caller().organization, ask.caller().space};
-}
-
-std::unexpected<schemas::Error> no_project() {
-  return edge::not_found("project with this id");
-}
-std::unexpected<schemas::Error> no_environment() {
-  return edge::not_found("environment of this name in the project");
-}
 std::unexpected<schemas::Error> no_member() {
   return edge::not_found("member of the project with this id");
-}
-
-std::string path_of(const Ask& ask) {
-  return "/v2/projects/" + std::string(ask.request.captured("project_id"));
-}
-
-template <typename State>
-schemas::json::Writer& write_times(schemas::json::Writer& writer, const Row<State>& row) {
-  return writer.member("created_at", row.head.created_at)
-      .member("updated_at", row.head.updated_at)
-      .member("version", to_number(row.head.version));
-}
-
-void render_environment(std::string& out, const FoundRow& found) {
-  const auto row = projections::decode_row<Environment>(found.bytes);
-  const auto& project = found.entity.id;
-  schemas::json::Writer writer(out);
-  writer.begin_object()
-      .member("project_id", to_text(ProjectId(project)))
-      .member("name", name_below(projections::environments_of(project), found.entity));
-  write_times(writer, row).end_object();
-}
-
-void render_member(std::string& out, const FoundRow& found) {
-  const auto row = projections::decode_row<Member>(found.bytes);
-  const auto& project = found.entity.id;
-  schemas::json::Writer writer(out);
-  writer.begin_object()
-      .member("project_id", to_text(ProjectId(project)))
-      .member("user_id", name_below(projections::members_of(project), found.entity))
-      .member("role", projections::to_text(row.state.role))
-      .name("permissions")
-      .begin_array();
-  for (const auto& permission : schemas::permissions_of(row.state.role)) writer.value(permission);
-  writer.end_array();
-  write_times(writer, row).end_object();
-}
-
-/// An entity and where it stands.
-struct Found {
-  Entity entity;
-  std::string row;
-};
-
-/// One thing of the project in the path, where that is there.
-awaitable<Result<Found>> find_part(Ask& ask, std::string_view kind, Entity entity,
-                                   std::unexpected<schemas::Error> missing) {
-  auto reading = co_await open_reading(ask, ask.projects(), View::snapshot);
-  if (!reading) co_return std::unexpected(std::move(reading).error());
-  if (!reading->find(Project::kind, {entity.id, {}})) co_return no_project();
-  auto row = reading->find(kind, entity);
-  if (!row) co_return missing;
-  co_return Found{std::move(entity), std::move(*row)};
-}
-
-Answer list_parts(Ask& ask, std::string_view kind, Entity parent, Render render) {
-  const Uuid project = parent.id;
-  ListSpec spec{.kind = kind,
-                .below = std::move(parent),
-                .admit = [project](Reading& reading) -> Result<void> {
-                  if (!reading.find(Project::kind, {project, {}})) return no_project();
-                  return {};
-                },
-                .keep = {},
-                .render = std::move(render)};
-  return list_answer(ask, ask.projects(), std::move(spec));
-}
-
-/// The environment in the path, if it could be one's name; none where the path names none.
-Result<std::optional<std::string>> environment_in_path(const Ask& ask) {
-  if (!ask.operation.pattern.contains("{environment}")) return std::nullopt;
-  const auto name = ask.request.captured("environment");
-  if (!is_slug(name)) return no_environment();
-  return std::string(name);
 }
 
 struct UserInPath {
@@ -155,15 +68,40 @@ std::string settings_of(Reading& reading, const Entity& entity, schemas::Version
 
 }  // namespace
 
+void render_environment(std::string& out, const FoundRow& found) {
+  const auto row = projections::decode_row<Environment>(found.bytes);
+  const auto& project = found.entity.id;
+  schemas::json::Writer writer(out);
+  writer.begin_object()
+      .member("project_id", to_text(ProjectId(project)))
+      .member("name", name_below(projections::environments_of(project), found.entity));
+  write_times(writer, row.head).end_object();
+}
+
+void render_member(std::string& out, const FoundRow& found) {
+  const auto row = projections::decode_row<Member>(found.bytes);
+  const auto& project = found.entity.id;
+  schemas::json::Writer writer(out);
+  writer.begin_object()
+      .member("project_id", to_text(ProjectId(project)))
+      .member("user_id", name_below(projections::members_of(project), found.entity))
+      .member("role", projections::to_text(row.state.role))
+      .name("permissions")
+      .begin_array();
+  for (const auto& permission : schemas::permissions_of(row.state.role)) writer.value(permission);
+  writer.end_array();
+  write_times(writer, row.head).end_object();
+}
+
 // POST /v2/projects/{project_id}/environments
 Answer create_environment(Ask& ask) {
   auto project = project_in_path(ask);
   if (!project) co_return std::unexpected(std::move(project).error());
   auto name = parse_environment_name(ask.body());
   if (!name) co_return std::unexpected(std::move(name).error());
-  const auto location = path_of(ask) + "/environments/" + *name;
+  const auto location = project_path(ask) + "/environments/" + *name;
   auto outcome =
-      co_await write(ask, here(ask), manager::CreateEnvironment{*project, std::move(*name)});
+      co_await write(ask, ask.here(), manager::CreateEnvironment{*project, std::move(*name)});
   if (!outcome) co_return std::unexpected(std::move(outcome).error());
   std::string json;
   render_environment(json, {outcome->subject, outcome->row});
@@ -174,33 +112,30 @@ Answer create_environment(Ask& ask) {
 Answer list_environments(Ask& ask) {
   auto project = project_in_path(ask);
   if (!project) co_return std::unexpected(std::move(project).error());
-  co_return co_await list_parts(ask, Environment::kind, projections::environments_of(*project),
-                                render_environment);
+  co_return co_await list_parts(ask, Environment::kind, {*project, {}},
+                                projections::environments_of(*project), render_environment);
 }
 
 // GET /v2/projects/{project_id}/environments/{environment}
 Answer get_environment(Ask& ask) {
-  auto project = project_in_path(ask);
-  if (!project) co_return std::unexpected(std::move(project).error());
-  auto name = environment_in_path(ask);
-  if (!name) co_return std::unexpected(std::move(name).error());
+  auto place = place_in_path(ask);
+  if (!place) co_return std::unexpected(std::move(place).error());
   auto found = co_await find_part(
-      ask, Environment::kind, projections::environment_entity(*project, **name), no_environment());
+      ask, Environment::kind, projections::environment_entity(place->project, *place->environment),
+      no_environment());
   if (!found) co_return std::unexpected(std::move(found).error());
-  const auto version = projections::decode_head(found->row, nullptr).version;
+  const auto version = projections::decode_head(found->bytes, nullptr).version;
   std::string json;
-  render_environment(json, {std::move(found->entity), std::move(found->row)});
+  render_environment(json, *found);
   co_return entity_answer(ask, version, std::move(json));
 }
 
 // DELETE /v2/projects/{project_id}/environments/{environment}
 Answer delete_environment(Ask& ask) {
-  auto project = project_in_path(ask);
-  if (!project) co_return std::unexpected(std::move(project).error());
-  auto name = environment_in_path(ask);
-  if (!name) co_return std::unexpected(std::move(name).error());
-  auto outcome =
-      co_await write(ask, here(ask), manager::DeleteEnvironment{*project, std::move(**name)});
+  auto place = place_in_path(ask);
+  if (!place) co_return std::unexpected(std::move(place).error());
+  auto outcome = co_await write(
+      ask, ask.here(), manager::DeleteEnvironment{place->project, std::move(*place->environment)});
   if (!outcome) co_return std::unexpected(std::move(outcome).error());
   co_return removed(*outcome);
 }
@@ -209,8 +144,8 @@ Answer delete_environment(Ask& ask) {
 Answer list_members(Ask& ask) {
   auto project = project_in_path(ask);
   if (!project) co_return std::unexpected(std::move(project).error());
-  co_return co_await list_parts(ask, Member::kind, projections::members_of(*project),
-                                render_member);
+  co_return co_await list_parts(ask, Member::kind, {*project, {}},
+                                projections::members_of(*project), render_member);
 }
 
 // GET /v2/projects/{project_id}/members/{user_id}
@@ -220,9 +155,9 @@ Answer get_member(Ask& ask) {
   auto found = co_await find_part(
       ask, Member::kind, projections::member_entity(in_path->project, in_path->user), no_member());
   if (!found) co_return std::unexpected(std::move(found).error());
-  const auto version = projections::decode_head(found->row, nullptr).version;
+  const auto version = projections::decode_head(found->bytes, nullptr).version;
   std::string json;
-  render_member(json, {std::move(found->entity), std::move(found->row)});
+  render_member(json, *found);
   co_return entity_answer(ask, version, std::move(json));
 }
 
@@ -233,7 +168,7 @@ Answer put_member(Ask& ask) {
   auto role = parse_role(ask.body());
   if (!role) co_return std::unexpected(std::move(role).error());
   auto outcome = co_await write(
-      ask, here(ask), manager::PutMember{in_path->project, std::move(in_path->user), *role});
+      ask, ask.here(), manager::PutMember{in_path->project, std::move(in_path->user), *role});
   if (!outcome) co_return std::unexpected(std::move(outcome).error());
   std::string json;
   render_member(json, {outcome->subject, outcome->row});
@@ -246,7 +181,7 @@ Answer put_member(Ask& ask) {
 Answer remove_member(Ask& ask) {
   auto in_path = user_in_path(ask);
   if (!in_path) co_return std::unexpected(std::move(in_path).error());
-  auto outcome = co_await write(ask, here(ask),
+  auto outcome = co_await write(ask, ask.here(),
                                 manager::RemoveMember{in_path->project, std::move(in_path->user)});
   if (!outcome) co_return std::unexpected(std::move(outcome).error());
   co_return removed(*outcome);
@@ -255,24 +190,20 @@ Answer remove_member(Ask& ask) {
 // GET /v2/projects/{project_id}/settings
 // GET /v2/projects/{project_id}/environments/{environment}/settings
 Answer get_settings(Ask& ask) {
-  auto project = project_in_path(ask);
-  if (!project) co_return std::unexpected(std::move(project).error());
-  auto environment = environment_in_path(ask);
-  if (!environment) co_return std::unexpected(std::move(environment).error());
+  auto place = place_in_path(ask);
+  if (!place) co_return std::unexpected(std::move(place).error());
   auto reading = co_await open_reading(ask, ask.projects(), View::snapshot);
   if (!reading) co_return std::unexpected(std::move(reading).error());
-  if (!reading->find(Project::kind, {*project, {}})) co_return no_project();
-  if (*environment) {
-    const auto entity = projections::environment_entity(*project, **environment);
-    if (!reading->find(Environment::kind, entity)) co_return no_environment();
+  if (auto there = admit(*reading, *place); !there) {
+    co_return std::unexpected(std::move(there).error());
   }
   schemas::Version version{};
-  const auto entity = projections::settings_entity(*project, *environment);
+  const auto entity = projections::settings_entity(place->project, place->environment);
   auto settings = settings_of(*reading, entity, &version);
   if (ask.request.parameter("effective") != "true") {
     co_return entity_answer(ask, version, std::move(settings));
   }
-  const auto own = settings_of(*reading, projections::settings_entity(*project, {}), nullptr);
+  const auto own = settings_of(*reading, projections::settings_entity(place->project, {}), nullptr);
   const auto below = schemas::json::parse(own);
   const auto above = schemas::json::parse(settings);
   ENSURE(below && above);
@@ -282,14 +213,13 @@ Answer get_settings(Ask& ask) {
 // PATCH /v2/projects/{project_id}/settings
 // PATCH /v2/projects/{project_id}/environments/{environment}/settings
 Answer change_settings(Ask& ask) {
-  auto project = project_in_path(ask);
-  if (!project) co_return std::unexpected(std::move(project).error());
-  auto environment = environment_in_path(ask);
-  if (!environment) co_return std::unexpected(std::move(environment).error());
+  auto place = place_in_path(ask);
+  if (!place) co_return std::unexpected(std::move(place).error());
   if (!ask.body().is_object()) co_return schemas::invalid_field("", "must be an object");
   auto patch = schemas::json::minify(ask.body());
   auto outcome = co_await write(
-      ask, here(ask), manager::ChangeSettings{*project, std::move(*environment), std::move(patch)});
+      ask, ask.here(),
+      manager::ChangeSettings{place->project, std::move(place->environment), std::move(patch)});
   if (!outcome) co_return std::unexpected(std::move(outcome).error());
   if (outcome->row.empty()) {  // never set, and nothing was to be set
     auto response = http::json_response(200, "{}");

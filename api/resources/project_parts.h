@@ -4,6 +4,8 @@
 
 #include "api/resources/operation.h"
 #include "api/resources/organizations.h"
+#include "api/resources/parameters.h"
+#include "projections/reader.h"
 
 /// What belongs to a project: environments, members, settings. Entities of their own; a project
 /// that is not there, or that the caller may not see, has none of them.
@@ -20,26 +22,31 @@ Answer remove_member(Ask& ask);
 Answer get_settings(Ask& ask);
 Answer change_settings(Ask& ask);
 
-inline constexpr std::array<Field, 5> environment_fields{
+void render_environment(std::string& out, const projections::FoundRow& found);
+void render_member(std::string& out, const projections::FoundRow& found);
+
+inline constexpr std::array<Field, 6> environment_fields{
     Field{.name = "project_id", .need = Need::required},
     Field{.name = "name", .need = Need::required},
     Field{.name = "created_at", .type = Type::time, .need = Need::required},
     Field{.name = "updated_at", .type = Type::time, .need = Need::required},
-    Field{.name = "version", .type = Type::integer, .need = Need::required}};
+    Field{.name = "version", .type = Type::integer, .need = Need::required},
+    included_project_field};
 inline constexpr Shape environment_shape{"Environment", environment_fields};
 inline constexpr std::array<Field, 1> create_environment_fields{Field{
     .name = "name", .need = Need::required, .min = 1, .max = slug_max, .pattern = slug_pattern}};
 
 inline constexpr std::array<std::string_view, 4> role_choices{"owner", "admin", "member", "viewer"};
 inline constexpr Field role_field{.name = "role", .need = Need::required, .choices = role_choices};
-inline constexpr std::array<Field, 7> member_fields{
+inline constexpr std::array<Field, 8> member_fields{
     Field{.name = "project_id", .need = Need::required},
     Field{.name = "user_id", .need = Need::required},
     role_field,
     Field{.name = "permissions", .need = Need::required, .many = Many::list},
     Field{.name = "created_at", .type = Type::time, .need = Need::required},
     Field{.name = "updated_at", .type = Type::time, .need = Need::required},
-    Field{.name = "version", .type = Type::integer, .need = Need::required}};
+    Field{.name = "version", .type = Type::integer, .need = Need::required},
+    included_project_field};
 inline constexpr Shape member_shape{"Member", member_fields};
 inline constexpr std::array<Field, 1> put_member_fields{role_field};
 

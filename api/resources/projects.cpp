@@ -13,28 +13,9 @@ using projections::Project;
 using schemas::Entity;
 using schemas::ProjectId;
 
-MarkOwner here(const Ask& ask) {
-  return {ask.caller().organization, ask.caller().space};
-}
-
-void render(std::string& out, OrganizationId organization, const FoundRow& found) {
-  auto row = projections::decode_row<Project>(found.bytes);
-  schemas::json::Writer(out)
-      .begin_object()
-      .member("id", to_text(ProjectId(found.entity.id)))
-      .member("organization_id", to_text(organization))
-      .member("name", row.state.name)
-      .member("slug", row.state.slug)
-      .member("state", to_text(row.state.status))
-      .member("created_at", row.head.created_at)
-      .member("updated_at", row.head.updated_at)
-      .member("version", to_number(row.head.version))
-      .end_object();
-}
-
 std::string json_of(const Ask& ask, const Entity& entity, std::string row) {
   std::string json;
-  render(json, ask.caller().organization, {entity, std::move(row)});
+  render_project(json, ask.caller().organization, {entity, std::move(row)});
   return json;
 }
 
@@ -50,12 +31,27 @@ Result<manager::CreateProject> parse_create(Value body) {
 
 /// Runs a change of a project that exists and answers what it is afterwards.
 Answer change(Ask& ask, manager::Command command) {
-  auto outcome = co_await write(ask, here(ask), std::move(command));
+  auto outcome = co_await write(ask, ask.here(), std::move(command));
   if (!outcome) co_return std::unexpected(std::move(outcome).error());
   co_return changed(*outcome, json_of(ask, outcome->subject, outcome->row));
 }
 
 }  // namespace
+
+void render_project(std::string& out, OrganizationId organization, const FoundRow& found) {
+  auto row = projections::decode_row<Project>(found.bytes);
+  schemas::json::Writer(out)
+      .begin_object()
+      .member("id", to_text(ProjectId(found.entity.id)))
+      .member("organization_id", to_text(organization))
+      .member("name", row.state.name)
+      .member("slug", row.state.slug)
+      .member("state", to_text(row.state.status))
+      .member("created_at", row.head.created_at)
+      .member("updated_at", row.head.updated_at)
+      .member("version", to_number(row.head.version))
+      .end_object();
+}
 
 Result<schemas::Uuid> project_in_path(const Ask& ask) {
   auto id = schemas::parse_id<schemas::ProjectTag>(ask.request.captured("project_id"));
@@ -75,7 +71,7 @@ Answer create_project(Ask& ask) {
   }
   auto command = parse_create(ask.body());
   if (!command) co_return std::unexpected(std::move(command).error());
-  auto outcome = co_await write(ask, here(ask), std::move(*command));
+  auto outcome = co_await write(ask, ask.here(), std::move(*command));
   if (!outcome) co_return std::unexpected(std::move(outcome).error());
   co_return created(*outcome, "/v2/projects/" + to_text(ProjectId(outcome->subject.id)),
                     json_of(ask, outcome->subject, outcome->row));
@@ -84,7 +80,7 @@ Answer create_project(Ask& ask) {
 // GET /v2/projects
 Answer list_projects(Ask& ask) {
   ListSpec spec{.kind = Project::kind, .render = [&ask](std::string& out, const FoundRow& found) {
-                  render(out, ask.caller().organization, found);
+                  render_project(out, ask.caller().organization, found);
                 }};
   if (ask.caller().restricted() || filtered(ask, {"state", "slug"})) {
     spec.keep = [&ask](const FoundRow& found) {
@@ -123,7 +119,7 @@ Answer change_project(Ask& ask) {
 Answer delete_project(Ask& ask) {
   auto id = project_in_path(ask);
   if (!id) co_return std::unexpected(std::move(id).error());
-  auto outcome = co_await write(ask, here(ask), manager::DeleteProject{*id});
+  auto outcome = co_await write(ask, ask.here(), manager::DeleteProject{*id});
   if (!outcome) co_return std::unexpected(std::move(outcome).error());
   co_return removed(*outcome);
 }

@@ -4,6 +4,7 @@
 
 #include "api/resources/operation.h"
 #include "api/resources/organizations.h"
+#include "projections/reader.h"
 
 namespace api::resources {
 
@@ -14,6 +15,9 @@ Answer change_project(Ask& ask);
 Answer delete_project(Ask& ask);
 Answer archive_project(Ask& ask);
 Answer restore_project(Ask& ask);
+
+void render_project(std::string& out, schemas::OrganizationId organization,
+                    const projections::FoundRow& found);
 
 /// The project in the path, if the caller may know of it.
 Result<schemas::Uuid> project_in_path(const Ask& ask);

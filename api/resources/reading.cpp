@@ -21,25 +21,26 @@ using schemas::MarkedPosition;
 using schemas::Offset;
 using schemas::Position;
 
-/// What ?as_of= says: a place in this log, or a time to be looked up in the rows.
+/// What a parameter such as ?as_of= says: a place in this log, or a time to be looked up in the
+/// rows.
 struct AsOf {
   std::optional<MarkedPosition> position;
   std::optional<schemas::Time> time;
 };
 
-Result<AsOf> parse_as_of(const Ask& ask, LogId log) {
-  auto text = ask.request.parameter("as_of");
+Result<AsOf> parse_as_of(const Ask& ask, LogId log, const std::string& parameter) {
+  auto text = ask.request.parameter(parameter);
   if (!text) return AsOf{};
   if (auto time = schemas::parse_time(*text)) {
     // The log's time may be ahead of the clock: it never falls.
     const auto now =
         std::max(ask.services.clock.wall(), ask.services.progress.applied(log).recorded);
     if (*time > now) {
-      return fail(ErrorCode::as_of_in_future, "as_of names a time that has not come yet");
+      return fail(ErrorCode::as_of_in_future, parameter + " names a time that has not come yet");
     }
     return AsOf{{}, time};
   }
-  auto positions = parse_mark(ask, schemas::FieldError::In::parameter, "as_of", *text,
+  auto positions = parse_mark(ask, schemas::FieldError::In::parameter, parameter, *text,
                               "must be a mark or an RFC 3339 time");
   if (!positions) return std::unexpected(std::move(positions).error());
   auto found = std::ranges::find(*positions, log, &MarkedPosition::log);
@@ -47,8 +48,9 @@ Result<AsOf> parse_as_of(const Ask& ask, LogId log) {
     return AsOf{schemas::marked(Position{.log = log}), {}};
   }
   if (found == positions->end()) {
-    return fail(ErrorCode::mark_without_position,
-                "the mark in as_of names no position of the log that this is read from");
+    return fail(
+        ErrorCode::mark_without_position,
+        "the mark in " + parameter + " names no position of the log that this is read from");
   }
   found->index = Position::whole_record;
   return AsOf{*found, {}};
@@ -222,10 +224,26 @@ Result<void> check_frozen(const Services& services, const Place& place) {
   return fail(ErrorCode::projection_frozen, std::move(frozen->reason));
 }
 
+namespace {
+
+/// A time becomes the place that it means.
+awaitable<Result<void>> look_up(const Reading& reading, const Services& services, AsOf& as_of) {
+  if (!as_of.time) co_return Result<void>();
+  const auto& place = reading.place();
+  const auto offset = reading.reader().offset_at(place.topic, *as_of.time);
+  const auto log = services.topics.log_of(place.topic, place.organization);
+  auto found = co_await read_mark_at(services, log, offset);
+  if (!found) co_return std::unexpected(std::move(found).error());
+  as_of.position = *found;
+  co_return Result<void>();
+}
+
+}  // namespace
+
 awaitable<Result<Reading>> open_reading(Ask& ask, Place place, View view) {
   const auto& services = ask.services;
   const auto log = services.topics.log_of(place.topic, place.organization);
-  auto as_of = parse_as_of(ask, log);
+  auto as_of = parse_as_of(ask, log, "as_of");
   if (!as_of) co_return std::unexpected(std::move(as_of).error());
   auto required = must_reach(ask, log);
   if (as_of->position) required.marks.push_back(*as_of->position);
@@ -234,14 +252,41 @@ awaitable<Result<Reading>> open_reading(Ask& ask, Place place, View view) {
   Reading reading(ask, place, view);
   auto frozen = check_frozen(services, place);
   if (!frozen) co_return std::unexpected(std::move(frozen).error());
-  if (as_of->time) {
-    const auto offset = reading.reader().offset_at(place.topic, *as_of->time);
-    auto found = co_await read_mark_at(services, log, offset);
-    if (!found) co_return std::unexpected(std::move(found).error());
-    as_of->position = *found;
+  if (auto found = co_await look_up(reading, services, *as_of); !found) {
+    co_return std::unexpected(std::move(found).error());
   }
   if (as_of->position) reading.set_as_of(*as_of->position);
   co_return reading;
+}
+
+awaitable<Result<Span>> open_span(Ask& ask, Place place) {
+  const auto& services = ask.services;
+  const auto log = services.topics.log_of(place.topic, place.organization);
+  auto from = parse_as_of(ask, log, "from");
+  auto to = parse_as_of(ask, log, "to");
+  if (!from) co_return std::unexpected(std::move(from).error());
+  if (!to) co_return std::unexpected(std::move(to).error());
+  if (!from->position && !from->time) from->position = schemas::marked(Position{.log = log});
+  auto required = must_reach(ask, log);
+  for (const auto* end : {&*from, &*to}) {
+    if (end->position) required.marks.push_back(*end->position);
+  }
+  auto reached = co_await reach(services, log, std::move(required), ask.conditions.wait);
+  if (!reached) co_return std::unexpected(std::move(reached).error());
+  Reading reading(ask, place, View::snapshot);
+  auto frozen = check_frozen(services, place);
+  if (!frozen) co_return std::unexpected(std::move(frozen).error());
+  for (auto* end : {&*from, &*to}) {
+    auto found = co_await look_up(reading, services, *end);
+    if (!found) co_return std::unexpected(std::move(found).error());
+  }
+  const auto first = *from->position;
+  const auto last = to->position.value_or(reading.reflects());
+  if (first.offset > last.offset) {
+    co_return edge::wrong_parameter("from", "must not be later than to");
+  }
+  reading.set_as_of(last);
+  co_return Span{std::move(reading), first, last};
 }
 
 }  // namespace api::resources

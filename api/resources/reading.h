@@ -50,6 +50,15 @@ class Reading {
 /// it came, unless ?stale=allow), refuses what is frozen or lost, and applies ?as_of=.
 awaitable<Result<Reading>> open_reading(Ask& ask, Place place, View view);
 
+/// Two moments of one place, from ?from= (the beginning when left out) and ?to= (now), each a mark
+/// or a time; `from` is not later. The reading is as of `to`.
+struct Span {
+  Reading reading;
+  schemas::MarkedPosition from;
+  schemas::MarkedPosition to;
+};
+awaitable<Result<Span>> open_span(Ask& ask, Place place);
+
 /// What a read waits for: that the rows show everything below `end`, and up to these marks.
 struct Required {
   schemas::Offset end = 0;

@@ -1,5 +1,7 @@
 #include "api/resources/routes.h"
 
+#include "api/resources/declared_lists.h"
+#include "api/resources/dry_run.h"
 #include "api/resources/events.h"
 #include "api/resources/keys.h"
 #include "api/resources/openapi.h"
@@ -8,8 +10,13 @@
 #include "api/resources/parameters.h"
 #include "api/resources/product_events.h"
 #include "api/resources/products.h"
+#include "api/resources/project_diff.h"
 #include "api/resources/project_parts.h"
 #include "api/resources/projects.h"
+#include "api/resources/resource_kinds.h"
+#include "api/resources/resource_reports.h"
+#include "api/resources/resources.h"
+#include "api/resources/secrets.h"
 #include "api/resources/stream.h"
 
 namespace api::resources {
@@ -30,12 +37,28 @@ constexpr auto key_list_parameters =
            std::array{Field{.name = "state", .many = Many::list, .choices = key_states},
                       Field{.name = "space", .many = Many::list, .choices = space_choices}});
 
+constexpr auto resource_list_parameters =
+    joined(list_parameters,
+           std::array{Field{.name = "kind", .many = Many::list},
+                      Field{.name = "state", .many = Many::list, .choices = resource_states},
+                      Field{.name = "project_id", .many = Many::list},
+                      Field{.name = "environment", .many = Many::list}});
+constexpr auto costs_parameters = joined(entity_parameters, month_parameter);
 constexpr auto product_parameters = joined(
     entity_parameters, std::array{Field{.name = "version", .type = Type::integer, .min = 1}});
-constexpr auto environment_settings_parameters = joined(entity_parameters, effective_parameter);
+// Settings are an object of the caller's own: which members there are is not for ?fields= to know.
+constexpr auto settings_parameters = joined(read_parameters, std::array{entity_parameters[2]});
+static_assert(entity_parameters[2].name == "as_of");
+constexpr auto environment_settings_parameters = joined(settings_parameters, effective_parameter);
 constexpr auto row_list_parameters = joined(
     list_parameters,
-    std::array{Field{.name = "entity", .description = "that one entity, as by its own path"}});
+    joined(
+        include_parameter,
+        std::array{Field{.name = "entity", .description = "that one entity, as by its own path"}}));
+constexpr auto part_list_parameters = joined(list_parameters, include_parameter);
+constexpr auto integration_parameters =
+    joined(list_parameters,
+           joined(include_parameter, std::array{Field{.name = "project_id", .many = Many::list}}));
 
 // clang-format off
 constexpr Operation table[] = {
@@ -121,10 +144,14 @@ constexpr Operation table[] = {
    .summary = "Lists the events of a project", .function = list_project_events,
    .permission = "projects:read", .product = "projects", .query = entity_events_parameters, .answer = &event_shape, .page = true},
 
+  {.method = Method::get, .pattern = "/v2/projects/{project_id}/diff", .name = "diff_project",
+   .summary = "Says what became of a project and what is below it between two moments", .function = diff_project,
+   .permission = "projects:read", .product = "projects", .query = diff_parameters, .answer = &diff_shape},
+
   // ---- what belongs to a project ----
   {.method = Method::get, .pattern = "/v2/projects/{project_id}/environments", .name = "list_environments",
    .summary = "Lists a project's environments", .function = list_environments,
-   .permission = "projects:read", .product = "projects", .query = list_parameters, .answer = &environment_shape, .page = true},
+   .permission = "projects:read", .product = "projects", .query = part_list_parameters, .answer = &environment_shape, .page = true},
   {.method = Method::post, .pattern = "/v2/projects/{project_id}/environments", .name = "create_environment",
    .summary = "Creates an environment", .function = create_environment,
    .permission = "projects:write", .product = "projects",
@@ -137,7 +164,7 @@ constexpr Operation table[] = {
    .permission = "projects:write", .product = "projects", .conditional = true, .status = 204},
   {.method = Method::get, .pattern = "/v2/projects/{project_id}/members", .name = "list_members",
    .summary = "Lists a project's members", .function = list_members,
-   .permission = "members:read", .product = "projects", .query = list_parameters, .answer = &member_shape, .page = true},
+   .permission = "members:read", .product = "projects", .query = part_list_parameters, .answer = &member_shape, .page = true},
   {.method = Method::get, .pattern = "/v2/projects/{project_id}/members/{user_id}", .name = "get_member",
    .summary = "Reads a member", .function = get_member,
    .permission = "members:read", .product = "projects", .query = entity_parameters, .answer = &member_shape},
@@ -151,7 +178,7 @@ constexpr Operation table[] = {
    .conditional = true, .status = 204},
   {.method = Method::get, .pattern = "/v2/projects/{project_id}/settings", .name = "get_settings",
    .summary = "Reads a project's settings", .function = get_settings,
-   .permission = "settings:read", .product = "projects", .query = entity_parameters, .answer = &settings_shape},
+   .permission = "settings:read", .product = "projects", .query = settings_parameters, .answer = &settings_shape},
   {.method = Method::patch, .pattern = "/v2/projects/{project_id}/settings", .name = "change_settings",
    .summary = "Changes a project's settings by a merge patch; at most 256 KiB", .function = change_settings,
    .permission = "settings:write", .product = "projects", .body = Body::merge_patch,
@@ -163,6 +190,140 @@ constexpr Operation table[] = {
    .name = "change_environment_settings", .summary = "Changes an environment's settings by a merge patch; at most 256 KiB",
    .function = change_settings, .permission = "settings:write", .product = "projects", .body = Body::merge_patch,
    .conditional = true, .answer = &settings_shape},
+
+  {.method = Method::get, .pattern = "/v2/projects/{project_id}/secrets", .name = "list_secrets",
+   .summary = "Lists a project's secrets, without their values", .function = list_secrets,
+   .permission = "secrets:read", .product = "projects", .query = list_parameters, .answer = &secret_shape, .page = true},
+  {.method = Method::get, .pattern = "/v2/projects/{project_id}/secrets/{secret}", .name = "get_secret",
+   .summary = "Reads a secret, without its value", .function = get_secret,
+   .permission = "secrets:read", .product = "projects", .query = entity_parameters, .answer = &secret_shape},
+  {.method = Method::put, .pattern = "/v2/projects/{project_id}/secrets/{secret}", .name = "put_secret",
+   .summary = "Sets a secret's value, which is sealed before it is written", .function = put_secret,
+   .permission = "secrets:write", .sensitivity = Sensitivity::sensitive, .product = "projects",
+   .body = Body::json, .members = put_secret_fields, .conditional = true, .other_status = 201, .answer = &secret_shape},
+  {.method = Method::delete_, .pattern = "/v2/projects/{project_id}/secrets/{secret}", .name = "delete_secret",
+   .summary = "Deletes a secret", .function = delete_secret,
+   .permission = "secrets:write", .sensitivity = Sensitivity::sensitive, .product = "projects",
+   .conditional = true, .status = 204},
+  {.method = Method::post, .pattern = "/v2/projects/{project_id}/secrets/{secret}/reveal", .name = "reveal_secret",
+   .summary = "Shows a secret's value, and writes down that it did", .function = reveal_secret,
+   .permission = "secrets:reveal", .sensitivity = Sensitivity::sensitive, .product = "projects",
+   .body = Body::json, .members = reveal_secret_fields, .conditional = true, .answer = &revealed_shape},
+  {.method = Method::get, .pattern = "/v2/projects/{project_id}/environments/{environment}/secrets",
+   .name = "list_environment_secrets", .summary = "Lists an environment's secrets, without their values",
+   .function = list_secrets, .permission = "secrets:read", .product = "projects",
+   .query = list_parameters, .answer = &secret_shape, .page = true},
+  {.method = Method::get, .pattern = "/v2/projects/{project_id}/environments/{environment}/secrets/{secret}",
+   .name = "get_environment_secret", .summary = "Reads an environment's secret, without its value",
+   .function = get_secret, .permission = "secrets:read", .product = "projects",
+   .query = entity_parameters, .answer = &secret_shape},
+  {.method = Method::put, .pattern = "/v2/projects/{project_id}/environments/{environment}/secrets/{secret}",
+   .name = "put_environment_secret", .summary = "Sets an environment's secret, which is sealed before it is written",
+   .function = put_secret, .permission = "secrets:write", .sensitivity = Sensitivity::sensitive, .product = "projects",
+   .body = Body::json, .members = put_secret_fields, .conditional = true, .other_status = 201, .answer = &secret_shape},
+  {.method = Method::delete_, .pattern = "/v2/projects/{project_id}/environments/{environment}/secrets/{secret}",
+   .name = "delete_environment_secret", .summary = "Deletes an environment's secret", .function = delete_secret,
+   .permission = "secrets:write", .sensitivity = Sensitivity::sensitive, .product = "projects",
+   .conditional = true, .status = 204},
+  {.method = Method::post, .pattern = "/v2/projects/{project_id}/environments/{environment}/secrets/{secret}/reveal",
+   .name = "reveal_environment_secret", .summary = "Shows an environment's secret, and writes down that it did",
+   .function = reveal_secret, .permission = "secrets:reveal", .sensitivity = Sensitivity::sensitive, .product = "projects",
+   .body = Body::json, .members = reveal_secret_fields, .conditional = true, .answer = &revealed_shape},
+  {.method = Method::get, .pattern = "/v2/projects/{project_id}/environments/{environment}/events",
+   .name = "list_environment_events", .summary = "Lists the events of an environment", .function = list_environment_events,
+   .permission = "projects:read", .product = "projects", .query = entity_events_parameters, .answer = &event_shape, .page = true},
+  {.method = Method::get, .pattern = "/v2/projects/{project_id}/members/{user_id}/events",
+   .name = "list_member_events", .summary = "Lists the events of a member", .function = list_member_events,
+   .permission = "members:read", .product = "projects", .query = entity_events_parameters, .answer = &event_shape, .page = true},
+  {.method = Method::get, .pattern = "/v2/projects/{project_id}/settings/events",
+   .name = "list_settings_events", .summary = "Lists the events of a project's settings", .function = list_settings_events,
+   .permission = "settings:read", .product = "projects", .query = entity_events_parameters, .answer = &event_shape, .page = true},
+  {.method = Method::get, .pattern = "/v2/projects/{project_id}/environments/{environment}/settings/events",
+   .name = "list_environment_settings_events", .summary = "Lists the events of an environment's settings",
+   .function = list_settings_events, .permission = "settings:read", .product = "projects",
+   .query = entity_events_parameters, .answer = &event_shape, .page = true},
+  {.method = Method::get, .pattern = "/v2/projects/{project_id}/secrets/{secret}/events",
+   .name = "list_secret_events", .summary = "Lists the events of a secret, reveals too", .function = list_secret_events,
+   .permission = "secrets:read", .product = "projects", .query = entity_events_parameters, .answer = &event_shape, .page = true},
+  {.method = Method::get, .pattern = "/v2/projects/{project_id}/environments/{environment}/secrets/{secret}/events",
+   .name = "list_environment_secret_events", .summary = "Lists the events of an environment's secret, reveals too",
+   .function = list_secret_events, .permission = "secrets:read", .product = "projects",
+   .query = entity_events_parameters, .answer = &event_shape, .page = true},
+
+  // ---- resources ----
+  {.method = Method::put, .pattern = "/v2/resource-kinds/{kind}", .name = "put_resource_kind",
+   .summary = "Sets what a kind of resources is: who makes them, and what a unit costs", .function = put_resource_kind,
+   .scope = Scope::platform, .permission = "resources:write", .sensitivity = Sensitivity::sensitive, .product = "resources",
+   .body = Body::json, .members = put_resource_kind_fields, .conditional = true, .other_status = 201, .answer = &resource_kind_shape},
+  {.method = Method::get, .pattern = "/v2/resource-kinds", .name = "list_resource_kinds",
+   .summary = "Lists kinds of resources", .function = list_resource_kinds,
+   .scope = Scope::own, .permission = "resources:read", .product = "resources",
+   .query = list_parameters, .answer = &resource_kind_shape, .page = true},
+  {.method = Method::get, .pattern = "/v2/resource-kinds/{kind}", .name = "get_resource_kind",
+   .summary = "Reads a kind of resources", .function = get_resource_kind,
+   .scope = Scope::own, .permission = "resources:read", .product = "resources",
+   .query = entity_parameters, .answer = &resource_kind_shape},
+  {.method = Method::get, .pattern = "/v2/resource-kinds/{kind}/events", .name = "list_resource_kind_events",
+   .summary = "Lists the events of a kind of resources", .function = list_resource_kind_events,
+   .scope = Scope::own, .permission = "resources:read", .product = "resources",
+   .query = entity_events_parameters, .answer = &event_shape, .page = true},
+  {.method = Method::put, .pattern = "/v2/quotas/{kind}", .name = "put_quota",
+   .summary = "Sets how many resources and units of a kind an organization may have", .function = put_quota,
+   .scope = Scope::platform_within, .permission = "quotas:write", .sensitivity = Sensitivity::sensitive, .product = "resources",
+   .body = Body::json, .members = put_quota_fields, .conditional = true, .other_status = 201, .answer = &quota_shape},
+  {.method = Method::get, .pattern = "/v2/quotas", .name = "list_quotas",
+   .summary = "Lists quotas and what is used of them", .function = list_quotas,
+   .permission = "quotas:read", .product = "resources", .query = list_parameters, .answer = &quota_shape, .page = true},
+  {.method = Method::get, .pattern = "/v2/quotas/{kind}", .name = "get_quota",
+   .summary = "Reads a quota and what is used of it", .function = get_quota,
+   .permission = "quotas:read", .product = "resources", .query = entity_parameters, .answer = &quota_shape},
+  {.method = Method::get, .pattern = "/v2/quotas/{kind}/events", .name = "list_quota_events",
+   .summary = "Lists the events of a quota", .function = list_quota_events,
+   .permission = "quotas:read", .product = "resources", .query = entity_events_parameters, .answer = &event_shape, .page = true},
+  {.method = Method::post, .pattern = "/v2/resources", .name = "create_resource",
+   .summary = "Asks for a resource; it is there at once when its kind has no provisioner", .function = create_resource,
+   .permission = "resources:write", .product = "resources", .body = Body::json, .members = create_resource_fields,
+   .status = 201, .other_status = 202, .answer = &resource_shape},
+  {.method = Method::get, .pattern = "/v2/resources", .name = "list_resources",
+   .summary = "Lists resources", .function = list_resources,
+   .permission = "resources:read", .product = "resources",
+   .query = resource_list_parameters, .answer = &resource_shape, .page = true},
+  {.method = Method::get, .pattern = "/v2/resources/{resource_id}", .name = "get_resource",
+   .summary = "Reads a resource", .function = get_resource,
+   .permission = "resources:read", .product = "resources", .query = entity_parameters, .answer = &resource_shape},
+  {.method = Method::patch, .pattern = "/v2/resources/{resource_id}", .name = "change_resource",
+   .summary = "Changes a resource's spec by a merge patch; at most 64 KiB", .function = change_resource,
+   .permission = "resources:write", .product = "resources", .body = Body::merge_patch,
+   .members = change_resource_fields, .conditional = true, .answer = &resource_shape},
+  {.method = Method::post, .pattern = "/v2/resources/{resource_id}/scale", .name = "scale_resource",
+   .summary = "Asks for another number of units", .function = scale_resource,
+   .permission = "resources:write", .product = "resources", .body = Body::json, .members = scale_resource_fields,
+   .conditional = true, .other_status = 202, .answer = &resource_shape},
+  {.method = Method::delete_, .pattern = "/v2/resources/{resource_id}", .name = "delete_resource",
+   .summary = "Takes a resource away; it is gone at once when its kind has no provisioner", .function = delete_resource,
+   .permission = "resources:write", .product = "resources", .conditional = true, .status = 204, .other_status = 202,
+   .answer = &resource_shape},
+  {.method = Method::get, .pattern = "/v2/resources/{resource_id}/events", .name = "list_resource_events",
+   .summary = "Lists the events of a resource", .function = list_resource_events,
+   .permission = "resources:read", .product = "resources", .query = entity_events_parameters, .answer = &event_shape, .page = true},
+  {.method = Method::post, .pattern = "/v2/resources/{resource_id}/reports", .name = "report_resource",
+   .summary = "Says what a provisioner made of a resource; the same again does no harm", .function = report_resource,
+   .permission = "resources:report", .product = "resources", .body = Body::json, .members = report_fields,
+   .answer = &resource_shape},
+  {.method = Method::post, .pattern = "/v2/resources/{resource_id}/health", .name = "report_health",
+   .summary = "Says how a resource is", .function = report_health,
+   .permission = "resources:report", .product = "resources", .body = Body::json, .members = report_health_fields,
+   .answer = &resource_shape},
+  {.method = Method::get, .pattern = "/v2/resources/{resource_id}/health", .name = "list_health",
+   .summary = "Lists how a resource was, newest first", .function = list_health,
+   .permission = "resources:read", .product = "resources", .query = list_parameters, .answer = &health_entry_shape, .page = true},
+  {.method = Method::post, .pattern = "/v2/resources/{resource_id}/costs", .name = "record_cost",
+   .summary = "Records what a resource has cost", .function = record_cost,
+   .permission = "resources:report", .product = "resources", .body = Body::json, .members = record_cost_fields,
+   .answer = &resource_shape},
+  {.method = Method::get, .pattern = "/v2/projects/{project_id}/costs", .name = "get_costs",
+   .summary = "Sums what a project's resources cost in a month", .function = get_costs,
+   .permission = "resources:read", .product = "resources", .query = costs_parameters, .answer = &costs_shape},
 
   // ---- declared products ----
   {.method = Method::put, .pattern = "/v2/products/{product}", .name = "declare_product",
@@ -182,10 +343,14 @@ constexpr Operation table[] = {
    .summary = "Appends a batch of events, all or nothing; as application/x-ndjson a batch a line", .function = append_events,
    .permission = "products.{product}:write", .product = "{product}",
    .body = Body::events, .lines = &bulk_lines, .members = append_events_fields, .status = 201, .answer = &written_shape},
+  {.method = Method::post, .pattern = "/v2/products/{product}/dry-run", .name = "dry_run_product",
+   .summary = "Says what a changed manifest would make of the rows of the organization that Tidemark-Organization names",
+   .function = dry_run_product, .permission = "products:write", .product = "{product}",
+   .body = Body::json, .members = manifest_fields, .answer = &dry_run_shape},
   {.method = Method::get, .pattern = "/v2/products/{product}/{kind}", .name = "list_rows",
-   .summary = "Lists the entities of a kind that are there", .function = list_rows,
-   .permission = "products.{product}:read", .product = "{product}",
-   .query = row_list_parameters, .answer = &row_shape, .page = true},
+   .summary = "Lists the entities of a kind that are there; ?/commit=9f3a filters by the declared index /commit",
+   .function = list_rows, .permission = "products.{product}:read", .product = "{product}",
+   .query = row_list_parameters, .pointers = true, .answer = &row_shape, .page = true},
   {.method = Method::get, .pattern = "/v2/products/{product}/{kind}/{entity}", .name = "get_row",
    .summary = "Reads one entity", .function = get_row,
    .permission = "products.{product}:read", .product = "{product}", .query = entity_parameters, .answer = &row_shape},
@@ -196,6 +361,11 @@ constexpr Operation table[] = {
   {.method = Method::get, .pattern = "/v2/products/{product}/{kind}/{entity}/events", .name = "list_entity_events",
    .summary = "Lists the events of an entity", .function = list_entity_events,
    .permission = "products.{product}:read", .product = "{product}", .query = entity_events_parameters, .answer = &event_shape, .page = true},
+
+  {.method = Method::get, .pattern = "/v2/integrations/{product}/{kind}", .name = "list_integrations",
+   .summary = "Lists the entities of a kind that names a project; a key restricted to projects sees theirs",
+   .function = list_integrations, .permission = "products.{product}:read", .product = "{product}",
+   .query = integration_parameters, .pointers = true, .answer = &row_shape, .page = true},
 
   // ---- events ----
   {.method = Method::get, .pattern = "/v2/events", .name = "list_events",

@@ -152,6 +152,7 @@ class ApiTest : public testing::Test {
   http::Router router_{resources::http_routes(resources::operations())};
 
  protected:
+  eventstore::Sealing sealing_{"there is none here"};
   Services services_{.commands = world_.core().commands(),
                      .rows = world_.rows(),
                      .progress = world_.core().progress(),
@@ -160,6 +161,7 @@ class ApiTest : public testing::Test {
                      .marks = marks_,
                      .cursors = cursors_,
                      .hmac = hmac_,
+                     .sealing = sealing_,
                      .clock = world_.clock(),
                      .scans = scans_,
                      .records = records_,

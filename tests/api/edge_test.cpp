@@ -67,14 +67,14 @@ TEST(Conditions, ABrokenTraceparentIsPassedOver) {
 
 TEST(Idempotency, TheRequestIsItsMethodPathSortedQueryConditionAndCanonicalBody) {
   schemas::HmacKey key(schemas::bytes_of("secret"));
-  auto proof =
-      [&](std::string line, std::string headers, std::string_view body,
-          std::string_view idempotency_key = "k",
-          edge::IdempotencyOwner owner = {schemas::platform_organization, schemas::Space::live}) {
-        auto request = http::parse_request(line + " HTTP/1.1\r\nHost: a\r\n" + headers + "\r\n");
-        auto document = schemas::json::parse(body);
-        return edge::idempotency_proof(key, owner, idempotency_key, *request, document->root());
-      };
+  auto proof = [&](std::string line, std::string headers, std::string_view body,
+                   std::string_view idempotency_key = "k",
+                   edge::IdempotencyOwner owner = {schemas::platform_organization,
+                                                   schemas::Space::live}) {
+    auto request = http::parse_request(line + " HTTP/1.1\r\nHost: a\r\n" + headers + "\r\n");
+    auto document = schemas::json::parse(body);
+    return edge::idempotency_proof({key, key}, owner, idempotency_key, *request, document->root());
+  };
   const auto first = proof("POST /a?x=1&y=2", "", R"({"a":1,"b":"c"})");
   EXPECT_EQ(first, proof("POST /a?y=2&x=1", "", R"({ "b":"\u0063", "a":1.0 })"));
   EXPECT_NE(first, proof("PUT /a?x=1&y=2", "", R"({"a":1,"b":"c"})"));

@@ -8,7 +8,7 @@ import re
 
 import openapi
 from client import NO_BODY
-from harness import FILES, ServerTest, run, unique
+from harness import PROJECT_FILES, ServerTest, run, unique
 
 
 # Parameters whose every value could be somebody's: what names nothing matches nothing.
@@ -20,9 +20,12 @@ class BadInput(ServerTest):
     def setUpClass(cls):
         super().setUpClass()
         cls.product = unique("git")
-        cls.server.declare(cls.product, FILES)
+        cls.server.declare(cls.product, PROJECT_FILES)
         cls.project_id = cls.acme.post("/v2/projects", {"name": "P"})["id"]
         cls.acme.post(f"/v2/products/{cls.product}/file/a/events", {"events": [{"type": "file.added", "data": {}}]})
+        cls.kind = unique("kind")
+        cls.platform.put(f"/v2/resource-kinds/{cls.kind}", {"provisioner": "external"})
+        cls.resource_id = cls.acme.post("/v2/resources", {"project_id": cls.project_id, "environment": "production", "kind": cls.kind, "name": "main", "units": 1})["id"]
         cls.within = cls.platform.with_headers(Tidemark_Organization=cls.acme.organization)
         cls.operations = openapi.operations(cls.server.client())
         cls.sent = 0
@@ -48,8 +51,8 @@ class BadInput(ServerTest):
         values, words = {}, operation.path.split("/")
         for word, parameter in zip(words, words[1:]):
             if parameter.startswith("{"):
-                known = {"organizations": self.acme.organization, "projects": self.project_id, "keys": self.acme.key_id, "environments": "staging", "members": "user_1",
-                         "products": self.product, "problems": "not-found", "{product}": "file", "{name}": "file", "{kind}": "a"}
+                known = {"organizations": self.acme.organization, "projects": self.project_id, "keys": self.acme.key_id, "environments": "staging", "members": "user_1", "secrets": "TOKEN",
+                         "resources": self.resource_id, "quotas": self.kind, "resource-kinds": self.kind, "products": self.product, "integrations": self.product, "problems": "not-found", "{product}": "file", "{name}": "file", "{kind}": "a"}
                 self.assertIn(word, known, f"{operation.name}: teach this test an id of '{word}'")
                 values[parameter[1:-1]] = known[word]
         return values
@@ -57,7 +60,7 @@ class BadInput(ServerTest):
     def client(self, operation):
         """The platform key for what is the platform's, the same key within the organization for the rest."""
         platforms = operation.path.startswith("/v2/organizations") or operation.path == "/v2/status" or \
-            (operation.method == "PUT" and operation.path.startswith("/v2/products"))
+            (operation.method == "PUT" and operation.path.startswith(("/v2/products", "/v2/resource-kinds")))
         return self.platform if platforms else self.within
 
     def send(self, operation, body, **headers):
@@ -210,6 +213,8 @@ class BadInput(ServerTest):
                         elif operation.name == "PUT /v2/products/{product}" or (operation.writes and name in ("entity", "kind", "user_id") and value in ("org_x", "%F0%9F%9C%81")) \
                                 or (operation.writes and name == "kind"):
                             self.refused(operation, answer, [422, 404], ["invalid-request", "not-found"])
+                        elif operation.writes and name == "secret":
+                            self.refused(operation, answer, [400, 422, 404], ["invalid-parameter", "invalid-request", "not-found"])
                         else:
                             self.refused(operation, answer, [404], ["not-found"])
 

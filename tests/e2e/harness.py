@@ -207,6 +207,9 @@ class Companion:
 FILES = {"description": "files of a repository", "kinds": {"file": {"events": {
     "file.added": {"fold": "replace"}, "file.modified": {"fold": "merge"}, "file.deleted": {"fold": "delete"}}}}}
 
+# The same, each file of a project.
+PROJECT_FILES = {"kinds": {"file": {**FILES["kinds"]["file"], "project": "/project_id"}}}
+
 
 class ServerTest(unittest.TestCase):
     """A server for the whole class, and one organization `acme` with an all-powerful key."""

@@ -48,6 +48,52 @@ class ProjectParts(ServerTest):
         self.assertIsNone(rest["next_cursor"])
         self.assertEqual(self.names("?order=desc"), STARTING[::-1])
 
+    # ---- what became of it ----
+
+    def changes(self, query, client=None):
+        answer = (client or self.acme).get(f"{self.path}/diff?{query}")
+        self.assertFalse(answer["truncated"])
+        return answer, [(one["kind"], one["subject"].removeprefix(self.id), one["change"]) for one in answer["changes"]]
+
+    def test_what_became_of_a_project_between_two_moments(self):
+        begun = self.acme.put(f"{self.path}/members/ann", {"role": "owner"}).mark
+        self.acme.put(f"{self.path}/secrets/OLD", {"value": "x"})
+        self.acme.patch(self.path, {"name": "Renamed"})
+        self.acme.patch(f"{self.path}/settings", {"a": 1})
+        self.acme.delete(f"{self.path}/environments/staging")
+        middle = self.acme.put(f"{self.path}/members/ann", {"role": "owner"}).mark
+        self.acme.patch(f"{self.path}/settings", {"a": 2})
+        answer, seen = self.changes(f"from={begun}&to={middle}")
+        self.assertEqual(seen, [("project", "", "changed"), ("environment", "/environments/staging", "deleted"), ("settings", "/settings", "created"),
+                                ("secret", "/secrets/OLD", "created")])
+        project, environment, settings, secret = answer["changes"]
+        self.assertEqual((project["from"]["version"], project["to"]["name"], environment["to"], settings["to"], secret["to"]["name"]),
+                         (1, "Renamed", None, {"a": 1}, "OLD"))
+        self.assertNotIn("value", secret["to"])
+        self.assertEqual(self.changes(f"from={middle}")[1], [("settings", "/settings", "changed")])
+        self.assertEqual(self.changes(f"from={middle}&to={middle}")[1], [])
+        self.assertEqual(self.changes(f"from={answer['from']}&to={answer['to']}")[0].json, answer.json)
+        self.acme.delete(self.path)
+        self.assertIn(("project", "", "deleted"), self.changes(f"from={middle}")[1])
+
+    def test_a_diff_shows_what_its_reader_may_read(self):
+        begun = self.acme.get(self.path).mark
+        self.acme.patch(f"{self.path}/settings", {"a": 1})
+        self.acme.put(f"{self.path}/secrets/OLD", {"value": "x"})
+        self.acme.put(f"{self.path}/members/ann", {"role": "owner"})
+        self.assertEqual(len(self.changes(f"from={begun}")[1]), 3)
+        some = self.server.key(self.acme.organization, ["projects:read", "members:read"])
+        self.assertEqual([kind for kind, _, _ in self.changes(f"from={begun}", some)[1]], ["member"])
+
+    def test_a_diff_that_cannot_be(self):
+        mark = self.acme.get(self.path).mark
+        later = self.acme.patch(self.path, {"name": "Renamed"}).mark
+        self.assertEqual(len(self.changes("")[1]), 4)
+        for query in (f"from={later}&to={mark}", "from=yesterday", f"from={mark}&to=x"):
+            self.problem(self.acme.get(f"{self.path}/diff?{query}", expect=400), "invalid-parameter")
+        self.problem(self.acme.get(f"{self.path}/diff?from=2999-01-01T00:00:00Z", expect=400), "as-of-in-future")
+        self.problem(self.acme.get("/v2/projects/proj_01h2xcejqtf2nbrexx3vqjhp41/diff?from=" + mark, expect=404), "not-found")
+
     # ---- members ----
 
     def test_members_and_the_last_owner(self):

@@ -12,7 +12,7 @@ import re
 
 import openapi
 from client import NO_BODY, StreamClosed
-from harness import FILES, ServerTest, percent, run, unique
+from harness import PROJECT_FILES, ServerTest, percent, run, unique
 
 CANARY = "canary"
 
@@ -36,7 +36,15 @@ class Victim:
         self.client.put(f"/v2/projects/{project['id']}/members/{CANARY}-member", {"role": "owner"})
         self.client.post(f"/v2/projects/{project['id']}/environments", {"name": f"{CANARY}-environment"})
         self.client.patch(f"/v2/projects/{project['id']}/environments/{CANARY}-environment/settings", {"word": f"{CANARY} inner"})
-        self.ids = {"environments": f"{CANARY}-environment", "members": f"{CANARY}-member", "organizations": self.client.organization, "projects": project["id"], "keys": self.client.key_id, "entity": self.entity}
+        for place in ("", f"/environments/{CANARY}-environment"):
+            self.client.put(f"/v2/projects/{project['id']}{place}/secrets/{CANARY}-secret", {"value": f"{CANARY} value"})
+        server.platform.put("/v2/resource-kinds/made", {"provisioner": "none"})
+        resource = self.client.post("/v2/resources", {"project_id": project["id"], "environment": "staging", "kind": "made", "name": f"{CANARY} resource",
+                                                      "units": 1, "spec": {"word": f"{CANARY} spec"}}, expect=201)
+        self.client.post(f"/v2/resources/{resource['id']}/health", {"health": "healthy", "detail": f"{CANARY} health"})
+        self.client.post(f"/v2/resources/{resource['id']}/costs", {"amount": "1.00", "currency": "EUR", "from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z", "note": CANARY})
+        server.platform.with_headers(Tidemark_Organization=self.client.organization).put(f"/v2/quotas/{CANARY}-{suffix}", {"count": 7, "units": 77})
+        self.ids = {"resources": resource["id"], "quotas": f"{CANARY}-{suffix}", "environments": f"{CANARY}-environment", "members": f"{CANARY}-member", "secrets": f"{CANARY}-secret", "organizations": self.client.organization, "projects": project["id"], "keys": self.client.key_id, "entity": self.entity}
         self.marks = [project.mark, written.mark, self.client.get("/v2/projects").mark]
         self.cursor = self.client.get("/v2/projects?limit=1")["next_cursor"]
         self.event = self.client.get("/v2/events?after=beginning&limit=1")["data"][0]["mark"]
@@ -48,8 +56,8 @@ class Victim:
 
 
 # Ids of the right form that nobody has.
-MISSING = {"organizations": "org_01h2xcejqtf2nbrexx3vqjhp41", "projects": "proj_01h2xcejqtf2nbrexx3vqjhp41",
-           "keys": "key_01h2xcejqtf2nbrexx3vqjhp41", "environments": "nothing", "members": "nobody", "entity": "nothing/of/that/name"}
+MISSING = {"resources": "res_01h2xcejqtf2nbrexx3vqjhp41", "quotas": "nothing", "organizations": "org_01h2xcejqtf2nbrexx3vqjhp41", "projects": "proj_01h2xcejqtf2nbrexx3vqjhp41",
+           "keys": "key_01h2xcejqtf2nbrexx3vqjhp41", "environments": "nothing", "members": "nobody", "secrets": "nothing", "entity": "nothing/of/that/name"}
 
 
 class TenantMatrix(ServerTest):
@@ -57,7 +65,7 @@ class TenantMatrix(ServerTest):
     def setUpClass(cls):
         super().setUpClass()
         cls.product = unique("git")
-        cls.server.declare(cls.product, FILES)
+        cls.server.declare(cls.product, PROJECT_FILES)
         cls.operations = [operation for operation in openapi.operations(cls.server.client()) if operation.path.startswith("/v2")]
         cls.asked = 0
 
@@ -87,8 +95,10 @@ class TenantMatrix(ServerTest):
         for word, parameter in zip(words, words[1:]):
             if parameter.startswith("{"):
                 name = parameter[1:-1]
-                if word == "products":
+                if word in ("products", "integrations"):
                     values[name] = self.product
+                elif word == "resource-kinds":
+                    values[name] = "made"  # the platform's, for all to see
                 elif word.startswith("{"):
                     values[name] = ids["entity"] if name == "entity" else "file"
                 else:
@@ -130,7 +140,7 @@ class TenantMatrix(ServerTest):
             for form in (name, percent(name), json.dumps(name)[1:-1]):
                 text = text.replace(form, "ID")
         # What the caller made for itself by this very request differs from one to the next.
-        made = r"\b(org|proj|key|evt|req)_[0-9a-z]{26}\b|\ble_(live|test)_\w+|\d{4}-\d\d-\d\dT[\d:.]+Z|(?<=\"version\":)\d+"
+        made = r"\b(org|proj|res|key|evt|req)_[0-9a-z]{26}\b|\ble_(live|test)_\w+|\d{4}-\d\d-\d\dT[\d:.]+Z|(?<=\"version\":)\d+"
         return re.sub(made, "MADE", re.sub(r"tm1_[\w-]+", "MARK", text))
 
     def no_leak(self, where, answer, sent=()):
@@ -238,7 +248,7 @@ class TenantMatrix(ServerTest):
     def own(self, caller):
         """Things of the caller's own, by the word before the path's parameter: what a write may be about."""
         made = caller.post("/v2/auth/keys", {"name": "own", "space": "test" if "le_test" in caller.key else "live", "permissions": []}, expect=201)
-        return {"environments": "staging", "members": "somebody", "organizations": caller.organization, "projects": caller.post("/v2/projects", {"name": "Own"})["id"], "keys": made["id"], "entity": "shared/name"}
+        return {"environments": "staging", "members": "somebody", "secrets": "SOME", "organizations": caller.organization, "projects": caller.post("/v2/projects", {"name": "Own"})["id"], "keys": made["id"], "resources": MISSING["resources"], "quotas": "nothing", "entity": "shared/name"}
 
     def test_the_same_idempotency_key_for_every_write(self):
         """Two organizations, and the two spaces of one, write with one key: nobody is told of the other's request or answer."""

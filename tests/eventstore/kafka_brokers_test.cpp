@@ -61,6 +61,7 @@ class KafkaLogOnBrokers : public testing::TestWithParam<NamedKafkaPlace> {
     options_.fetch_wait = 10ms;
     options_.properties["batch.num.messages"] = "10";
     log_ = open(witness_);
+    ASSERT_TRUE(log_->make_topic({blue, "blue", 8}, MayHold::records));
     ASSERT_TRUE(log_->open_topic({blue, "blue", 8}));
     write(writer_.claim(1));
   }

@@ -77,6 +77,22 @@ TEST_F(KafkaFaults, AFatalErrorEndsAllInFlightAndANewProducerGoesOnAfterAClaim) 
   EXPECT_EQ(held_by(harness_, elsewhere).state.sequence, log_->state(elsewhere).sequence);
 }
 
+TEST_F(KafkaFaults, ClosingWaitsOnlySoLongForBrokersThatAreAway) {
+  harness_.options.outcome_after = 120s;
+  harness_.options.drain_within = 500ms;
+  open();
+  write(writer_.claim(1));
+  harness_.answer_late(100s, 1, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT);
+  log_->append(noops(3));
+  const auto begun = std::chrono::steady_clock::now();
+  log_->close();
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, 20s);
+  const auto failure = only_failure();
+  EXPECT_EQ(failure.outcome, Outcome::unknown);
+  EXPECT_EQ(failure.first, 1);
+  log_.reset();
+}
+
 TEST_F(KafkaFaults, ABrokerThatForgotTheProducerLosesNothingAndDoublesNothing) {
   open_in_tens();
   write(writer_.claim(1));
@@ -84,7 +100,7 @@ TEST_F(KafkaFaults, ABrokerThatForgotTheProducerLosesNothingAndDoublesNothing) {
   harness_.answer_next({no_error, RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID});
   log_->append(noops(100));
   ASSERT_TRUE(comes_true(
-      [&] { return log_->durable_end(in_blue) == 102 || witness_.failures().size() > 0; }));
+      [&] { return log_->durable_end(in_blue) == 102 || !witness_.failures().empty(); }));
   const auto held = expect_told_is_held();
   if (witness_.failures().empty()) {
     EXPECT_EQ(held.state.sequence, 101u);
@@ -243,9 +259,13 @@ TEST_F(KafkaTwoLeaders, OffsetsOfABatchThatFailedAreNotRead) {
   PartitionWriter other(elsewhere);
   write(writer_.claim(1));
   write(other.claim(5));
-  harness_.answer_late(30s, 1, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT);
+  // While the leader is away they gather, and go in one request.
+  harness_.go_down();
   log_->append(noops(2'001));
-  std::this_thread::sleep_for(300ms);  // on their way
+  std::this_thread::sleep_for(500ms);
+  harness_.answer_late(30s, 1, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT);
+  harness_.come_up();
+  std::this_thread::sleep_for(1s);  // on their way
   harness_.answer_late(0s, 2, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
   log_->append({other.noop("ends the producer")});
   ASSERT_TRUE(witness_.wait_for_failures(2));

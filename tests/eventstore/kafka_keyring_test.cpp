@@ -265,6 +265,44 @@ TEST_P(KeyringOnBrokers, KeysOfSeveralRecordsAreMergedById) {
   EXPECT_THAT(ids, testing::ElementsAre(1, 2, 5, 7));
 }
 
+TEST_P(KeyringOnBrokers, DataKeysOfSeveralProcessesHaveIdsOfTheirOwnAndOpenEverywhere) {
+  constexpr std::size_t count = 4;
+  const Process first;
+  const auto root = first.directory.path().string() + "/root.key";
+  std::vector<Keyring> keyrings;
+  std::vector<Process> others(count - 1);
+  keyrings.push_back(*open(first.place()));
+  for (const auto& other : others) {
+    keyrings.push_back(*open({other.directory.path().string(), root}));
+  }
+  // All know keys 1 and 2 only, so all want to make key 3.
+  const schemas::Entity entity{schemas::Uuid{{7}}, "secrets/TOKEN"};
+  const auto place = [&](std::uint8_t organization) {
+    return FieldPlace{schemas::OrganizationId(schemas::Uuid{{organization}}), schemas::Space::live,
+                      "secret", entity, "value"};
+  };
+  std::vector<std::string> sealed(count);
+  {
+    std::vector<std::jthread> processes;
+    for (std::uint8_t i = 0; i < count; ++i) {
+      processes.emplace_back([&, i] {
+        auto done = keyrings[i].sealing().seal(place(i), "hunter2");
+        if (done) sealed[i] = std::move(*done);
+      });
+    }
+  }
+  for (std::uint8_t i = 0; i < count; ++i) {
+    for (const auto& keyring : keyrings) {
+      const auto opened = keyring.sealing().open(place(i), sealed[i]);
+      ASSERT_TRUE(opened) << opened.error().detail;
+      EXPECT_EQ(opened->reveal(), "hunter2");
+    }
+  }
+  const auto reading = topic()->read();
+  ASSERT_TRUE(reading);
+  EXPECT_EQ(reading->keys->keys.size(), 2 + count);
+}
+
 TEST_P(KeyringOnBrokers, AnotherRootKeyIsToldWithItsFile) {
   const Process first;
   ASSERT_TRUE(open(first.place()));

@@ -56,6 +56,7 @@ TEST(KafkaRecords, a_single_event_is_a_cloud_event) {
                    {"ce_time", "2026-05-28T20:26:40.789Z"},
                    {"ce_organization", "org_platform"},
                    {"ce_space", "test"},
+                   {"ce_dataschema", "/v2/products/git?version=7"},
                    {"ce_kind", "file"},
                    {"ce_entityversion", "42"},
                    {"ce_recordedtime", "2026-09-21T14:13:20.456Z"},

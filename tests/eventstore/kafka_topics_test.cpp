@@ -79,6 +79,41 @@ TEST_P(TopicsOnBrokers, WhereThreeBrokersAreNamedNoTopicIsMadeWithFewerReplicas)
   EXPECT_FALSE(*topic_exists(handle.get(), name_, std::chrono::seconds(10)));
 }
 
+TEST_P(TopicsOnBrokers, OneThatMustBeThereIsNotMade) {
+  const auto checked = check_topic(handle_.get(), name_, 1, std::chrono::milliseconds(300));
+  ASSERT_FALSE(checked);
+  EXPECT_EQ(checked.error().code, schemas::ErrorCode::read_only);
+  EXPECT_THAT(checked.error().detail,
+              AllOf(HasSubstr("there is no topic " + name_), HasSubstr("not made anew")));
+  EXPECT_FALSE(*topic_exists(handle_.get(), name_, std::chrono::seconds(10)));
+  ASSERT_TRUE(provide(1, Keeps::everything));
+  EXPECT_TRUE(check_topic(handle_.get(), name_, 1, std::chrono::seconds(10)));
+}
+
+TEST_P(TopicsOnBrokers, ATopicOfAProductThatHoldsRecordsIsFound) {
+  const auto& prefix = place_->options().topic_prefix;
+  const auto written = [&] {
+    return *written_topic(handle_.get(), prefix, std::chrono::seconds(10));
+  };
+  const auto told = [](rd_kafka_t*, const rd_kafka_message_t*, void*) {};
+  const auto sender = std::move(*make_sender(place_->options(), Acks::all, told, nullptr));
+  const auto send = [&](const std::string& name) {
+    const TopicHandle topic(rd_kafka_topic_new(sender.get(), name.c_str(), nullptr));
+    char text[] = "x";
+    ASSERT_EQ(rd_kafka_produce(topic.get(), 0, RD_KAFKA_MSG_F_COPY, text, 1, nullptr, 0, nullptr),
+              0);
+    ASSERT_EQ(rd_kafka_flush(sender.get(), 10'000), RD_KAFKA_RESP_ERR_NO_ERROR);
+  };
+  for (const auto* own : {"log", "keyring", "cluster", "other.projects"}) {
+    ASSERT_TRUE(provide_topic(handle_.get(), prefix + own, 1, std::chrono::seconds(10)));
+    send(prefix + own);
+  }
+  ASSERT_TRUE(provide(2, Keeps::everything));
+  EXPECT_EQ(written(), std::nullopt) << "it holds none";
+  send(name_);
+  EXPECT_EQ(written(), name_);
+}
+
 TEST_P(TopicsOnBrokers, AskingWhetherThereIsOneMakesNone) {
   for (int time = 0; time < 2; ++time) {
     const auto exists = topic_exists(handle_.get(), name_, std::chrono::seconds(10));

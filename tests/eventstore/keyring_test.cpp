@@ -15,6 +15,7 @@
 
 #include "eventstore/nonces.h"
 #include "eventstore/root_key.h"
+#include "tests/support/dying_files.h"
 #include "tests/support/temporary_directory.h"
 
 namespace eventstore {
@@ -23,75 +24,6 @@ namespace {
 using schemas::Digest;
 using testing::AllOf;
 using testing::HasSubstr;
-
-/// Everything fails from call number `calls_left` on, as after a crash.
-class DyingFiles final : public FileSystem {
- public:
-  explicit DyingFiles(int calls_left) : calls_left_(calls_left) {}
-  bool died() const { return calls_left_ < 0; }
-
-  schemas::Result<std::unique_ptr<File>> open(const std::string& path, Open how) override {
-    if (dead()) return failure();
-    auto file = posix_files().open(path, how);
-    if (!file) return file;
-    return std::make_unique<DyingFile>(*this, std::move(*file));
-  }
-  schemas::Result<void> rename(const std::string& from, const std::string& to) override {
-    return dead() ? failure() : posix_files().rename(from, to);
-  }
-  schemas::Result<void> remove(const std::string& path) override {
-    return dead() ? failure() : posix_files().remove(path);
-  }
-  schemas::Result<void> make_directories(const std::string& path) override {
-    return dead() ? failure() : posix_files().make_directories(path);
-  }
-  schemas::Result<void> sync_directory(const std::string& path) override {
-    return dead() ? failure() : posix_files().sync_directory(path);
-  }
-  schemas::Result<std::vector<DirectoryEntry>> list(const std::string& path) override {
-    return posix_files().list(path);
-  }
-  schemas::Result<std::unique_ptr<FileLock>> lock(const std::string& path) override {
-    return posix_files().lock(path);
-  }
-
- private:
-  class DyingFile final : public File {
-   public:
-    DyingFile(DyingFiles& files, std::unique_ptr<File> file)
-        : files_(files), file_(std::move(file)) {}
-    schemas::Result<std::size_t> read(std::uint64_t at, std::span<std::uint8_t> out) override {
-      return file_->read(at, out);
-    }
-    schemas::Result<std::size_t> read_from_disk(std::uint64_t at,
-                                                std::span<std::uint8_t> out) override {
-      return file_->read_from_disk(at, out);
-    }
-    /// Half of the bytes still arrive.
-    schemas::Result<std::size_t> write(std::uint64_t at,
-                                       std::span<const std::uint8_t> bytes) override {
-      if (!files_.dead()) return file_->write(at, bytes);
-      (void)file_->write(at, bytes.first(bytes.size() / 2));
-      return failure();
-    }
-    schemas::Result<void> sync() override { return files_.dead() ? failure() : file_->sync(); }
-    schemas::Result<void> resize(std::uint64_t size_bytes) override {
-      return file_->resize(size_bytes);
-    }
-    schemas::Result<std::uint64_t> size() override { return file_->size(); }
-
-   private:
-    DyingFiles& files_;
-    std::unique_ptr<File> file_;
-  };
-
-  bool dead() { return --calls_left_ < 0; }
-  static std::unexpected<schemas::Error> failure() {
-    return schemas::fail(schemas::ErrorCode::internal, "the disk is gone");
-  }
-
-  int calls_left_;
-};
 
 class DataDirectory : public testing::Test {
  protected:
@@ -156,7 +88,8 @@ TEST_F(KeyringFile, IsMadeOnceAndOpensToTheSameKeys) {
   EXPECT_EQ(signs(second->mark_key()), signs(first->mark_key()));
   EXPECT_EQ(signs(second->hmac_key()), signs(first->hmac_key()));
   EXPECT_EQ(read(path("keyring")), bytes);
-  EXPECT_EQ(content(), (std::set<std::string>{"keyring", "root.key"}));
+  EXPECT_EQ(content(), (std::set<std::string>{"keyring", "root.key", "service.keys"}));
+  EXPECT_EQ(mode(path("service.keys")), 0600);
 }
 
 TEST_F(KeyringFile, OpensAfterACrashAtEveryCall) {
@@ -213,8 +146,9 @@ TEST_F(KeyringFile, OfANewerVersionIsNotTouched) {
   EXPECT_EQ(read(path("keyring")), bytes);
 }
 
-TEST_F(KeyringFile, DoesNotOpenWithAnotherRootKey) {
+TEST_F(KeyringFile, DoesNotOpenWithAnotherRootKeyAndNoServiceKeys) {
   ASSERT_TRUE(open());
+  std::filesystem::remove(path("service.keys"));
   write(path("root.key"), std::string(64, 'a') + '\n');
   EXPECT_THAT(refusal(), AllOf(HasSubstr("another root key"), HasSubstr(path("root.key")),
                                HasSubstr(path("keyring"))));
@@ -222,6 +156,7 @@ TEST_F(KeyringFile, DoesNotOpenWithAnotherRootKey) {
 
 TEST_F(KeyringFile, WithoutItsRootKeyIsNotMadeAnew) {
   ASSERT_TRUE(open());
+  std::filesystem::remove(path("service.keys"));
   std::filesystem::remove(path("root.key"));
   EXPECT_THAT(refusal(), AllOf(HasSubstr(path("root.key")), HasSubstr("missing")));
   EXPECT_EQ(content(), std::set<std::string>{"keyring"});
@@ -234,7 +169,7 @@ TEST_F(KeyringFile, TakesTheRootKeyThatIsNamed) {
   ASSERT_TRUE(opened);
   EXPECT_EQ(opened->root_key_made(), std::nullopt);
   EXPECT_TRUE(open_with(named));
-  EXPECT_EQ(content(), (std::set<std::string>{"elsewhere", "keyring"}));
+  EXPECT_EQ(content(), (std::set<std::string>{"elsewhere", "keyring", "service.keys"}));
 }
 
 TEST_F(KeyringFile, MakesNoRootKeyAtANamedPlace) {

@@ -31,8 +31,11 @@ class LogContract : public testing::TestWithParam<Backend> {
     witness_ = std::make_unique<Witness>();
     told_ = 0;
     log_ = harness_->open(*witness_);
-    ASSERT_TRUE(log_->open_topic({blue, "blue", partition_count}));
-    ASSERT_TRUE(log_->open_topic({red, "red", partition_count}));
+    for (const auto& topic :
+         {Topic{blue, "blue", partition_count}, Topic{red, "red", partition_count}}) {
+      ASSERT_TRUE(log_->make_topic(topic, MayHold::records));
+      ASSERT_TRUE(log_->open_topic(topic));
+    }
   }
   void reopen() {
     log_->close();

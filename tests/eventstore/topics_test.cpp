@@ -15,6 +15,20 @@ namespace {
 using schemas::LogIdentity;
 using schemas::TopicAdded;
 
+/// A backend where topics have places of their own.
+class PlacedLog final : public MemoryLog {
+ public:
+  using MemoryLog::MemoryLog;
+  schemas::Result<void> make_topic(const Topic& topic, MayHold) override {
+    made.push_back(topic.name);
+    return {};
+  }
+  schemas::Result<std::optional<std::string>> written_topic() override { return written; }
+
+  std::vector<std::string> made;
+  std::optional<std::string> written;
+};
+
 class TopicsTest : public testing::Test {
  protected:
   void write(const schemas::Control& control) {
@@ -53,6 +67,34 @@ TEST_F(TopicsTest, ANewLogHasNoIdentityAndBeginsToCountAtOne) {
   EXPECT_EQ(topics_.partition_count(), 0);
   EXPECT_EQ(topics_.next_id(), TopicId{1});
   EXPECT_TRUE(topics_.all().empty());
+}
+
+TEST_F(TopicsTest, OnlyALogThatIsToBeFoundedIsMade) {
+  PlacedLog log(witness_, MemoryLog::Drive::manual, storage_);
+  ASSERT_TRUE(load_topics(log, topics_));
+  EXPECT_TRUE(log.made.empty());
+  ASSERT_TRUE(load_topics(log, topics_, NoLog::is_made));
+  EXPECT_EQ(log.made, std::vector<std::string>{"log"});
+}
+
+TEST_F(TopicsTest, BesideRecordsOfProductsNoLogIsFounded) {
+  PlacedLog log(witness_, MemoryLog::Drive::manual, storage_);
+  log.written = "tm.projects";
+  const auto loaded = load_topics(log, topics_, NoLog::is_made);
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().code, schemas::ErrorCode::read_only);
+  EXPECT_NE(loaded.error().detail.find("topic tm.projects holds records"), std::string::npos);
+  EXPECT_TRUE(log.made.empty());
+}
+
+TEST_F(TopicsTest, WhatTmLogNamesIsOpenedAndNotMade) {
+  claim(1);
+  write(LogIdentity{{}, 4, 1});
+  write(TopicAdded{TopicId{1}, "projects"});
+  PlacedLog log(witness_, MemoryLog::Drive::manual, storage_);
+  log.written = "tm.projects";
+  ASSERT_TRUE(load_topics(log, topics_, NoLog::is_made));
+  EXPECT_TRUE(log.made.empty());
 }
 
 TEST_F(TopicsTest, TopicsAreFoundByNameAndByNumber) {

@@ -20,14 +20,15 @@ import uuid
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-VERSION = os.environ.get("KAFKA_VERSION", "3.9.1")
+VERSIONS = ("3.9.1", "4.1.1")  # as pom.xml has them; CI runs all tests on the first, some on the second too
+VERSION = os.environ.get("KAFKA_VERSION", VERSIONS[0])
 START_SECONDS = 60
 
 SETTINGS = """
-process.roles=broker,controller
+process.roles={roles}
 node.id={node}
 controller.quorum.voters={voters}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{more}
+listeners=PLAINTEXT://127.0.0.1:{port}{controlling}{more}
 advertised.listeners=PLAINTEXT://{advertised}{more}
 controller.listener.names=CONTROLLER
 log.dirs={data}
@@ -58,6 +59,8 @@ def missing():
 
 def jars(version):
     """The directory with everything that a broker needs; fetched when it is not there."""
+    if version not in VERSIONS:
+        raise ValueError(f"Kafka {version}: these tests know {' and '.join(VERSIONS)}")
     directory = os.path.join(ROOT, "build", "kafka", version)
     if not os.path.exists(os.path.join(directory, "complete")):
         subprocess.run(["mvn", "-q", "-B", "-f", os.path.join(HERE, "pom.xml"), f"-Dkafka={version}", "dependency:copy-dependencies",
@@ -83,21 +86,25 @@ log4j.appender.out.layout.ConversionPattern=%d{HH:mm:ss.SSS} %p %c{1} %m%n
 
 
 class Brokers:
-    def __init__(self, nodes=1, version=VERSION, settings="", advertised=None, listeners=(), format_options=()):
+    def __init__(self, nodes=1, version=VERSION, settings="", advertised=None, listeners=(), format_options=(), voters=None):
         """`advertised`: host:port of each node as clients are told, such as a proxy's (proxy.py). `listeners` are more of
-        them (security.py). `settings`: more lines of each node's configuration."""
+        them (security.py). `settings`: more lines of each node's configuration. `voters`: so many of the nodes are
+        controllers, the first ones (all)."""
         self.directory = tempfile.mkdtemp(prefix="kafka-")
         self.classpath = os.path.join(jars(version), "*")
         self.ports = [free_port() for _ in range(nodes)]
         self.processes = [None] * nodes
         controllers = [free_port() for _ in range(nodes)]
-        voters = ",".join(f"{node + 1}@127.0.0.1:{port}" for node, port in enumerate(controllers))
+        votes = range(nodes if voters is None else voters)
+        quorum = ",".join(f"{node + 1}@127.0.0.1:{controllers[node]}" for node in votes)
         self.format_options = format_options
         with open(os.path.join(self.directory, "log4j.properties"), "w", encoding="utf-8") as file:
             file.write(LOGGING)
         for node in range(nodes):
             with open(self.settings_of(node), "w", encoding="utf-8") as file:
-                file.write(SETTINGS.format(node=node + 1, voters=voters, port=self.ports[node], controller=controllers[node],
+                file.write(SETTINGS.format(node=node + 1, voters=quorum, port=self.ports[node],
+                                           roles="broker,controller" if node in votes else "broker",
+                                           controlling=f",CONTROLLER://127.0.0.1:{controllers[node]}" if node in votes else "",
                                            more="".join(f",{listener}" for listener in listeners),
                                            advertised=advertised[node] if advertised else f"127.0.0.1:{self.ports[node]}",
                                            data=self.data_of(node)) + settings)

@@ -1,6 +1,6 @@
 # TIMEOUT 1800
 # LABEL soak
-"""Ten minutes of what chaos_test.py does for one."""
+"""Ten minutes of what chaos_test.py does for two."""
 import os
 
 os.environ.setdefault("CHAOS_SECONDS", "600")

@@ -16,13 +16,14 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import lane
+import table
 from cluster import Cluster
 from harness import run
 from mischief import Mischief
 from oracle import Oracle, Seen, check_answers, check_commands, check_rows
 from traffic import PRODUCT, Direct, Traffic, tenants_of
 
-SECONDS = float(os.environ.get("CHAOS_SECONDS", "75"))
+SECONDS = float(os.environ.get("CHAOS_SECONDS", "120"))
 SEED = int(os.environ.get("CHAOS_SEED", random.randrange(1 << 30)))
 ORGANIZATIONS = 64
 WRITERS, READERS = 9, 3
@@ -71,6 +72,10 @@ class Chaos(unittest.TestCase):
         self.good(self.faults_of_processes(oracle))
         self.good(self.cluster.criticals())
         self.check_hashes()
+        numbers = traffic.numbers()
+        seen = f"{numbers['acknowledged']} acknowledged, {numbers['reads']} reads, longest gap {numbers['longest_gap_s']} s, void {oracle.voids()}"
+        faults = ", ".join(f"{count} {what}" for what, count in mischief.counts.items())
+        table.keep([(f"chaos: {faults}", "none lost, none twice, no read too old", seen)], table.name_of_program())
 
     def faults_of_processes(self, oracle):
         faults = []

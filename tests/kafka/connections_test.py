@@ -2,7 +2,7 @@
 arrive long after whoever sent them is gone, a broker that forgot the producer.
 
 Method: one broker that is reached through a proxy (proxy.py), two processes, writers who ask again until they are answered;
-after each fault the verifier of load.py. The table at the end: fault, promise, what was seen.
+after each fault the whole verifier of load.py. The table at the end: fault, promise, what was seen.
 """
 # TIMEOUT 300
 import random
@@ -16,9 +16,10 @@ import lane
 from cluster import Cluster
 from load import FaultTest, Load
 from proxy import Proxy, Who
-from harness import run, unique
+from harness import run
 
 WRITERS = 6
+END_WITHIN = 60  # 10 s of draining, and what else ends
 PATIENCE = 5  # of a writer with one process
 SETTINGS = "producer.id.expiration.check.interval.ms=200\n"
 FORGET = "producer.id.expiration.ms"
@@ -29,6 +30,7 @@ class Connections(FaultTest):
     def setUpClass(cls):
         if reason := lane.missing():
             raise unittest.SkipTest(reason)
+        lane.confluent_kafka()
         cls.table = []
         cls.proxy = cls.enterClassContext(Proxy())
         cls.brokers = kafka.Brokers(1, advertised=[cls.proxy.address], settings=SETTINGS)
@@ -173,10 +175,7 @@ class Connections(FaultTest):
             answers = []
             while time.monotonic() < begun + 15:
                 self.assertEqual(reader.get("/v2/projects?limit=1").status, 200, "reads go on")
-                writer, slug = load.writers[len(answers) % WRITERS], unique("x")
-                client = self.cluster.clients[len(answers) % 2].with_headers(Tidemark_Organization=writer.organization)
-                answers.append(client.post("/v2/projects", {"name": slug, "slug": slug}, expect="any", timeout=20))
-                writer.unsure.append(slug)
+                answers.append(load.writers[len(answers) % WRITERS].ask_once(self.cluster.clients[len(answers) % 2], 20))
                 time.sleep(0.2)
             self.proxy.accept()
             took = self.go_on(load)
@@ -188,6 +187,21 @@ class Connections(FaultTest):
         self.assertNotIn("503 without Retry-After", load.refusals())
         self.seen("no connection to the brokers for 15 s", "503 with Retry-After, reads go on, recovers by itself",
                   f"{load.text()}, goes on after {took:.1f} s")
+
+    def test_a_process_that_ends_without_connections(self):
+        with self.load() as load:
+            self.proxy.refuse()
+            self.proxy.cut()
+            time.sleep(1)  # something waits
+            begun = time.monotonic()
+            self.cluster.signal(1, signal.SIGTERM)
+            self.assertEqual(self.cluster.processes[1].wait(timeout=END_WITHIN), 0)
+            took = time.monotonic() - begun
+            self.proxy.accept()
+            self.go_on(load)
+        self.check(load)
+        self.seen("a process ends, and no connection to the brokers", f"it is gone within {END_WITHIN} s, nothing lost",
+                  f"{load.text()}, gone after {took:.1f} s")
 
     def test_old_marks_without_connections(self):
         """A process that has started anew remembers no record: it has to ask the brokers what a mark names."""

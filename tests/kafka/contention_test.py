@@ -19,6 +19,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import lane
+import table
 from cluster import Cluster
 from harness import run
 from mischief import Mischief
@@ -26,7 +27,7 @@ from oracle import Oracle, Seen, check_answers, check_commands, check_rows
 from traffic import PRODUCT, Direct, Traffic, tenants_of
 from zombies import Zombies
 
-SECONDS = float(os.environ.get("CONTENTION_SECONDS", "90"))
+SECONDS = float(os.environ.get("CONTENTION_SECONDS", "120"))
 SEED = int(os.environ.get("CONTENTION_SEED", random.randrange(1 << 30)))
 ORGANIZATIONS, PARTITIONS = 8, 2
 WRITERS, READERS = 10, 2
@@ -70,6 +71,9 @@ class Contention(unittest.TestCase):
         self.show(begun)
         self.assertEqual(self.oracle.forks, 0)
         self.assertGreater(self.oracle.weak_forks, 0, "the control found nothing: these schedules prove nothing")
+        faults = ", ".join(f"{count} {what}" for what, count in self.totals["faults"].items())
+        seen = f"{self.totals['schedules']} schedules, {self.totals['acknowledged']} acknowledged, 0 forks; by epochs alone {self.oracle.weak_forks}"
+        table.keep([(f"contention, zombies: {faults}", "each acknowledged once, at its place", seen)], table.name_of_program())
 
     def show(self, begun):
         print(json.dumps({"seed": SEED, "seconds": round(time.monotonic() - begun), **self.totals, "void": self.oracle.voids(),

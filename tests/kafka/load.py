@@ -9,19 +9,27 @@
             self.seen(fault, promise, what was seen)
 
 Writers create projects in organizations of their own and ask again with the same Idempotency-Key until they are answered
-201. After the fault every process must show exactly what was acknowledged, once, with the id that was answered.
+201. After the fault every process must show exactly what was acknowledged, once, with the id that was answered; and the
+topics themselves must say so (oracle.py): each acknowledged command counts once, in the record that its mark names; what
+was only refused does not count; each record that counts was decided on the one before it; versions have no gaps; every
+process shows what the log has, and its rows are what that folds to.
 """
+import http.client
 import os
+import secrets
 import sys
 import threading
 import time
 import unittest
-import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 
+import lane
+import table
 from client import Client
 from harness import unique
+from oracle import Oracle, Seen, check_answers, check_commands, check_rows
+from traffic import Command, Direct, Tenant, Unreached, problem_of
 
 WRITERS = 8
 ASKED_AGAIN = 3  # of each writer's commands, after the fault
@@ -35,7 +43,8 @@ class Writer(threading.Thread):
         self.load, self.number = load, number
         organization = load.cluster.clients[0].post("/v2/organizations", {"name": "Load", "slug": unique("load")}).json
         self.organization = organization["id"]
-        self.written, self.keys = {}, {}     # slug: id, slug: Idempotency-Key of what was acknowledged
+        self.tenant = Tenant(self.organization)
+        self.written, self.commands = {}, {}  # slug: id of what was acknowledged; of all
         self.unsure = []                     # slugs of which no answer said anything
         self.answers, self.retries = [], {}  # times of 201; statuses of others
 
@@ -44,28 +53,53 @@ class Writer(threading.Thread):
         ports = [port for port, process in zip(cluster.ports, cluster.processes) if process.poll() is None]
         if not ports:
             raise ConnectionRefusedError("no process runs")
-        client = Client(ports[(self.number + turn) % len(ports)], cluster.key)
-        return client.with_headers(Tidemark_Organization=self.organization)
+        return Direct(ports[(self.number + turn) % len(ports)], cluster.key)
 
-    def create(self, client, slug, key):
+    def command(self):
+        """A new one, as its slug."""
+        token = f"Tk{secrets.token_hex(8)}Z"
+        slug = unique(f"p{self.number}")
+        self.commands[slug] = Command("projects", token, "POST", "/v2/projects", {"name": token, "slug": slug}, [])
+        return slug
+
+    def ask(self, client, slug, timeout):
+        """The answer, which is remembered."""
+        command = self.commands[slug]
+        try:
+            answer = client.post(command.path, command.body, expect="any", headers={**self.tenant.headers, **command.headers}, timeout=timeout)
+        except (OSError, http.client.HTTPException) as failure:
+            command.tries.append("refused" if isinstance(failure, Unreached) else "unsure")
+            raise
+        if answer.status == 201:
+            command.acknowledge(answer.mark)
+            self.tenant.learn(command, [(answer["id"], answer["version"])])
+            self.written[slug] = answer["id"]
+        else:
+            command.tries.append("unsure" if answer.status < 400 or problem_of(answer) == "outcome-unknown" else "refused")
+        return answer
+
+    def create(self, client, slug):
         """The answer's status, or the name of what went wrong instead."""
         try:
-            answer = client.with_headers(Idempotency_Key=key).post(
-                "/v2/projects", {"name": slug, "slug": slug}, expect="any", timeout=self.load.patience)
-        except OSError as failure:
+            answer = self.ask(client, slug, self.load.patience)
+        except (OSError, http.client.HTTPException) as failure:
             return type(failure).__name__
-        if answer.status == 201:
-            self.written[slug], self.keys[slug] = answer["id"], key
         return "503 without Retry-After" if answer.status == 503 and "Retry-After" not in answer.headers else answer.status
+
+    def ask_once(self, client, timeout):
+        """One more command, at this process; its answer."""
+        slug = self.command()
+        self.unsure.append(slug)
+        return self.ask(Direct(client.port, client.key), slug, timeout)
 
     def run(self):
         turn, client = 0, None
         while not self.load.stopping:
-            slug, key = unique(f"p{self.number}"), uuid.uuid4().hex
+            slug = self.command()
             while True:
                 try:
                     client = client or self.client(turn)
-                    status = self.create(client, slug, key)
+                    status = self.create(client, slug)
                 except ConnectionRefusedError as nobody:
                     status = type(nobody).__name__
                 if status == 201:
@@ -121,10 +155,12 @@ class Load:
 class FaultTest(unittest.TestCase):
     """What every fault is followed by, and its line in the table."""
 
+    asked = ()   # commands of all loads so far
+    library = None
+
     @classmethod
     def print_table(cls):
-        for fault, promise, seen in cls.table:
-            print(f"{fault:44} | {promise:58} | {seen}", file=sys.stderr)
+        table.keep(cls.table, table.name_of_program())
 
     def seen(self, fault, promise, text):
         self.table.append((fault, promise, text))
@@ -169,6 +205,24 @@ class FaultTest(unittest.TestCase):
             for listed in shown:
                 self.check_shown(writer, listed)
             self.assertTrue(all(listed == shown[0] for listed in shown), "processes show different rows")
+        self.check_log(load)
+
+    def check_log(self, load):
+        """What the topic itself says of all that was ever asked, and what each process shows of it."""
+        type(self).asked = [*self.asked, *(command for writer in load.writers for command in writer.commands.values())]
+        oracle = Oracle(self.library or lane.confluent_kafka(), self.cluster.bootstrap, {"projects": f"{self.cluster.prefix}projects"})
+        try:
+            oracle.read_on()
+            faults = check_commands(self.asked, oracle)
+            for client in self.cluster.clients:
+                for writer in load.writers:
+                    seen = Seen()
+                    faults += check_answers(client, writer.tenant, "projects", oracle, seen)
+                    faults += check_rows(client, writer.tenant, "projects", seen)
+        finally:
+            oracle.close()
+        faults += self.cluster.criticals()
+        self.assertEqual(len(faults), 0, "\n".join(faults[:10]))
 
     def check_shown(self, writer, listed):
         self.assertEqual(len(listed), len({slug for slug, _ in listed}), "something is there twice")
@@ -178,10 +232,11 @@ class FaultTest(unittest.TestCase):
     def ask_again(self, writer, slug, client):
         """Who repeats a command is told what was told before."""
         deadline, was = time.monotonic() + 30, writer.written[slug]
-        while (status := writer.create(client, slug, writer.keys[slug])) != 201:
+        place, client = writer.commands[slug].place, Direct(client.port, client.key)
+        while (status := writer.create(client, slug)) != 201:
             self.assertLess(time.monotonic(), deadline, f"a repeated command is answered {status}")
             time.sleep(0.1)
-        self.assertEqual(writer.written[slug], was, "a repeated command made something else")
+        self.assertEqual((writer.written[slug], writer.commands[slug].place), (was, place), "a repeated command made something else")
 
     def until_there(self, client, writer):
         deadline = time.monotonic() + 20

@@ -1,5 +1,6 @@
 """Another log than before: a topic made anew, a log that was truncated, another cluster under the same address. A process
-that runs stops writing and says so, and shows the rows that it has; one that starts refuses to, and touches nothing.
+that runs stops writing and says so, and shows the rows that it has; one that starts refuses to, and touches nothing. So does
+one without rows, when topics are gone that were there: what tm.log names is never made anew, nor tm.log beside records.
 
 Method: a broker, and per test two processes: one runs while its log is changed, the other was stopped before and is started
 after. What they say must name what happened and what to do. The table at the end: fault, promise, what was seen.
@@ -9,14 +10,14 @@ import importlib
 import os
 import shutil
 import signal
-import sys
 import time
 import unittest
 
 import brokers as kafka
 import lane
+import table
 from cluster import Cluster
-from harness import run, unique
+from harness import run, tidemark, unique
 
 PROJECTS = 5
 TOLD_WITHIN = 30
@@ -36,8 +37,7 @@ class WrongLog(unittest.TestCase):
 
     @classmethod
     def print_table(cls):
-        for fault, promise, told in cls.table:
-            print(f"{fault:53} | {promise:28} | {told}", file=sys.stderr)
+        table.keep(cls.table, table.name_of_program())
 
     def founded(self, **more):
         """A log with some projects, and one of its processes stopped."""
@@ -121,6 +121,70 @@ class WrongLog(unittest.TestCase):
             except Exception as busy:  # it goes in the background
                 self.assertLess(time.monotonic(), deadline, busy)
                 time.sleep(0.1)
+
+    def delete(self, cluster, *names):
+        administrator = importlib.import_module("confluent_kafka.admin").AdminClient({"bootstrap.servers": self.brokers.bootstrap})
+        topics = [cluster.prefix + name for name in names]
+        for deleted in administrator.delete_topics(topics).values():
+            deleted.result(30)
+        self.until(lambda: not set(topics) & set(administrator.list_topics(timeout=10).topics))
+        return administrator
+
+    def until(self, condition):
+        deadline = time.monotonic() + 30
+        while not condition():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.1)
+
+    def fresh_start_is_refused(self, cluster, pattern):
+        """Of a process that has rows of nothing; what it says."""
+        shutil.rmtree(os.path.join(cluster.directory, str(STARTS + 1)))
+        with open(cluster.log_of(STARTS), "rb") as log:
+            begin = log.seek(0, os.SEEK_END)
+            cluster.start(STARTS)
+            self.assertEqual(cluster.processes[STARTS].wait(timeout=60), 1)
+            log.seek(begin)
+            said = log.read().decode().strip()
+        self.assertRegex(said, pattern)
+        return said.splitlines()[-1]
+
+    def gone(self, *names, said):
+        """Deleted while a process runs: nobody makes them anew, with whatever data directory."""
+        cluster = self.founded()
+        administrator = self.delete(cluster, *names)
+        told = self.fresh_start_is_refused(cluster, said)
+        cluster.kill(RUNS)
+        self.assertNotEqual(self.copy(cluster).returncode, 0)
+        cluster.start(RUNS)
+        self.assertEqual(cluster.processes[RUNS].wait(timeout=60), 1, "with its old rows")
+        there = administrator.list_topics(timeout=10).topics
+        self.assertEqual([name for name in names if name != "keyring" and cluster.prefix + name in there], [], "an empty keyring does no harm")
+        self.table.append((f"{' and '.join(names)} deleted, fresh process", "exit 1, made by nobody", told))
+
+    def copy(self, cluster):
+        return tidemark("log", "copy", "--from", f"kafka://{cluster.bootstrap}", "--to", os.path.join(cluster.directory, "copy"),
+                        "--kafka-topic-prefix", cluster.prefix, expect=None)
+
+    def test_a_topic_deleted(self):
+        self.gone("projects", said="there is no topic .*projects among the brokers .* not made anew")
+
+    def test_tm_log_deleted(self):
+        self.gone("log", said=r"there is no topic \S*log among the brokers .* not made anew")
+
+    def test_tm_log_and_keyring_deleted(self):
+        self.gone("log", "keyring", said="keyring is empty beside a log that has records")
+
+    def test_a_founding_cut_off_behind_the_keyring_goes_on(self):
+        cluster = self.founded()
+        for number in (RUNS, STARTS):
+            if cluster.processes[number].poll() is None:
+                cluster.kill(number)
+        administrator = self.delete(cluster, "log", "cluster", "identity", "projects", "resources", "webhooks", "deliveries")
+        shutil.rmtree(os.path.join(cluster.directory, str(STARTS + 1)))
+        cluster.start(STARTS)
+        cluster.wait_ready(STARTS)
+        self.assertIn(cluster.prefix + "log", administrator.list_topics(timeout=10).topics)
+        self.table.append(("only the keyring stands", "the founding goes on", "ready"))
 
     def aside(self, name):
         return os.path.join(self.brokers.directory, name)

@@ -44,10 +44,16 @@ class Filler {
       value = static_cast<Expected::Case>(random_() % 6);
     } else if constexpr (std::is_same_v<T, schemas::Role>) {
       value = static_cast<schemas::Role>(random_() % 4);
+    } else if constexpr (std::is_same_v<T, schemas::Per>) {
+      value = static_cast<schemas::Per>(random_() % 2);
+    } else if constexpr (std::is_same_v<T, schemas::Health>) {
+      value = static_cast<schemas::Health>(random_() % 4);
+    } else if constexpr (std::is_same_v<T, Reported>) {
+      value = static_cast<Reported>(random_() % 3);
     } else if constexpr (std::is_same_v<T, schemas::FieldError::In>) {
       value = static_cast<schemas::FieldError::In>(random_() % 3);
     } else if constexpr (std::is_same_v<T, ErrorCode>) {
-      value = static_cast<ErrorCode>(random_() % 39);
+      value = static_cast<ErrorCode>(random_() % 40);
     } else if constexpr (std::is_integral_v<T> || std::is_enum_v<T>) {
       value = static_cast<T>(random_());
     } else if constexpr (std::is_same_v<T, Time>) {

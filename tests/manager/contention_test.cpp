@@ -11,18 +11,15 @@
 #include <gtest/gtest.h>
 
 #include "projections/memory_store.h"
-#include "schemas/batch.h"
+#include "tests/manager/contention_judge.h"
 #include "tests/support/shared_log.h"
 #include "tests/support/world.h"
 
 namespace manager {
 namespace {
 
-using eventstore::PartitionState;
-using eventstore::RecordKind;
 using eventstore::SharedBrokers;
 using eventstore::SharedLog;
-using eventstore::Verdict;
 using schemas::OrganizationId;
 
 constexpr std::uint16_t partition_count = 2;
@@ -64,11 +61,6 @@ struct Node {
   bool paused = false;
 };
 
-struct Sent {
-  std::string correlation;
-  ReplyPtr reply;
-};
-
 class Schedule {
  public:
   explicit Schedule(std::uint64_t seed) : random_(seed) {
@@ -82,10 +74,7 @@ class Schedule {
     end();
   }
   void check();
-  /// Records that readers without sequences would take, though decided on another state.
-  std::size_t forks_without_sequence() const { return forks_; }
-  std::size_t acknowledged() const { return acknowledged_; }
-  std::size_t voids() const { return voids_; }
+  const Judge::Found& found_by_judge() const { return found_; }
 
  private:
   std::unique_ptr<Node> fresh() { return std::make_unique<Node>(brokers_, clock_, ++lives_); }
@@ -99,7 +88,6 @@ class Schedule {
   void fault();
   void end();
   void settle();
-  void judge(schemas::LogId log, std::map<std::string, std::vector<schemas::Position>>& counted);
 
   std::mt19937_64 random_;
   TestClock clock_;
@@ -107,9 +95,8 @@ class Schedule {
   std::uint64_t lives_ = 0;
   std::vector<std::unique_ptr<Node>> nodes_;
   std::vector<Sent> sent_;
-  std::size_t forks_ = 0;
-  std::size_t acknowledged_ = 0;
-  std::size_t voids_ = 0;
+  std::size_t declared_ = 0;
+  Judge::Found found_;
 };
 
 /// All at once, as when a cluster is started for the first time.
@@ -174,10 +161,11 @@ void Schedule::declare() {
   if (node.paused) return;
   const auto name = "product" + std::to_string(random_() % 6);
   auto context = platform();
-  context.correlation = "declares " + std::to_string(sent_.size());
-  node.core.commands().submit(std::move(context),
-                              DeclareProduct{name, R"({"kinds":{"k":{"events":{"k.e":{}}}}})"},
-                              [](const Result<Outcome>&) {});
+  context.correlation = "declares " + std::to_string(++declared_);
+  node.core.commands().submit(
+      std::move(context),
+      DeclareProduct{name, R"({"kinds":{"k":{"events":{"k.e":{"fold":"merge"}}}}})"},
+      [](const Result<Outcome>&) {});
 }
 
 void Schedule::fault() {
@@ -250,54 +238,16 @@ void Schedule::end() {
   }
 }
 
-void Schedule::judge(schemas::LogId log,
-                     std::map<std::string, std::vector<schemas::Position>>& counted) {
-  PartitionState state;
-  PartitionState weak;  // believes in epochs alone
-  for (schemas::Offset offset = 0; offset < brokers_->end(log); ++offset) {
-    const auto& [head, payload] = brokers_->at(log, offset);
-    const auto verdict = state.apply(offset, head, payload.bytes());
-    EXPECT_NE(verdict, Verdict::fork) << "decided on another state";
-    EXPECT_NE(verdict, Verdict::malformed);
-    if (is_void(verdict)) ++voids_;
-    if (head.kind != RecordKind::claim) weak.sequence = head.sequence;
-    if (weak.apply(offset, head, payload.bytes()) == Verdict::fork) ++forks_;
-    if (verdict != Verdict::events) continue;
-    const auto batch = schemas::BatchView::trusted(payload.bytes());
-    counted[std::string(batch.correlation())].push_back(state.position(log));
-  }
-}
-
 void Schedule::check() {
-  std::map<std::string, std::vector<schemas::Position>> counted;
-  for (auto log : brokers_->partitions()) judge(log, counted);
-  for (const auto& [correlation, places] : counted) {
-    EXPECT_EQ(places.size(), 1) << correlation << " was carried out more than once";
-  }
-  std::map<std::string, bool> refused_only;
-  for (const auto& [correlation, reply] : sent_) {
-    auto& refused = refused_only.try_emplace(correlation, true).first->second;
-    if (!reply->here()) {
-      refused = false;  // asked of a process that died
-      continue;
+  Judge judge;
+  for (auto log : brokers_->partitions()) {
+    for (schemas::Offset offset = 0; offset < brokers_->end(log); ++offset) {
+      const auto& [head, payload] = brokers_->at(log, offset);
+      judge.read(log, offset, head, payload.bytes());
     }
-    if (!reply->ok()) {
-      refused = refused && reply->code() != ErrorCode::outcome_unknown;
-      continue;
-    }
-    refused = false;
-    ++acknowledged_;
-    const auto found = counted.find(correlation);
-    ASSERT_NE(found, counted.end()) << correlation << " was acknowledged and does not count";
-    const auto& place = found->second.front();
-    EXPECT_EQ(reply->outcome().position.offset, place.offset) << correlation;
-    EXPECT_EQ(reply->outcome().position.epoch, place.epoch) << correlation;
-    EXPECT_EQ(reply->outcome().position.sequence, place.sequence) << correlation;
-    EXPECT_EQ(reply->outcome().position.chain, place.chain) << correlation;
   }
-  for (const auto& [correlation, refused] : refused_only) {
-    EXPECT_FALSE(refused && counted.contains(correlation)) << correlation << " was refused";
-  }
+  judge.compare(sent_);
+  found_ += judge.found;
   for (auto& node : nodes_) {
     EXPECT_EQ(projections::state_hash(node->rows), projections::state_hash(nodes_[0]->rows));
     std::set<std::string> names;
@@ -310,10 +260,39 @@ void Schedule::check() {
   EXPECT_EQ(projections::state_hash(last->rows), projections::state_hash(nodes_[0]->rows));
 }
 
+TEST(Contention, WhoDeclaresAProductIsToldWhenTheBrokersDoNotAnswer) {
+  TestClock clock;
+  auto brokers = std::make_shared<SharedBrokers>();
+  const auto pump = [](Node& node) {
+    while (node.log.has_flights()) {
+      node.log.deliver(SharedLog::Fate::stored);
+      node.log.pump();
+      node.poll();
+    }
+  };
+  Node founder(brokers, clock, 1);
+  founder.core.found(partition_count, [](const Result<void>&) {});
+  pump(founder);
+  Node node(brokers, clock, 2);
+  const auto reply = std::make_shared<Reply>();
+  node.core.commands().submit(
+      platform(), DeclareProduct{"late", R"({"kinds":{"k":{"events":{"k.e":{"fold":"merge"}}}}})"},
+      [reply](Result<Outcome> result) { reply->result = std::move(result); });
+  node.poll();
+  node.log.deliver(SharedLog::Fate::stored);  // the claim of the manifest's partition
+  node.log.pump();
+  node.poll();
+  ASSERT_TRUE(node.log.has_flights()) << "tm.log is claimed, and nobody answers";
+  ASSERT_FALSE(reply->here());
+  clock.pass(CommandHandler::patience + std::chrono::seconds{1});
+  boost::asio::post(node.context, [&node] { node.core.tick(); });
+  node.poll();
+  ASSERT_TRUE(reply->here());
+  EXPECT_EQ(reply->code(), ErrorCode::no_owner);
+}
+
 TEST(Contention, KeepsEveryPromiseInEverySchedule) {
-  std::size_t forks = 0;
-  std::size_t acknowledged = 0;
-  std::size_t voids = 0;
+  Judge::Found found;
   const auto* asked = std::getenv("CONTENTION_SCHEDULES");
   const auto schedules = asked ? std::strtoull(asked, nullptr, 10) : 500;
   for (std::uint64_t seed = 1; seed <= schedules && !testing::Test::HasFailure(); ++seed) {
@@ -321,16 +300,14 @@ TEST(Contention, KeepsEveryPromiseInEverySchedule) {
     Schedule schedule(seed);
     schedule.run(1'500);
     schedule.check();
-    forks += schedule.forks_without_sequence();
-    acknowledged += schedule.acknowledged();
-    voids += schedule.voids();
+    found += schedule.found_by_judge();
   }
-  RecordProperty("acknowledged", static_cast<int>(acknowledged));
-  RecordProperty("voids", static_cast<int>(voids));
-  RecordProperty("forks_without_sequence", static_cast<int>(forks));
-  EXPECT_GT(acknowledged, 20 * schedules);
-  EXPECT_GT(voids, 20 * schedules);
-  EXPECT_GT(forks, 0) << "the control, epochs without sequences, must fork";
+  RecordProperty("acknowledged", static_cast<int>(found.acknowledged));
+  RecordProperty("voids", static_cast<int>(found.voids));
+  RecordProperty("forks_without_sequence", static_cast<int>(found.forks_without_sequence));
+  EXPECT_GT(found.acknowledged, 20 * schedules);
+  EXPECT_GT(found.voids, 20 * schedules);
+  EXPECT_GT(found.forks_without_sequence, 0) << "the control, epochs without sequences, must fork";
 }
 
 }  // namespace

@@ -22,6 +22,14 @@ std::string with_type(const std::string& name) {
   return R"({"kinds":{"k":{"events":{")" + name + R"(":{"fold":"merge"}}}}})";
 }
 
+std::string with_schema(const std::string& schema) {
+  return R"({"kinds":{"k":{"events":{"a.b":{"fold":"merge","schema":)" + schema + "}}}}}";
+}
+std::string with_aliases(const std::string& aliases) {
+  return R"({"kinds":{"k":{"events":{"a.b":{"fold":"merge"},"a.c":{"fold":"replace"}},"aliases":)" +
+         aliases + "}}}";
+}
+
 TEST(Manifests, SayHowEachTypeFolds) {
   auto manifest = Manifest::parse(R"({"kinds":{"file":{"events":{
       "file.set":{"fold":"replace"},"file.changed":{"fold":"merge"},"file.gone":{"fold":"delete"}}},
@@ -59,6 +67,60 @@ TEST(Manifests, TypesAreWordsJoinedByPointsAndNotBuiltInOnes) {
   EXPECT_NE(pointers(with_type("a." + std::string(99, 'b'))), "fine");
 }
 
+TEST(Manifests, AnAliasIsAnotherNameOfADeclaredType) {
+  EXPECT_EQ(pointers(with_aliases("{}")), "fine");
+  EXPECT_EQ(pointers(with_aliases(R"({"old.b":"a.b"})")), "fine");
+  EXPECT_EQ(pointers(with_aliases(R"({"a.c":"a.b"})")), "fine") << "the old type has events";
+  EXPECT_EQ(pointers(with_aliases(R"({"old.b":"a.d"})")), "/kinds/k/aliases/old.b");
+  EXPECT_EQ(pointers(with_aliases(R"({"old.b":"a.c","a.c":"a.b"})")), "/kinds/k/aliases/old.b");
+  EXPECT_EQ(pointers(with_aliases(R"({"old":"a.b"})")), "/kinds/k/aliases/old");
+  EXPECT_EQ(pointers(with_aliases(R"({"project.b":"a.b"})")), "/kinds/k/aliases/project.b");
+  EXPECT_EQ(pointers(with_aliases(R"({"old.b":1})")), "/kinds/k/aliases/old.b");
+  EXPECT_EQ(pointers(with_aliases("[]")), "/kinds/k/aliases");
+  auto manifest = Manifest::parse(with_aliases(R"({"old.b":"a.b","a.c":"a.b"})"), 1);
+  const auto& kind = manifest->kinds().at("k");
+  EXPECT_EQ(kind.written_as("old.b")->first, "a.b");
+  EXPECT_EQ(kind.written_as("a.c")->first, "a.b");
+  EXPECT_EQ(kind.written_as("a.b")->first, "a.b");
+  EXPECT_EQ(kind.written_as("a.d"), nullptr);
+}
+
+TEST(Manifests, IndexesUniqueRulesAndProjectsArePointers) {
+  auto with = [](const std::string& more) {
+    return pointers(R"({"kinds":{"k":{"events":{"a.b":{"fold":"merge"}},)" + more + "}}}");
+  };
+  EXPECT_EQ(with(R"("indexes":["/a","/b/0","/c~1d"],"unique":["/a",["/b","/c"]],"project":"/p")"),
+            "fine");
+  for (auto wrong : {R"("a")", R"(["a"])", R"([""])", R"(["/"])", R"(["/a","/a"])", R"(["/~2"])",
+                     R"([["/a"]])", R"([1])", R"(["/a\u0000"])"}) {
+    EXPECT_EQ(with(R"("indexes":)" + std::string(wrong)), "/kinds/k/indexes") << wrong;
+  }
+  EXPECT_EQ(with(R"("indexes":["/)" + std::string(250, 'a') + R"("])"), "/kinds/k/indexes");
+  EXPECT_EQ(with(R"("unique":[["/a","/b","/c","/d","/e"]])"), "/kinds/k/unique");
+  EXPECT_EQ(with(R"("unique":[[]])"), "/kinds/k/unique");
+  EXPECT_EQ(with(R"("project":"p")"), "/kinds/k/project");
+  std::string many = R"("/i0")";
+  for (int i = 1; i < 17; ++i) many += R"(,"/i)" + std::to_string(i) + "\"";
+  EXPECT_EQ(with("\"indexes\":[" + many + "]"), "/kinds/k/indexes");
+}
+
+TEST(Manifests, SchemasHaveFiveHundredRegularExpressionsInAll) {
+  std::string patterns;
+  for (int i = 0; i < 100; ++i) {
+    patterns += (i == 0 ? "" : ",") + std::string(R"({"pattern":"a"})");
+  }
+  auto manifest = [&](int types) {
+    std::string json = R"({"kinds":{"k":{"events":{)";
+    for (int i = 0; i < types; ++i) {
+      json += (i == 0 ? "" : ",") + std::string("\"a.b") + std::to_string(i) +
+              R"(":{"fold":"merge","schema":{"allOf":[)" + patterns + "]}}";
+    }
+    return json + "}}}}";
+  };
+  EXPECT_EQ(pointers(manifest(5)), "fine");
+  EXPECT_EQ(pointers(manifest(6)), "/kinds/k/events/a.b5/schema");
+}
+
 /// Many kinds with as many types each.
 std::string many(std::size_t kinds, std::size_t types) {
   std::string json = R"({"kinds":{)";
@@ -92,8 +154,13 @@ TEST(Manifests, EveryWrongMemberHasItsPointer) {
             "/kinds/k/events/a.b/fold");
   EXPECT_EQ(pointers(R"({"kinds":{"k":{"events":{"a.b":{"fold":"merge","x":1}}}}})"),
             "/kinds/k/events/a.b/x");
-  EXPECT_EQ(pointers(R"({"kinds":{"k":{"events":{"a.b":{"fold":"merge"}},"indexes":[]}}})"),
-            "/kinds/k/indexes");
+  EXPECT_EQ(pointers(R"({"kinds":{"k":{"events":{"a.b":{"fold":"merge"}},"sealed":[]}}})"),
+            "/kinds/k/sealed");
+  EXPECT_EQ(pointers(with_schema(R"({"type":"objekt"})")), "/kinds/k/events/a.b/schema/type");
+  EXPECT_EQ(pointers(with_schema(R"({"$ref":"other.json"})")), "/kinds/k/events/a.b/schema/$ref");
+  EXPECT_EQ(pointers(with_schema("3")), "/kinds/k/events/a.b/schema");
+  EXPECT_EQ(pointers(R"({"x":1,"kinds":{"k":{"events":{"a.b":{"fold":"merge","schema":0}}}}})"),
+            "/x /kinds/k/events/a.b/schema");
   EXPECT_EQ(pointers(R"({"kind":1,"kinds":{"k":{"events":{"a.b":{"fold":"merge"}}}}})"), "/kind");
 }
 

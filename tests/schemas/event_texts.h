@@ -34,6 +34,11 @@ inline std::string shown(const Credential& credential) {
   return hex(credential.digest) + "/" + std::string(credential.hint);
 }
 
+inline std::string shown(const std::optional<UnitCost>& cost) {
+  if (!cost) return "free";
+  return fmt::format("{} {} per {}", cost->amount, cost->currency, static_cast<int>(cost->per));
+}
+
 struct ShowData {
   std::string operator()(const UnknownEvent&) const { return "unknown"; }
   std::string operator()(const Json& d) const {
@@ -80,6 +85,58 @@ struct ShowData {
   std::string operator()(const SettingsChanged& d) const {
     return fmt::format("settings changed {}", d.patch);
   }
+  std::string operator()(const SecretSet& d) const {
+    return fmt::format("secret set {}", hex(d.value));
+  }
+  std::string operator()(const SecretRevealed& d) const {
+    return fmt::format("secret revealed {}", to_number(d.version));
+  }
+  std::string operator()(const SecretDeleted&) const { return "secret deleted"; }
+  std::string operator()(const ResourceKindChanged& d) const {
+    return fmt::format("resource kind changed {} {}", d.external, shown(d.unit_cost));
+  }
+  std::string operator()(const QuotaChanged& d) const {
+    return fmt::format("quota changed {} {}", d.count, d.units);
+  }
+  std::string operator()(const ResourceRequested& d) const {
+    return fmt::format("resource requested {} '{}' '{}' '{}' {} {} {} {}", hex(d.project),
+                       d.environment, d.kind, d.name, d.units, d.spec, d.external,
+                       shown(d.unit_cost));
+  }
+  std::string operator()(const ResourceActivated& d) const {
+    return fmt::format("resource activated {} {} {} {}", hex(d.project), to_number(d.observed),
+                       shown(d.outputs), shown(d.detail));
+  }
+  std::string operator()(const ResourceScaleRequested& d) const {
+    return fmt::format("resource scale requested {} {} {}", hex(d.project), d.units,
+                       shown(d.unit_cost));
+  }
+  std::string operator()(const ResourceScaled& d) const {
+    return fmt::format("resource scaled {} {} {} {}", hex(d.project), to_number(d.observed),
+                       shown(d.outputs), shown(d.detail));
+  }
+  std::string operator()(const ResourceConfigured& d) const {
+    return fmt::format("resource configured {} {}", hex(d.project), d.spec);
+  }
+  std::string operator()(const ResourceFailed& d) const {
+    return fmt::format("resource failed {} {} {}", hex(d.project), to_number(d.observed),
+                       shown(d.detail));
+  }
+  std::string operator()(const ResourceHealthChanged& d) const {
+    return fmt::format("resource health changed {} {} {}", hex(d.project),
+                       static_cast<int>(d.health), shown(d.detail));
+  }
+  std::string operator()(const ResourceCostRecorded& d) const {
+    return fmt::format("resource cost recorded {} '{}' '{}' {} to {} {}", hex(d.project), d.amount,
+                       d.currency, number(d.from), number(d.to), shown(d.note));
+  }
+  std::string operator()(const ResourceDeprovisionRequested& d) const {
+    return fmt::format("resource deprovision requested {}", hex(d.project));
+  }
+  std::string operator()(const ResourceDeprovisioned& d) const {
+    return fmt::format("resource deprovisioned {} {} {}", hex(d.project), to_number(d.observed),
+                       shown(d.detail));
+  }
 };
 inline std::string shown(const EventData& data) {
   return std::visit(ShowData{}, data);
@@ -122,7 +179,10 @@ inline std::string shown(const BatchHead& h) {
 }
 inline std::string shown(const BatchHead& head, std::span<const EventDraft> events) {
   auto text = shown(head);
-  for (const auto& event : events) text += "\n" + shown(event);
+  for (const auto& event : events) {
+    text += "\n" + shown(event);
+    if (event.causation) text += " because of " + hex(event.causation->uuid());
+  }
   return text;
 }
 inline std::string shown(const BatchView& b) {

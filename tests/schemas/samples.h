@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -59,10 +61,40 @@ inline EventDraft sample_event(EventData data) {
           .data = std::move(data)};
 }
 
+using SampleEvents = std::vector<std::pair<std::string, EventData>>;
+
+inline SampleEvents sample_resource_events() {
+  const Time later{std::chrono::milliseconds{1'800'000'000'000}};
+  return {
+      {"resource-kind-changed", ResourceKindChanged{true, UnitCost{"0.02", "EUR", Per::day}}},
+      {"resource-kind-changed-free", ResourceKindChanged{}},
+      {"quota-changed", QuotaChanged{10, 64}},
+      {"resource-requested", ResourceRequested{.project = id_of(9),
+                                               .environment = "production",
+                                               .kind = "postgres",
+                                               .name = "main",
+                                               .units = 4,
+                                               .spec = R"({"size":"small"})",
+                                               .external = true,
+                                               .unit_cost = UnitCost{"0.02", "EUR", Per::hour}}},
+      {"resource-activated", ResourceActivated{id_of(9), Version{1}, R"({"host":"a"})", "made"}},
+      {"resource-scale-requested",
+       ResourceScaleRequested{id_of(9), 8, UnitCost{"0.03", "EUR", Per::hour}}},
+      {"resource-scaled", ResourceScaled{id_of(9), Version{3}, std::nullopt, "bigger"}},
+      {"resource-configured", ResourceConfigured{id_of(9), R"({"size":"large"})"}},
+      {"resource-failed", ResourceFailed{id_of(9), Version{5}, "no room"}},
+      {"resource-health-changed", ResourceHealthChanged{id_of(9), Health::degraded, "slow"}},
+      {"resource-cost-recorded", ResourceCostRecorded{id_of(9), "12.3400", "EUR", later,
+                                                      later + std::chrono::hours(1), "backup"}},
+      {"resource-deprovision-requested", ResourceDeprovisionRequested{id_of(9)}},
+      {"resource-deprovisioned", ResourceDeprovisioned{id_of(9), Version{7}, "gone"}},
+  };
+}
+
 inline std::vector<SampleBatch> sample_batches() {
   const std::string_view digest = "0123456789abcdef0123456789abcdef";
   const Time later{std::chrono::milliseconds{1'800'000'000'000}};
-  const std::vector<std::pair<std::string, EventData>> events{
+  SampleEvents events{
       {"json-replace", Json{R"({"size":1,"mode":"100644"})", Fold::replace}},
       {"json-merge", Json{R"({"size":null})", Fold::merge}},
       {"json-remove", Json{"{}", Fold::remove}},
@@ -95,7 +127,11 @@ inline std::vector<SampleBatch> sample_batches() {
       {"member-role-changed", MemberRoleChanged{Role::viewer}},
       {"member-removed", MemberRemoved{}},
       {"settings-changed", SettingsChanged{R"({"theme":"dark","beta":null})"}},
+      {"secret-set", SecretSet{std::string_view("\x01\x00sealed", 8)}},
+      {"secret-revealed", SecretRevealed{Version{3}}},
+      {"secret-deleted", SecretDeleted{}},
   };
+  std::ranges::move(sample_resource_events(), std::back_inserter(events));
   std::vector<SampleBatch> samples;
   for (const auto& [name, data] : events) {
     samples.push_back({name, plain_head(), {sample_event(data)}});

@@ -29,10 +29,6 @@ KafkaMockHarness::KafkaMockHarness(int brokers) {
   handle_.reset(rd_kafka_new(RD_KAFKA_PRODUCER, conf, nullptr, 0));
   cluster_ = rd_kafka_handle_mock_cluster(handle_.get());
   asked_for_.reset(rd_kafka_topic_new(handle_.get(), "asked", nullptr));
-  const auto create = [&](const char* topic, int count, int replicas) {
-    const auto code = rd_kafka_mock_topic_create(cluster_, topic, count, replicas);
-    ENSURE(code == RD_KAFKA_RESP_ERR_NO_ERROR);
-  };
   create("tm.log", 1, 1);
   create("tm.blue", partitions, brokers);
   create("tm.red", partitions, brokers);
@@ -42,6 +38,11 @@ KafkaMockHarness::KafkaMockHarness(int brokers) {
 }
 
 KafkaMockHarness::~KafkaMockHarness() = default;
+
+void KafkaMockHarness::create(const char* topic, int count, int replicas) {
+  const auto code = rd_kafka_mock_topic_create(cluster_, topic, count, replicas);
+  ENSURE(code == RD_KAFKA_RESP_ERR_NO_ERROR);
+}
 
 std::string KafkaMockHarness::address() const {
   return rd_kafka_mock_cluster_bootstraps(cluster_);

@@ -36,6 +36,7 @@ class KafkaMockHarness final : public LogHarness {
   void go_down();
   void come_up();
   void lead(const char* topic, LogId log, int broker);
+  void create(const char* topic, int partitions, int replicas);
   /// Somebody else's message, or a record that somebody else sends.
   void send(LogId log, std::string_view topic, std::string_view value);
   void send(const Append& append, std::string_view topic);

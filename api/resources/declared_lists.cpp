@@ -1,0 +1,203 @@
+#include "api/resources/declared_lists.h"
+
+#include <algorithm>
+#include <map>
+
+#include "api/resources/answers.h"
+#include "api/resources/lists.h"
+#include "api/resources/parameters.h"
+#include "api/resources/parse.h"
+#include "api/resources/products.h"
+#include "api/resources/shaping.h"
+#include "schemas/json_writer.h"
+
+namespace api::resources {
+namespace {
+
+using projections::Declared;
+using projections::FoundRow;
+using projections::Index;
+using schemas::json::Value;
+
+/// Values of one filter.
+constexpr std::size_t values_max = 50;
+
+/// Rows with one of these texts at the pointer.
+struct Filter {
+  std::string pointer;
+  std::vector<std::string> texts;
+
+  bool keeps(Value state) const {
+    auto value = schemas::json::resolve(state, pointer);
+    auto text = value ? projections::index_text(*value) : std::nullopt;
+    return text && std::ranges::find(texts, *text) != texts.end();
+  }
+};
+
+Result<std::vector<Filter>> read_filters(const Ask& ask, const DeclaredKind& kind) {
+  std::vector<Filter> filters;
+  for (const auto& [name, value] : ask.request.query) {
+    if (!name.starts_with('/')) continue;
+    if (std::ranges::find(kind.filters, name) == kind.filters.end()) {
+      return edge::wrong_parameter(name, no_index_detail(name));
+    }
+    auto same = std::ranges::find(filters, name, &Filter::pointer);
+    if (same == filters.end()) same = filters.insert(same, Filter{std::string(name), {}});
+    if (same->texts.size() == values_max) {
+      return edge::wrong_parameter(
+          name, "has more than " + std::to_string(values_max) + " values; ask for some at a time");
+    }
+    if (std::ranges::find(same->texts, value) == same->texts.end()) {
+      same->texts.emplace_back(value);
+    }
+  }
+  return filters;
+}
+
+/// An index that was declared a moment ago may not hold every row yet.
+Result<void> check_made(const Reading& reading, std::string_view product, std::string_view kind,
+                        const std::string& pointer) {
+  const auto build = projections::find_build(reading.rows(), product, kind, Index{{pointer}});
+  if (build && build->done) return {};
+  const auto looked_at = build ? build->looked_at : 0;
+  return schemas::fail(schemas::ErrorCode::mark_not_reached,
+                       "the index " + pointer +
+                           " is being made from the rows that were there "
+                           "before it; " +
+                           std::to_string(looked_at) + " of their versions are looked at so far");
+}
+
+/// A list of a kind's rows, by these filters.
+Answer list_declared(Ask& ask, Place place, std::string kind_name, const DeclaredKind& kind,
+                     const std::vector<Filter>& filters) {
+  const std::string product(ask.request.captured("product"));
+  std::map<std::string, std::string, std::less<>> projects;
+  ListSpec spec{.kind = kind_name, .has_id = false, .keep = {}, .render = render_row};
+  if (includes_project(ask)) {
+    spec.render = [&](std::string& out, const FoundRow& found) {
+      render_row(out, found);
+      auto state = schemas::json::parse(projections::decode_row<Declared>(found.bytes).state.json);
+      auto id = schemas::json::resolve(state->root(), kind.project);
+      const std::string text(id ? id->as_string().value_or("") : "");
+      auto project = projects.try_emplace(text);
+      if (project.second) project.first->second = project_json(ask, text);
+      out.pop_back();
+      out += R"(,"project":)" + project.first->second + "}";
+    };
+  }
+  if (filters.empty()) co_return co_await list_answer(ask, place, std::move(spec));
+  spec.admit = [&](Reading& reading) {
+    return check_made(reading, product, kind_name, filters.front().pointer);
+  };
+  spec.keep = [&](const FoundRow& found) {
+    auto state = schemas::json::parse(projections::decode_row<Declared>(found.bytes).state.json);
+    ENSURE(state.has_value());
+    return std::ranges::all_of(filters, [&](const auto& one) { return one.keeps(state->root()); });
+  };
+  spec.by_index.emplace(Index{{filters.front().pointer}}.name(), std::vector<std::string>());
+  for (const auto& text : filters.front().texts) {
+    spec.by_index->values.push_back(projections::index_value(text));
+  }
+  co_return co_await list_answer(ask, place, std::move(spec));
+}
+
+Result<void> check_include(const Ask& ask, const DeclaredKind& kind) {
+  if (!includes_project(ask) || !kind.project.empty()) return {};
+  return edge::wrong_parameter("include",
+                               "the kind names no project; its manifest may say where: "
+                               "\"project\":\"/project_id\"");
+}
+
+Result<void> check_project_ids(const Ask& ask) {
+  for (const auto& [name, value] : ask.request.query) {
+    if (name != "project_id" || schemas::parse_id<schemas::ProjectTag>(value)) continue;
+    return edge::wrong_parameter("project_id", "must be a project's id: proj_…");
+  }
+  return {};
+}
+
+/// The projects whose rows an integration's list shows; empty: all rows.
+std::optional<Filter> project_filter(const Ask& ask, const DeclaredKind& kind) {
+  Filter filter{kind.project, {}};
+  bool asked = false;
+  for (const auto& [name, value] : ask.request.query) {
+    if (name != "project_id") continue;
+    asked = true;
+    auto id = schemas::parse_id<schemas::ProjectTag>(value);
+    if (ask.caller().sees_project(id->uuid())) filter.texts.emplace_back(value);
+  }
+  if (!asked && !ask.caller().restricted()) return std::nullopt;
+  if (!asked) filter.texts = *ask.caller().access->projects;
+  return filter;
+}
+
+}  // namespace
+
+void render_row(std::string& out, const FoundRow& found) {
+  auto row = projections::decode_row<Declared>(found.bytes);
+  schemas::json::Writer(out)
+      .begin_object()
+      .member("entity", found.entity.name)
+      .name("state")
+      .raw(row.state.json)
+      .member("version", to_number(row.head.version))
+      .member("created_at", row.head.created_at)
+      .member("updated_at", row.head.updated_at)
+      .end_object();
+}
+
+std::optional<DeclaredKind> declared_kind(const Ask& ask, std::string_view product,
+                                          std::string_view kind) {
+  projections::Reader reader(ask.services.rows, schemas::platform_organization, Space::live);
+  auto row = reader.get<projections::Product>(ask.platform().topic, {{}, std::string(product)});
+  auto manifest = row ? schemas::json::parse(row->state.manifest)
+                      : Result<schemas::json::Document>(edge::not_found("product"));
+  auto kinds = manifest ? manifest->root().find("kinds") : std::nullopt;
+  auto found = kinds ? kinds->find(kind) : std::nullopt;
+  if (!found) return std::nullopt;
+  DeclaredKind declared;
+  for (auto& index : projections::indexes_of(*found)) {
+    if (index.pointers.size() == 1) declared.filters.push_back(std::move(index.pointers.front()));
+  }
+  auto project = found->find("project");
+  declared.project = project ? project->as_string().value_or("") : "";
+  return declared;
+}
+
+// GET /v2/products/{product}/{kind}
+Answer list_rows(Ask& ask) {
+  auto place = product_in_path(ask);
+  if (!place) co_return std::unexpected(std::move(place).error());
+  const std::string kind_name(ask.request.captured("kind"));
+  if (auto name = ask.request.parameter("entity")) {
+    if (!is_entity_name(*name)) co_return edge::not_found("entity of this name");
+    co_return co_await answer_row(ask, {*place, kind_name, std::string(*name)});
+  }
+  auto kind = declared_kind(ask, ask.request.captured("product"), kind_name);
+  if (!kind) co_return edge::not_found("kind of this name");
+  auto filters = read_filters(ask, *kind);
+  if (!filters) co_return std::unexpected(std::move(filters).error());
+  auto include = check_include(ask, *kind);
+  if (!include) co_return std::unexpected(std::move(include).error());
+  co_return co_await list_declared(ask, *place, kind_name, *kind, *filters);
+}
+
+// GET /v2/integrations/{product}/{kind}
+Answer list_integrations(Ask& ask) {
+  if (auto ids = check_project_ids(ask); !ids) co_return std::unexpected(std::move(ids).error());
+  auto place = declared_product(ask);
+  if (!place) co_return std::unexpected(std::move(place).error());
+  const std::string kind_name(ask.request.captured("kind"));
+  auto kind = declared_kind(ask, ask.request.captured("product"), kind_name);
+  if (!kind || kind->project.empty()) {
+    co_return edge::not_found("kind of this name that names a project");
+  }
+  auto filters = read_filters(ask, *kind);
+  if (!filters) co_return std::unexpected(std::move(filters).error());
+  if (auto projects = project_filter(ask, *kind)) {
+    filters->insert(filters->begin(), std::move(*projects));
+  }
+  co_return co_await list_declared(ask, *place, kind_name, *kind, *filters);
+}
+
+}  // namespace api::resources

@@ -1,0 +1,122 @@
+#include "eventstore/key_rotation.h"
+
+#include <filesystem>
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace eventstore {
+namespace {
+
+using schemas::ErrorCode;
+using schemas::fail;
+using schemas::Result;
+
+std::string next_to(const std::string& root_key) {
+  return root_key + ".new";
+}
+
+Result<RootKey> required_root(FileSystem& files, const std::string& path) {
+  auto root = read_root_key(files, path);
+  if (!root) return fail(std::move(root).error());
+  if (*root) return std::move(**root);
+  return fail(ErrorCode::root_key_missing,
+              fmt::format("the root key {} is missing; put it back, or name its place", path));
+}
+
+Result<StoredKeys> required_keys(FileSystem& files, const std::string& path) {
+  auto bytes = read_whole(files, path);
+  if (!bytes) return fail(std::move(bytes).error());
+  auto stored = decode_keys(*bytes);
+  if (stored) return stored;
+  return fail(ErrorCode::internal,
+              fmt::format("the keyring {} cannot be read: {}", path, stored.error().detail));
+}
+
+StoredKeys wrapped_anew(const StoredKeys& stored, const RootKey& from, const RootKey& to,
+                        KeyRotation& done) {
+  StoredKeys after{fingerprint_of(to.view()), {}};
+  std::set<schemas::OrganizationId> organizations;
+  for (const auto& key : stored.keys) {
+    if (key.state != KeyState::active) {
+      after.keys.push_back(key);
+      continue;
+    }
+    const auto opened = open_key(key, from.view());
+    ENSURE(opened);
+    after.keys.push_back(wrap_key({key.id, key.purpose, key.organization}, *opened, to.view()));
+    ++done.keys;
+    if (key.purpose == KeyPurpose::data) organizations.insert(key.organization);
+  }
+  for (const auto& organization : organizations) {
+    const auto id = after.keys.back().id + 1;
+    after.keys.push_back(make_key({id, KeyPurpose::data, organization}, to.view()));
+  }
+  done.data_keys = organizations.size();
+  return after;
+}
+
+}  // namespace
+
+std::vector<std::uint32_t> keys_that_stay_shut(const StoredKeys& stored, const RootKey& root) {
+  std::vector<std::uint32_t> shut;
+  for (const auto& key : stored.keys) {
+    if (key.state == KeyState::active && !open_key(key, root.view())) shut.push_back(key.id);
+  }
+  return shut;
+}
+
+Result<void> finish_rotation(FileSystem& files, const std::string& root_key,
+                             const Fingerprint& wraps) {
+  auto next = read_root_key(files, next_to(root_key));
+  if (!next) return fail(std::move(next).error());
+  // One that nothing is wrapped with yet is of a rotation that did not get far.
+  if (!*next || fingerprint_of((*next)->view()) != wraps) return {};
+  auto before = read_root_key(files, root_key);
+  if (!before) return fail(std::move(before).error());
+  if (*before) {
+    const auto fingerprint = fingerprint_of((*before)->view());
+    const auto kept = fmt::format("{}.{:02x}", root_key, fmt::join(fingerprint, ""));
+    if (auto moved = files.rename(root_key, kept); !moved) return moved;
+  }
+  if (auto moved = files.rename(next_to(root_key), root_key); !moved) return moved;
+  return files.sync_directory(std::filesystem::path(root_key).parent_path());
+}
+
+Result<KeyRotation> rotate_root_key(FileSystem& files, const KeyringPlace& place) {
+  const auto path = place.directory + "/keyring";
+  const auto root_path = place.root_key_path();
+  auto stored = required_keys(files, path);
+  if (!stored) return fail(std::move(stored).error());
+  if (auto ended = finish_rotation(files, root_path, stored->root); !ended) {
+    return fail(std::move(ended).error());
+  }
+  auto root = required_root(files, root_path);
+  if (!root) return fail(std::move(root).error());
+  if (const auto shut = keys_that_stay_shut(*stored, *root); !shut.empty()) {
+    return fail(ErrorCode::root_key_missing,
+                fmt::format("keys {} of {} do not open with {}; nothing was changed: name the root "
+                            "key that the keyring was made with",
+                            fmt::join(shut, ", "), path, root_path));
+  }
+  std::ignore = files.remove(next_to(root_path));
+  auto next = make_root_key(files, next_to(root_path));
+  if (!next) return fail(std::move(next).error());
+  KeyRotation done{
+      .root_key = root_path,
+      .old_root_key = fmt::format("{}.{:02x}", root_path, fmt::join(stored->root, ""))};
+  const auto after = wrapped_anew(*stored, *root, *next, done);
+  if (auto written = replace_whole(files, path, encode_keys(after)); !written) {
+    return fail(std::move(written).error());
+  }
+  if (auto ended = finish_rotation(files, root_path, after.root); !ended) {
+    return fail(std::move(ended).error());
+  }
+  // Opens it once, so that the service keys are of this keyring too.
+  auto opened = Keyring::open_or_create(files, place);
+  if (!opened) return fail(std::move(opened).error());
+  return done;
+}
+
+}  // namespace eventstore
