@@ -168,9 +168,12 @@ void CommandHandler::failed(const eventstore::AppendFailure& failure) {
     return doubt(partition, failure.error);
   }
   while (!partition.records.empty() && partition.records.back().offset >= failure.first) {
-    if (!planted(schemas::Fault::keep_failed_overlay)) drop(partition.records.back());
+    // What is in doubt was dropped when the doubt began.
+    const bool kept = !partition.in_doubt && !planted(schemas::Fault::keep_failed_overlay);
+    if (kept) drop(partition.records.back());
     partition.records.pop_back();
   }
+  if (partition.records.empty()) partition.in_doubt = false;
   bool gone = false;
   std::deque<Answer> kept;
   for (auto& waiting : std::exchange(partition.line, {})) {

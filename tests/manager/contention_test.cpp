@@ -171,7 +171,9 @@ void Schedule::declare() {
 void Schedule::fault() {
   auto& place = nodes_[random_() % nodes_.size()];
   auto& node = *place;
-  switch (random_() % 10) {
+  switch (random_() % 11) {
+    case 10:
+      return node.log.refuse();
     case 8:
       // Longer than anybody waits for the brokers.
       clock_.pass(CommandHandler::patience + std::chrono::seconds{1});

@@ -91,6 +91,10 @@ void SharedLog::cut() {
   leave_zombies();
 }
 
+void SharedLog::refuse() {
+  std::ranges::move(std::exchange(flights_, {}), std::back_inserter(refused_));
+}
+
 void SharedLog::leave_zombies() {
   if (!flights_.empty()) brokers_->zombies.push_back(std::exchange(flights_, {}));
 }
@@ -126,10 +130,22 @@ void SharedLog::pump() {
     }
     flights_ = std::move(kept);
     if (!behind.empty()) brokers_->zombies.push_back(std::move(behind));
+    auto first = lost.expected;
+    for (const auto& refused : refused_) {
+      if (refused.log == lost.log) first = std::min(first, refused.expected);
+    }
     observer_.on_failure({lost.log,
-                          lost.expected,
+                          first,
                           AppendFailure::Outcome::unknown,
                           {ErrorCode::outcome_unknown, "no answer came", {}, {}}});
+  }
+  for (const auto& refused : std::exchange(refused_, {})) {
+    if (!told.insert(refused.log).second) continue;
+    std::erase_if(flights_, [&](const Append& behind) { return behind.log == refused.log; });
+    observer_.on_failure({refused.log,
+                          refused.expected,
+                          AppendFailure::Outcome::refused,
+                          {ErrorCode::no_owner, "it was not sent", {}, {}}});
   }
 }
 

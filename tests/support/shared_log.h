@@ -45,6 +45,8 @@ class SharedLog final : public Log {
   bool has_flights() const { return !flights_.empty(); }
   /// The connection breaks: everything on its way is reported as perhaps written, and may arrive.
   void cut();
+  /// Everything on its way is given up before it was sent: it never arrives, and is told so.
+  void refuse();
   /// Reads back what is there, and tells of it and of failures.
   void pump();
 
@@ -69,6 +71,7 @@ class SharedLog final : public Log {
   std::map<LogId, PartitionState> states_;
   std::deque<Append> flights_;
   std::deque<Append> reported_lost_;
+  std::deque<Append> refused_;
 };
 
 }  // namespace eventstore

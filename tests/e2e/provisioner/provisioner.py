@@ -149,6 +149,10 @@ class Provisioner:
                 self.follow(self.look())
             except Gone:
                 time.sleep(PAUSE_SECONDS)
+            except (Refused, RuntimeError, subprocess.TimeoutExpired) as failure:
+                # A killed one's statement may still run beside ours, a resource change under our eyes: look again.
+                print(failure, file=sys.stderr, flush=True)
+                time.sleep(PAUSE_SECONDS)
 
     def look(self):
         """Everything once: what was asked for meanwhile, and what is left over. The mark to follow from."""
