@@ -71,7 +71,17 @@ Result<void> SharedLog::open_topic(const Topic& topic) {
 }
 
 void SharedLog::append(std::vector<Append> records) {
-  std::ranges::move(records, std::back_inserter(flights_));
+  for (auto& append : records) {
+    const auto run = failed_runs_.find(append.log);
+    const bool goes_on = run != failed_runs_.end() && append.head.kind != RecordKind::claim &&
+                         append.expected == run->second;
+    if (goes_on) {
+      ++run->second;
+      continue;
+    }
+    if (run != failed_runs_.end()) failed_runs_.erase(run);
+    flights_.push_back(std::move(append));
+  }
 }
 
 void SharedLog::deliver(Fate fate) {
@@ -92,7 +102,18 @@ void SharedLog::cut() {
 }
 
 void SharedLog::refuse() {
-  std::ranges::move(std::exchange(flights_, {}), std::back_inserter(refused_));
+  pump();
+  std::map<LogId, Offset> first;
+  for (auto& append : std::exchange(flights_, {})) {
+    first.emplace(append.log, append.expected);
+    failed_runs_[append.log] = append.expected + 1;
+  }
+  for (const auto& [log, expected] : first) {
+    observer_.on_failure({log,
+                          expected,
+                          AppendFailure::Outcome::refused,
+                          {ErrorCode::no_owner, "it was not sent", {}, {}}});
+  }
 }
 
 void SharedLog::leave_zombies() {
@@ -130,22 +151,10 @@ void SharedLog::pump() {
     }
     flights_ = std::move(kept);
     if (!behind.empty()) brokers_->zombies.push_back(std::move(behind));
-    auto first = lost.expected;
-    for (const auto& refused : refused_) {
-      if (refused.log == lost.log) first = std::min(first, refused.expected);
-    }
     observer_.on_failure({lost.log,
-                          first,
+                          lost.expected,
                           AppendFailure::Outcome::unknown,
                           {ErrorCode::outcome_unknown, "no answer came", {}, {}}});
-  }
-  for (const auto& refused : std::exchange(refused_, {})) {
-    if (!told.insert(refused.log).second) continue;
-    std::erase_if(flights_, [&](const Append& behind) { return behind.log == refused.log; });
-    observer_.on_failure({refused.log,
-                          refused.expected,
-                          AppendFailure::Outcome::refused,
-                          {ErrorCode::no_owner, "it was not sent", {}, {}}});
   }
 }
 

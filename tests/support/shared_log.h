@@ -45,7 +45,8 @@ class SharedLog final : public Log {
   bool has_flights() const { return !flights_.empty(); }
   /// The connection breaks: everything on its way is reported as perhaps written, and may arrive.
   void cut();
-  /// Everything on its way is given up before it was sent: it never arrives, and is told so.
+  /// What is on its way is given up before it was sent: it never arrives, and its sender is told.
+  /// So is what the sender queues behind it before it hears of that.
   void refuse();
   /// Reads back what is there, and tells of it and of failures.
   void pump();
@@ -71,7 +72,7 @@ class SharedLog final : public Log {
   std::map<LogId, PartitionState> states_;
   std::deque<Append> flights_;
   std::deque<Append> reported_lost_;
-  std::deque<Append> refused_;
+  std::map<LogId, Offset> failed_runs_;  // what goes on from here shares the refusal
 };
 
 }  // namespace eventstore
