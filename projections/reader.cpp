@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <map>
+#include <ranges>
 
+#include "projections/resource_rows.h"
 #include "schemas/planted.h"
 
 namespace projections {
@@ -47,6 +50,93 @@ Range range_of(const std::string& prefix, const std::optional<Entity>& below) {
   return {std::move(from), std::move(to)};
 }
 
+/// What an entity's row of now says about a moment of the past.
+struct RowNow {
+  bool settled = false;              // its history need not be asked
+  std::optional<std::string> bytes;  // the row of that moment; empty: it was not there
+};
+RowNow row_now(std::string_view row, std::int64_t as_of) {
+  const auto head = decode_head(row, nullptr);
+  if (static_cast<std::int64_t>(head.offset) > as_of) return {head.version == Version{1}, {}};
+  return {true, head.deleted ? std::nullopt : std::optional<std::string>(row)};
+}
+
+/// Is told of the next entity, as it stands in keys; answers whether to go on.
+using Consider = std::function<bool(std::string_view key, const RowNow* now)>;
+
+/// Hops from entity to entity by their histories.
+void hop(const RowReader& rows, const KindScope& scope, const ListOptions& options,
+         const Consider& consider) {
+  const auto prefix = kind_prefix('H', scope);
+  auto [from, to] = range_of(prefix, options.below);
+  if (options.after) {
+    auto after = prefix + entity_key(*options.after);
+    (options.descending ? to : from) = options.descending ? after : prefix_end(after);
+  }
+  for (;;) {
+    std::optional<std::string> entity;
+    auto first = [&](std::string_view key, std::string_view) {
+      entity.emplace(parse_history_key(key).entity);
+      return false;
+    };
+    options.descending ? rows.scan_back(from, to, first) : rows.scan(from, to, first);
+    if (!entity || !consider(std::string_view(*entity).substr(prefix.size()), nullptr)) return;
+    (options.descending ? to : from) = options.descending ? *entity : prefix_end(*entity);
+  }
+}
+
+struct Piece {
+  std::map<std::string, RowNow, std::less<>> entities;
+  std::optional<std::string> more_behind;  // empty: this was the last piece
+};
+/// The next entities that ever were, alive and deleted ones.
+Piece next_piece(const RowReader& rows, const KindScope& scope, const ListOptions& options,
+                 const std::optional<std::string>& after) {
+  constexpr std::size_t entities_max = 64;
+  Piece piece;
+  for (char table : {'R', 'D'}) {
+    const auto prefix = kind_prefix(table, scope);
+    auto [from, to] = range_of(prefix, options.below);
+    if (after) (options.descending ? to : from) = prefix + *after;
+    if (after && !options.descending) from.push_back('\0');
+    std::size_t count = 0;
+    std::string last;
+    auto visit = [&](std::string_view key, std::string_view row) {
+      last = key.substr(prefix.size());
+      piece.entities.emplace(last, row_now(row, *options.as_of));
+      return ++count < entities_max;
+    };
+    options.descending ? rows.scan_back(from, to, visit) : rows.scan(from, to, visit);
+    if (count < entities_max) continue;
+    const bool nearer = !piece.more_behind || (options.descending ? last > *piece.more_behind
+                                                                  : last < *piece.more_behind);
+    if (nearer) piece.more_behind = std::move(last);
+  }
+  std::erase_if(piece.entities, [&](const auto& entity) {
+    if (!piece.more_behind) return false;
+    return options.descending ? entity.first < *piece.more_behind
+                              : entity.first > *piece.more_behind;
+  });
+  return piece;
+}
+
+/// Walks over the rows of now: whatever ever was has one, alive or deleted, and what did not change
+/// since the moment is told by it alone.
+void walk(const RowReader& rows, const KindScope& scope, const ListOptions& options,
+          const Consider& consider) {
+  auto tell = [&](const auto& entity) { return consider(entity.first, &entity.second); };
+  std::optional<std::string> after;
+  if (options.after) after = entity_key(*options.after);
+  do {
+    auto piece = next_piece(rows, scope, options, after);
+    const bool on = options.descending
+                        ? std::ranges::all_of(piece.entities | std::views::reverse, tell)
+                        : std::ranges::all_of(piece.entities, tell);
+    if (!on) return;
+    after = std::move(piece.more_behind);
+  } while (after);
+}
+
 }  // namespace
 
 std::optional<std::string> Reader::find(TopicId topic, std::string_view kind,
@@ -87,10 +177,10 @@ std::optional<std::string> Reader::unique(TopicId topic, std::string_view kind,
 Reader::Page Reader::list(TopicId topic, std::string_view kind, bool has_id,
                           const ListOptions& options) const {
   auto kind_scope = scope(topic, kind);
-  if (options.by_index) return list_by_index(kind_scope, options);
+  if (!options.by_index.empty()) return list_by_index(kind_scope, options);
   auto page = options.as_of ? list_as_of(kind_scope, has_id, options)
                             : list_now(kind_scope, has_id, options);
-  if (!page.rows.empty()) page.last = page.rows.back().entity;
+  if (!page.last && !page.rows.empty()) page.last = page.rows.back().entity;
   return page;
 }
 
@@ -116,35 +206,29 @@ Reader::Page Reader::list_now(const KindScope& kind_scope, bool has_id,
   return page;
 }
 
-/// Hops from entity to entity: one seek finds each one's newest row that is not too new.
 Reader::Page Reader::list_as_of(const KindScope& kind_scope, bool has_id,
                                 const ListOptions& options) const {
   Page page;
   if (*options.as_of < 0) return page;
-  const auto prefix = kind_prefix('H', kind_scope);
-  auto [from, to] = range_of(prefix, options.below);
-  if (options.after) {
-    auto after = prefix + entity_key(*options.after);
-    (options.descending ? to : from) = options.descending ? after : prefix_end(after);
-  }
-  while (!page.more) {
-    std::optional<std::string> entity_prefix;
-    auto first = [&](std::string_view key, std::string_view) {
-      entity_prefix.emplace(parse_history_key(key).entity);
-      return false;
-    };
-    options.descending ? rows_.scan_back(from, to, first) : rows_.scan(from, to, first);
-    if (!entity_prefix) break;
-    auto entity = parse_entity_key(std::string_view(*entity_prefix).substr(prefix.size()), has_id);
-    (options.descending ? to : from) =
-        options.descending ? *entity_prefix : prefix_end(*entity_prefix);
-    auto row = find_as_of(kind_scope.topic, kind_scope.kind, entity, *options.as_of);
-    if (!row) continue;
-    FoundRow found{std::move(entity), std::move(*row)};
-    if (options.filter && !options.filter(found)) continue;
-    page.more = page.rows.size() == options.limit;
-    if (!page.more) page.rows.push_back(std::move(found));
-  }
+  std::size_t looks = 0;
+  auto consider = [&](std::string_view key, const RowNow* now) {
+    FoundRow found{parse_entity_key(key, has_id), {}};
+    auto row = now != nullptr && now->settled
+                   ? now->bytes
+                   : find_as_of(kind_scope.topic, kind_scope.kind, found.entity, *options.as_of);
+    if (row) found.bytes = std::move(*row);
+    if (row && (!options.filter || options.filter(found))) {
+      page.more = page.rows.size() == options.limit;
+      if (page.more) return false;
+      page.rows.push_back(found);
+    }
+    if (++looks < options.looks_max) return true;
+    page.more = true;
+    page.last = std::move(found.entity);
+    return false;
+  };
+  folded_beside(kind_scope.kind) ? hop(rows_, kind_scope, options, consider)
+                                 : walk(rows_, kind_scope, options, consider);
   return page;
 }
 

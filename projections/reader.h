@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <optional>
 #include <set>
 #include <string>
@@ -33,15 +34,17 @@ struct ListOptions {
   std::optional<std::int64_t> as_of;
   /// Only entities of this id whose names begin with this one's.
   std::optional<Entity> below;
+  /// A page of the past that looked at so many entities ends early.
+  std::size_t looks_max = std::numeric_limits<std::size_t>::max();
   /// Rows for which it answers false are left out.
   std::function<bool(const FoundRow&)> filter;
-  /// Only rows that a declared index has under one of these values; `filter` tells those that had
-  /// it once from those that have it at the moment of the list.
+  /// Only rows that each of these declared indexes has under one of its values; `filter` tells
+  /// those that had them once from those that have them at the moment of the list.
   struct ByIndex {
     std::string index;
     std::vector<std::string> values;
   };
-  std::optional<ByIndex> by_index = {};
+  std::vector<ByIndex> by_index = {};
 };
 
 class Reader {

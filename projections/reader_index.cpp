@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <ranges>
 #include <set>
 
 #include "projections/reader.h"
@@ -12,6 +13,10 @@ constexpr std::size_t piece_entries = 128;
 /// A page looks at so many entities for each row that it may have, and then ends early.
 constexpr std::size_t looks_per_row = 20;
 
+bool is_from(std::string_view row, std::int64_t offset) {
+  return static_cast<std::int64_t>(decode_head(row, nullptr).offset) <= offset;
+}
+
 /// The entities under one value in one table, in the order of the list.
 struct Range {
   std::string prefix;
@@ -19,14 +24,15 @@ struct Range {
   std::string to;
 };
 
-/// The entities of all ranges in order, without doubles, in pieces.
+/// The entities of all ranges of one index in order, without doubles, in pieces.
 class Candidates {
  public:
-  Candidates(const RowReader& rows, const KindScope& scope, const ListOptions& options)
+  Candidates(const RowReader& rows, const KindScope& scope, const ListOptions& options,
+             const ListOptions::ByIndex& by)
       : rows_(rows), options_(options) {
-    for (const auto& value : options.by_index->values) {
-      add(index_prefix('X', scope, options.by_index->index, value));
-      if (options.as_of) add(index_prefix('Y', scope, options.by_index->index, value));
+    for (const auto& value : by.values) {
+      add(index_prefix('X', scope, by.index, value));
+      if (options.as_of) add(index_prefix('Y', scope, by.index, value));
     }
   }
 
@@ -84,23 +90,42 @@ class Candidates {
   std::vector<Range> ranges_;
 };
 
+/// What is wanted is in every index, so the piece that gets furthest is enough: the narrowest
+/// index leads, wherever it stands among the filters.
+Candidates::Piece furthest_piece(const std::vector<Candidates>& indexes,
+                                 const std::optional<std::string>& after, bool descending) {
+  auto furthest = indexes.front().next(after);
+  for (const auto& index : indexes | std::views::drop(1)) {
+    if (!furthest.more_behind) break;
+    auto piece = index.next(after);
+    const bool further =
+        !piece.more_behind || (descending ? *piece.more_behind < *furthest.more_behind
+                                          : *piece.more_behind > *furthest.more_behind);
+    if (further) furthest = std::move(piece);
+  }
+  return furthest;
+}
+
 }  // namespace
 
 Reader::Page Reader::list_by_index(const KindScope& kind_scope, const ListOptions& options) const {
   Page page;
   if (options.as_of && *options.as_of < 0) return page;
-  Candidates candidates(rows_, kind_scope, options);
+  std::vector<Candidates> indexes;
+  for (const auto& by : options.by_index) indexes.emplace_back(rows_, kind_scope, options, by);
   std::optional<std::string> after;
   if (options.after) after = entity_key(*options.after);
   std::size_t looks = 0;
   const auto looks_max = looks_per_row * (options.limit + piece_entries);
   for (;;) {
-    auto piece = candidates.next(after);
+    auto piece = furthest_piece(indexes, after, options.descending);
     for (auto& key : piece.entities) {
       auto entity = parse_entity_key(key, false);
-      auto row = options.as_of
-                     ? find_as_of(kind_scope.topic, kind_scope.kind, entity, *options.as_of)
-                     : find(kind_scope.topic, kind_scope.kind, entity);
+      auto row = find(kind_scope.topic, kind_scope.kind, entity);
+      const bool changed_since = options.as_of && !(row && is_from(*row, *options.as_of));
+      if (changed_since) {
+        row = find_as_of(kind_scope.topic, kind_scope.kind, entity, *options.as_of);
+      }
       const bool fits = row && (!options.filter || options.filter({entity, *row}));
       page.more = fits && page.rows.size() == options.limit;
       if (page.more) return page;

@@ -189,6 +189,11 @@ Result<void> fold_reported_cost(const ResourceChange& change) {
 Entity resources_of(const Uuid& project) {
   return {project, "res"};
 }
+bool folded_beside(std::string_view kind) {
+  return kind == QuotaUsage::kind || kind == ResourceOfProject::kind ||
+         kind == HealthReport::kind || kind == Meter::kind || kind == ResourceCosts::kind;
+}
+
 Entity resource_of_project_entity(const Uuid& project, const Uuid& resource) {
   return {project, text_of(resource)};
 }

@@ -41,6 +41,10 @@ struct ResourceChange {
 /// An error: the event would make a sum that has no room.
 schemas::Result<void> fold_resource_rows(const ResourceChange& change);
 
+/// Whether a kind's rows are such ones. They go without a trace but in their history, and have the
+/// versions of what they stand beside.
+bool folded_beside(std::string_view kind);
+
 Entity resource_of_project_entity(const Uuid& project, const Uuid& resource);
 /// The resource that the last part of such an entity's name says.
 Uuid resource_in(const Entity& entity);

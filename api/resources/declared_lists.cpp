@@ -87,16 +87,20 @@ Answer list_declared(Ask& ask, Place place, std::string kind_name, const Declare
   }
   if (filters.empty()) co_return co_await list_answer(ask, place, std::move(spec));
   spec.admit = [&](Reading& reading) {
-    return check_made(reading, product, kind_name, filters.front().pointer);
+    Result<void> made;
+    for (const auto& filter : filters) {
+      if (made) made = check_made(reading, product, kind_name, filter.pointer);
+    }
+    return made;
   };
   spec.keep = [&](const FoundRow& found) {
     auto state = schemas::json::parse(projections::decode_row<Declared>(found.bytes).state.json);
     ENSURE(state.has_value());
     return std::ranges::all_of(filters, [&](const auto& one) { return one.keeps(state->root()); });
   };
-  spec.by_index.emplace(Index{{filters.front().pointer}}.name(), std::vector<std::string>());
-  for (const auto& text : filters.front().texts) {
-    spec.by_index->values.push_back(projections::index_value(text));
+  for (const auto& filter : filters) {
+    auto& by = spec.by_index.emplace_back(Index{{filter.pointer}}.name());
+    for (const auto& text : filter.texts) by.values.push_back(projections::index_value(text));
   }
   co_return co_await list_answer(ask, place, std::move(spec));
 }

@@ -37,6 +37,7 @@ schemas::ListDigest digest_of(const Ask& ask) {
 projections::Reader::Page read_page(const Reading& reading, const ListSpec& spec,
                                     projections::ListOptions options) {
   constexpr std::size_t piece_rows = 50;
+  options.looks_max = 4'000;
   const auto limit = options.limit;
   const auto reader = reading.reader();
   projections::Reader::Page page;

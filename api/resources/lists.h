@@ -3,6 +3,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "api/resources/reading.h"
 #include "schemas/cursors.h"
@@ -38,8 +39,8 @@ struct ListSpec {
   std::optional<schemas::Entity> below = {};
   /// Whether there is anything to list, at the reading's moment; empty: always.
   std::function<Result<void>(Reading&)> admit = {};
-  /// Only what a declared index has; `keep` tells the rest.
-  std::optional<projections::ListOptions::ByIndex> by_index = {};
+  /// Only what all of these declared indexes have; `keep` tells the rest.
+  std::vector<projections::ListOptions::ByIndex> by_index = {};
   /// Rows that the caller may see and asked for; empty: all.
   Keep keep;
   Render render;

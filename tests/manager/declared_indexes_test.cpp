@@ -67,10 +67,8 @@ class Indexes : public testing::Test {
                     projections::ListOptions options, bool by_index = true) {
     options.filter = [=](const FoundRow& row) { return has(row, pointer, texts); };
     if (by_index) {
-      options.by_index.emplace(std::string(pointer), std::vector<std::string>());
-      for (const auto& text : texts) {
-        options.by_index->values.push_back(projections::index_value(text));
-      }
+      auto& by = options.by_index.emplace_back(std::string(pointer));
+      for (const auto& text : texts) by.values.push_back(projections::index_value(text));
     }
     return world.reader(whose).list(world.topic("git"), "file", false, options);
   }
@@ -192,6 +190,43 @@ TEST_F(Indexes, PagesAreThoseOfAWalkOverAllRowsNowAndThen) {
       ASSERT_EQ(names_of(found), names_of(walked));
       more = found.more;
       options.after = found.last;
+    }
+  }
+}
+
+/// Nearly all rows have one value, few have the other.
+TEST_F(Indexes, AListByTwoLooksAtWhatTheNarrowerHas) {
+  ASSERT_TRUE(declare(two_indexes));
+  for (int n = 0; n < 10; ++n) {
+    std::vector<AppendEvents::Event> events;
+    for (int i = 0; i < 100; ++i) {
+      const auto data = R"({"a":"x","b":")" + std::string(i == 50 ? "y" : "z") + R"("})";
+      events.push_back(event("e" + std::to_string(n * 100 + i), "set", data));
+    }
+    ASSERT_TRUE(write(std::move(events)));
+  }
+  using ByIndex = projections::ListOptions::ByIndex;
+  const ByIndex wide{"/a", {projections::index_value("x")}};
+  const ByIndex narrow{"/b", {projections::index_value("y")}};
+  for (const auto& by_index : {std::vector{wide, narrow}, std::vector{narrow, wide}}) {
+    for (auto as_of : {std::optional<std::int64_t>(), std::optional<std::int64_t>(1'000'000)}) {
+      for (bool descending : {false, true}) {
+        std::size_t looks = 0;
+        projections::ListOptions options{.descending = descending, .limit = 7, .as_of = as_of};
+        options.filter = [&](const FoundRow& row) {
+          ++looks;
+          return has(row, "/a", {"x"}) && has(row, "/b", {"y"});
+        };
+        options.by_index = by_index;
+        auto page = world.reader(acme).list(world.topic("git"), "file", false, options);
+        EXPECT_EQ(page.rows.size(), 7u);
+        EXPECT_TRUE(page.more);
+        options.after = page.last;
+        page = world.reader(acme).list(world.topic("git"), "file", false, options);
+        EXPECT_EQ(page.rows.size(), 3u);
+        EXPECT_FALSE(page.more);
+        EXPECT_LE(looks, 11u);
+      }
     }
   }
 }

@@ -474,6 +474,59 @@ TEST(Reads, APageOfAnEntitysEventsLooksAtItsOwnRowsOnlyWhereverItBegins) {
   }
 }
 
+/// Counts what a read asks for.
+class CountedScans final : public RowReader {
+ public:
+  explicit CountedScans(const RowReader& rows) : rows_(rows) {}
+  std::optional<std::string> get(std::string_view key) const override { return rows_.get(key); }
+  void scan(std::string_view from, std::string_view to, const Visit& visit) const override {
+    ++count;
+    rows_.scan(from, to, visit);
+  }
+  void scan_back(std::string_view from, std::string_view to, const Visit& visit) const override {
+    ++count;
+    rows_.scan_back(from, to, visit);
+  }
+  mutable std::size_t count = 0;
+
+ private:
+  const RowReader& rows_;
+};
+
+TEST(Reads, AListOfThePastAsksForTheHistoryOfWhatChangedSinceOnly) {
+  History history;
+  const OrganizationId acme(Uuid{{1}});
+  const History::Head in_acme{.log = {TopicId{6}, 0}, .organization = acme};
+  auto name = [](int number) { return "f" + std::to_string(1000 + number); };
+  for (int i = 0; i < 200; ++i) history.add(in_acme, {file(name(i), 1, "{}")});
+  const auto moment = static_cast<std::int64_t>(history.add(in_acme, {file("a", 1, "{}")}));
+  for (int i = 0; i < 20; ++i) history.add(in_acme, {file(name(i), 2, "{}")});
+  for (int i = 200; i < 400; ++i) history.add(in_acme, {file(name(i), 1, "{}")});
+  Folded folded(history);
+  ASSERT_TRUE(folded.start());
+  for (bool descending : {false, true}) {
+    const CountedScans rows(folded.rows());
+    const Reader reader(rows, acme, Space::live);
+    ListOptions options{.descending = descending, .limit = 1000, .as_of = moment};
+    EXPECT_EQ(reader.list(TopicId{6}, "file", false, options).rows.size(), 201u);
+    EXPECT_LE(rows.count, 20u + 2 * 7);
+    options.looks_max = 30;
+    std::vector<std::string> found;
+    int pages = 0;
+    for (bool more = true; more; ++pages) {
+      auto page = reader.list(TopicId{6}, "file", false, options);
+      for (const auto& row : page.rows) found.push_back(row.entity.name);
+      more = page.more;
+      options.after = page.last;
+    }
+    EXPECT_EQ(pages, 401 / 30 + 1);
+    EXPECT_EQ(found.size(), 201u);
+    if (descending) std::ranges::reverse(found);
+    EXPECT_EQ(found.front(), "a");
+    EXPECT_TRUE(std::ranges::is_sorted(found));
+  }
+}
+
 TEST(Reads, ALimitOfExactlyWhatIsThereSaysThatNothingFollows) {
   History history;
   const OrganizationId acme(Uuid{{1}});
