@@ -75,6 +75,11 @@ class BadInput(ServerTest):
         self.assertIn(name, names, f"{operation.name}: {answer}")
         self.problem(answer, name, **named)
 
+    def test_a_route_that_is_new_must_be_taught(self):
+        for path in ("/v2/widgets/{widget_id}", "/v2/projects/{project_id}/widgets/{widget}", "/v2/projects/{project_id}/{widget}"):
+            with self.subTest(path), self.assertRaisesRegex(AssertionError, f"GET {re.escape(path)}: teach this test an id of"):
+                self.values(openapi.Operation({}, "get", path, {}))
+
     def bodies(self):
         """(operation, a good body) of every operation that takes one."""
         with_body = [operation for operation in self.operations if operation.schema is not None]

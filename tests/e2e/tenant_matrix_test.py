@@ -60,6 +60,11 @@ MISSING = {"resources": "res_01h2xcejqtf2nbrexx3vqjhp41", "quotas": "nothing", "
            "keys": "key_01h2xcejqtf2nbrexx3vqjhp41", "environments": "nothing", "members": "nobody", "secrets": "nothing", "entity": "nothing/of/that/name"}
 
 
+# The platform's, for all or for nobody to see.
+SHOWS_NOTHING_OF_AN_ORGANIZATION = ("GET /v2/status", "GET /v2/resource-kinds", "GET /v2/resource-kinds/{kind}", "GET /v2/resource-kinds/{kind}/events",
+                                    "GET /v2/products", "GET /v2/products/{product}", "GET /v2/products/{product}/events")
+
+
 class TenantMatrix(ServerTest):
     @classmethod
     def setUpClass(cls):
@@ -100,6 +105,7 @@ class TenantMatrix(ServerTest):
                 elif word == "resource-kinds":
                     values[name] = "made"  # the platform's, for all to see
                 elif word.startswith("{"):
+                    self.assertIn(name, ("kind", "entity"), f"{operation.name}: teach this test what '{name}' is")
                     values[name] = ids["entity"] if name == "entity" else "file"
                 else:
                     self.assertIn(word, ids, f"{operation.name}: teach this test a foreign and a missing id of '{word}'")
@@ -184,6 +190,31 @@ class TenantMatrix(ServerTest):
                 if operation.path_parameters and not isinstance(foreign, str) and "products" not in operation.path:
                     self.assertIn(foreign.status, (401, 403, 404, 422), where)
 
+    def test_a_route_that_is_new_must_be_taught(self):
+        for path in ("/v2/widgets/{widget_id}", "/v2/projects/{project_id}/widgets/{widget}", "/v2/projects/{project_id}/{widget}"):
+            planted = openapi.Operation({}, "get", path, {})
+            for ids in (self.victim.ids, MISSING):
+                with self.subTest(path), self.assertRaisesRegex(AssertionError, rf"GET {re.escape(path)}: teach this test .*'widget"):
+                    self.values(planted, ids)
+
+    def test_the_victim_has_something_that_each_route_shows(self):
+        """Else a route could leak what nobody has."""
+        for operation in self.operations:
+            if operation.writes or operation.name in SHOWS_NOTHING_OF_AN_ORGANIZATION:
+                continue
+            with self.subTest(operation.name):
+                query = {"/v2/events/stream": "after=beginning", "/v2/projects/{project_id}/diff": f"from={self.victim.marks[0]}&to={self.victim.marks[-1]}",
+                         "/v2/projects/{project_id}/costs": "month=2026-01"}.get(operation.path, "")
+                if operation.is_stream:
+                    with self.victim.client.stream(query) as stream:
+                        shown = str(stream.next())
+                else:
+                    answer = self.ask(self.victim.client, operation, self.victim.ids, query)
+                    self.assertEqual(answer.status, 200, f"{operation.name}: {answer}")
+                    shown = answer.body.decode()
+                own = [CANARY, *self.victim.ids.values()]
+                self.assertTrue([word for word in own if word in shown], f"{operation.name}: give the victim something that it shows, not {shown}")
+
     def test_a_leak_would_be_seen(self):
         """The comparison itself, with a caller who may see: the victim."""
         read = next(operation for operation in self.operations if operation.name.startswith("GET /v2/projects/{") and operation.name.endswith("}"))
@@ -203,6 +234,7 @@ class TenantMatrix(ServerTest):
                         self.same(where, name, foreign, missing, (self.victim.ids[word],), (MISSING[word],))
 
     def test_in_the_body(self):
+        made_ids = [word for word, name in MISSING.items() if re.fullmatch(r"[a-z]+_[0-9a-z]{26}", name)]
         for where, name, caller, operation in self.matrix():
             if operation.schema is None or "{entity}" in operation.path or operation.path.endswith("/events"):
                 continue
@@ -210,7 +242,7 @@ class TenantMatrix(ServerTest):
                 if member in ("name", "slug", "description"):
                     continue  # texts of the caller's own
                 kind = str(operation.resolve(schema).get("type"))
-                for word in ("organizations", "projects", "keys"):
+                for word in made_ids:
                     with self.subTest(where, member=member, word=word):
                         foreign, missing = (self.ask(caller, operation, MISSING, body={**operation.body(), member: [value] if "array" in kind else value})
                                             for value in (self.victim.ids[word], MISSING[word]))
@@ -222,7 +254,7 @@ class TenantMatrix(ServerTest):
             if operation.writes:
                 continue
             places = [("Tidemark", None), ("Last-Event-ID", None)] if operation.is_stream else [("Tidemark", None)]
-            places += [(None, parameter) for parameter in operation.query_parameters if parameter in ("as_of", "at_least", "after", "from", "to")]
+            places += [(None, parameter) for parameter in operation.query_parameters]
             for header, parameter in places:
                 for mark, wrong in zip(self.victim.marks + [self.victim.event], tampered + [tampered[0]]):
                     with self.subTest(where, header=header, parameter=parameter):
