@@ -157,6 +157,7 @@ class Sealed(unittest.TestCase):
 
     def test_a_value_stands_nowhere_in_clear(self):
         key = {"Idempotency-Key": unique("put")}
+        first = self.acme.get("/v2/projects").mark
         self.acme.put(f"{self.path}/secrets/TOKEN", {"value": CANARY}, headers=key)
         self.acme.put(f"{self.path}/environments/staging/secrets/TOKEN", {"value": CANARY})
         self.assertEqual(self.reveal()["value"], CANARY)
@@ -164,25 +165,60 @@ class Sealed(unittest.TestCase):
                    self.acme.put(f"{self.path}/secrets/TOKEN", {"value": CANARY}, headers={"If-Match": '"9"'}, expect=412),
                    self.acme.put(f"{self.path}/secrets/TOKEN", {"value": CANARY}, headers=key),
                    self.acme.put("/v2/projects/proj_01h2xcejqtf2nbrexx3vqjhp41/secrets/TOKEN", {"value": CANARY}, expect=404),
-                   self.acme.get("/v2/events?after=beginning"), self.acme.get(f"{self.path}/secrets"),
-                   self.acme.get(f"{self.path}/secrets/TOKEN/events"), self.server.client().get("/metrics"),
-                   self.server.platform.get("/v2/status")]
+                   self.acme.get(f"{self.path}/secrets"), self.acme.get(f"{self.path}/secrets/TOKEN/events"),
+                   self.acme.get(f"{self.path}/diff?from={first}&to={self.acme.get('/v2/projects').mark}")]
+        self.acme.delete(f"{self.path}/environments/staging", expect=204)
+        answers += self.shown()
+        found, texts = self.search(CANARY, answers)
+        self.assertEqual(found, [])
+        self.assertGreater(sum(b"secrets/TOKEN" in text for text in texts), 2)  # a name is in clear: this looks where things are
+
+    def test_a_keys_text_stands_nowhere(self):
+        """Of a key's text there is what begins it, nowhere the secret that follows: made, used, repeated, given another, revoked, wrong."""
+        platform = self.server.platform
+        within = platform.with_headers(Tidemark_Organization=self.acme.organization)
+        once = {"Idempotency-Key": unique("key")}
+        body = {"name": "canary key", "permissions": ["projects:read"]}
+        made, again = (within.post("/v2/auth/keys", body, headers=once) for _ in range(2))
+        self.assertEqual((again["id"], again["key"]), (made["id"], None))
+        rotated = within.post(f"/v2/auth/keys/{made['id']}/rotate", {"overlap_seconds": 60})
+        keys = [platform.key, self.acme.key, made["key"], rotated["key"]]
+        self.assertEqual(len(set(keys)), 4)
+        for key in keys[2:]:
+            self.server.client(key).get("/v2/projects", expect=200)
+        wrong = keys[3][:-1] + ("0" if keys[3][-1] != "0" else "1")
+        answers = [again, self.server.client(wrong).get("/v2/projects", expect=401), self.server.client(keys[3]).post("/v2/projects", {"name": "x"}, expect=403)]
+        within.delete(f"/v2/auth/keys/{made['id']}")
+        answers += [self.server.client(keys[3]).get("/v2/projects", expect=401), within.get("/v2/auth/keys"), within.get(f"/v2/auth/keys/{made['id']}"),
+                    within.get(f"/v2/auth/keys/{made['id']}/events"), self.acme.get("/v2/auth/whoami"), *self.shown()]
+        os.remove(self.server.key_file)  # where its owner was given it
+        found, texts = self.search([key[20:52] for key in keys], answers)
+        self.assertEqual(found, [])
+        self.assertGreater(sum(b"canary key" in text for text in texts), 2)
+
+    def shown(self):
+        """What the server shows of everything: events, export, metrics, status."""
+        key = {**os.environ, "TIDEMARK_KEY": self.acme.key}
+        export = tidemark("replay", "--url", f"http://127.0.0.1:{self.server.port}", env=key).stdout
+        self.assertIn('"type":"project.created"', export)
+        return [self.acme.get("/v2/events?after=beginning"), self.server.client().get("/metrics"), self.server.platform.get("/v2/status"), export.encode()]
+
+    def search(self, secrets, answers):
+        """(where, form) of each secret in what was answered, and in all that is left behind when the server has ended;
+        and the texts that were looked through."""
         for _ in range(3):  # rows flushed, the log rotated by starts
             self.server.stop()
             self.server.start()
         self.server.stop()
         tidemark("backup", os.path.join(self.server.directory, "backup"), "--data", self.server.data)
-        dumped = tidemark("log", "dump", "--data", self.server.data).stdout.encode()
-        found, names = [], 0  # a secret's name stands in clear, which shows that this looks where things are
+        texts = {"log dump": tidemark("log", "dump", "--data", self.server.data).stdout.encode()}
         for path in files_below(self.server.directory):
             with open(path, "rb") as file:
-                content = file.read()
-            names += b"secrets/TOKEN" in content
-            found += [(path, form) for form in forms(CANARY) if form in content]
-        said = [answer.body if isinstance(answer.body, bytes) else answer.body.encode() for answer in answers]
-        found += [(text[:80], form) for text in [*said, dumped] for form in forms(CANARY) if form in text]
-        self.assertEqual(found, [])
-        self.assertGreater(names, 2)
+                texts[path] = file.read()
+        for number, answer in enumerate(answers):
+            texts[f"answer {number}"] = answer if isinstance(answer, bytes) else f"{answer.headers}".encode() + answer.body
+        wanted = [form for secret in ([secrets] if isinstance(secrets, str) else secrets) for form in forms(secret)]
+        return [(where, form) for where, text in texts.items() for form in wanted if form in text], list(texts.values())
 
     def test_without_the_root_key_everything_else_goes_on(self):
         self.secret()
