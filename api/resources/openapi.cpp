@@ -4,8 +4,11 @@
 #include <array>
 #include <map>
 #include <ranges>
+#include <set>
 
+#include "api/http/problem.h"
 #include "api/resources/ask.h"
+#include "api/resources/keys.h"
 #include "api/resources/routes.h"
 #include "schemas/json_writer.h"
 
@@ -127,7 +130,8 @@ constexpr Field header_fields_of_all[] = {
     {.name = "Tidemark-Organization",
      .description = "the organization that a platform key acts in"},
     {.name = "Tidemark-Space",
-     .description = "live or test: the space that a platform key acts in"}};
+     .choices = space_choices,
+     .description = "the space that a platform key acts in"}};
 constexpr Field header_fields_of_reads[] = {
     {.name = "Tidemark",
      .description = "marks, comma-separated, that the answer reflects at least"},
@@ -183,12 +187,10 @@ void write_reference(Writer& writer, std::string_view shape) {
 }
 
 /// Text of many lines: OpenAPI 3.1 has no word for what each of them is.
-void write_lines(Writer& writer, std::string_view shape) {
+Writer& begin_lines(Writer& writer) {
   writer.name("application/x-ndjson").begin_object().name("schema").begin_object();
   writer.member("type", "string").member("description", "a JSON object a line: x-line");
-  writer.end_object().name("x-line");
-  write_reference(writer, shape);
-  writer.end_object();
+  return writer.end_object().name("x-line").begin_object().member("type", "object");
 }
 
 void write_request_body(Writer& writer, const Operation& operation) {
@@ -204,7 +206,10 @@ void write_request_body(Writer& writer, const Operation& operation) {
   };
   write("application/json");
   if (operation.body == Body::merge_patch) write("application/merge-patch+json");
-  if (operation.lines != nullptr) write_lines(writer, operation.lines->name);
+  if (operation.lines != nullptr) {
+    write_object(begin_lines(writer), operation.lines->members);
+    writer.member("additionalProperties", false).end_object().end_object();
+  }
   writer.end_object().end_object();
 }
 
@@ -237,12 +242,36 @@ void write_successes(Writer& writer, const Operation& operation) {
   if (operation.lines != nullptr) {
     writer.name("200").begin_object().member("description", "to lines: one as each is durable");
     writer.name("content").begin_object();
-    write_lines(writer, operation.lines->answer->name);
-    writer.end_object().end_object();
+    write_object(begin_lines(writer), operation.lines->answer->fields);
+    writer.end_object().end_object().end_object().end_object();
   }
   if (heeds_if_none_match(operation)) {
     writer.name("304").begin_object().member("description", "as If-None-Match knows it");
     writer.end_object();
+  }
+}
+
+/// With which statuses an operation may refuse.
+std::set<unsigned> refusals(const Operation& operation) {
+  std::set<unsigned> statuses{400, 408, 413, 431, 500, 503};  // by which every request may end
+  if (operation.pattern.contains('{')) statuses.insert(404);
+  if (operation.scope == Scope::open) return statuses;
+  statuses.insert({401, 403, 404});
+  if (!is_write(operation)) statuses.insert(410);  // marks are of reads
+  if (is_write(operation)) statuses.insert({409, 415, 422, 507});
+  if (operation.conditional) statuses.insert(412);
+  return statuses;
+}
+
+std::string refusal_name(unsigned status) {
+  return "Problem" + std::to_string(status);
+}
+
+void write_refusals(Writer& writer, const Operation& operation) {
+  for (auto status : refusals(operation)) {
+    if (status == operation.other_status) continue;  // readyz says 503 with a body of its own
+    writer.name(std::to_string(status)).begin_object();
+    writer.member("$ref", "#/components/responses/" + refusal_name(status)).end_object();
   }
 }
 
@@ -258,11 +287,8 @@ void write_operation(Writer& writer, const Operation& operation) {
   write_request_body(writer, operation);
   writer.name("responses").begin_object();
   write_successes(writer, operation);
-  writer.name("default").begin_object().member("description", "a problem");
-  writer.name("content").begin_object().name("application/problem+json").begin_object();
-  writer.name("schema");
-  write_reference(writer, "Problem");
-  writer.end_object().end_object().end_object().end_object().end_object();
+  write_refusals(writer, operation);
+  writer.end_object().end_object();
 }
 
 std::string lower(std::string_view text) {
@@ -291,11 +317,24 @@ void write_shape(Writer& writer, const Shape& shape) {
   writer.end_object();
 }
 
-void write_line_shapes(Writer& writer, const Lines& lines) {
-  writer.name(lines.name).begin_object().member("type", "object");
-  write_object(writer, lines.members);
-  writer.member("additionalProperties", false).end_object();
-  write_shape(writer, *lines.answer);
+/// The refusals of each status, and which types of problems they are.
+void write_refusal_components(Writer& writer, std::span<const Operation> operations) {
+  std::set<unsigned> statuses;
+  for (const auto& operation : operations) statuses.merge(refusals(operation));
+  writer.name("responses").begin_object();
+  for (auto status : statuses) {
+    std::string names;
+    for (const auto& type : http::problem_types()) {
+      if (http::status_of(type.code) != status) continue;
+      names += (names.empty() ? "a problem: " : ", ") + std::string(type.name);
+    }
+    writer.name(refusal_name(status)).begin_object().member("description", names);
+    writer.name("content").begin_object().name("application/problem+json").begin_object();
+    writer.name("schema");
+    write_reference(writer, "Problem");
+    writer.end_object().end_object().end_object();
+  }
+  writer.end_object();
 }
 
 void write_components(Writer& writer, std::span<const Operation> operations) {
@@ -305,11 +344,10 @@ void write_components(Writer& writer, std::span<const Operation> operations) {
   }
   writer.name("components").begin_object().name("schemas").begin_object();
   for (const auto& [name, shape] : shapes) write_shape(writer, *shape);
-  for (const auto& operation : operations) {
-    if (operation.lines != nullptr) write_line_shapes(writer, *operation.lines);
-  }
   write_shape(writer, {"Problem", problem_fields});
-  writer.end_object().name("securitySchemes").begin_object().name("key").begin_object();
+  writer.end_object();
+  write_refusal_components(writer, operations);
+  writer.name("securitySchemes").begin_object().name("key").begin_object();
   writer.member("type", "http").member("scheme", "bearer").end_object().end_object().end_object();
 }
 
@@ -363,7 +401,10 @@ std::string openapi_document(std::span<const Operation> operations, std::string_
   std::string document;
   Writer writer(document);
   writer.begin_object().member("openapi", "3.1.0").name("info").begin_object();
-  writer.member("title", "Tidemark").member("version", version).end_object();
+  writer.member("title", "Tidemark").member("version", version);
+  writer.name("license").begin_object().member("name", "Apache-2.0");
+  writer.member("identifier", "Apache-2.0").end_object().end_object();
+  writer.name("servers").begin_array().begin_object().member("url", "/").end_object().end_array();
   writer.name("security").begin_array().begin_object();
   writer.name("key").begin_array().end_array().end_object().end_array();
   writer.name("paths").begin_object();

@@ -38,7 +38,6 @@ enum class Body : std::uint8_t { none, json, merge_patch, events };
 
 /// A body of application/x-ndjson and its answer, a line for a line.
 struct Lines {
-  std::string_view name;
   std::span<const Field> members;
   const Shape* answer;
 };

@@ -101,6 +101,6 @@ inline constexpr std::array<Field, 5> bulk_answer_fields{
           .type = Type::object,
           .description = "instead of both: why the line was refused; no other line follows"}};
 inline constexpr Shape bulk_answer_shape{"BulkAnswer", bulk_answer_fields};
-inline constexpr Lines bulk_lines{"BulkLine", bulk_line_fields, &bulk_answer_shape};
+inline constexpr Lines bulk_lines{bulk_line_fields, &bulk_answer_shape};
 
 }  // namespace api::resources

@@ -345,7 +345,7 @@ constexpr Operation table[] = {
    .body = Body::events, .lines = &bulk_lines, .members = append_events_fields, .status = 201, .answer = &written_shape},
   {.method = Method::post, .pattern = "/v2/products/{product}/dry-run", .name = "dry_run_product",
    .summary = "Says what a changed manifest would make of the rows of the organization that Tidemark-Organization names",
-   .function = dry_run_product, .permission = "products:write", .product = "{product}",
+   .function = dry_run_product, .scope = Scope::platform_within, .permission = "products:write", .product = "{product}",
    .body = Body::json, .members = manifest_fields, .answer = &dry_run_shape},
   {.method = Method::get, .pattern = "/v2/products/{product}/{kind}", .name = "list_rows",
    .summary = "Lists the entities of a kind that are there; ?/commit=9f3a filters by the declared index /commit",

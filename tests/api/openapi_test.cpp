@@ -71,16 +71,33 @@ TEST(OpenApi, AnswersAndHeadersAreThoseOfTheServer) {
     EXPECT_TRUE(there(pointer + "/responses/" + std::to_string(operation.status)));
   }
   const std::string bulk = "/paths/~1v2~1products~1{product}~1events/post";
-  const std::string line = "/content/application~1x-ndjson/x-line/$ref";
+  const std::string line = "/content/application~1x-ndjson/x-line/properties/";
   EXPECT_TRUE(there("/paths/~1v2~1products~1{product}/put/responses/200/content"));
   EXPECT_TRUE(there("/paths/~1v2~1products~1{product}/put/responses/201/content"));
   EXPECT_TRUE(there("/paths/~1readyz/get/responses/503/content"));
   EXPECT_TRUE(there(bulk + "/responses/201/content/application~1json"));
-  EXPECT_TRUE(there(bulk + "/responses/200" + line));
-  EXPECT_TRUE(there(bulk + "/requestBody" + line));
-  EXPECT_TRUE(there("/components/schemas/BulkLine/properties/idempotency_key"));
-  EXPECT_TRUE(there("/components/schemas/BulkAnswer/properties/problem"));
+  EXPECT_TRUE(there(bulk + "/responses/200" + line + "problem"));
+  EXPECT_TRUE(there(bulk + "/requestBody" + line + "idempotency_key"));
   EXPECT_TRUE(there("/components/schemas/Problem/properties/errors/items/properties/detail"));
+}
+
+TEST(OpenApi, RefusalsAreNamedOneByOne) {
+  auto document = schemas::json::parse(openapi_document(operations(), "1.2.3"));
+  for (const auto& operation : operations()) {
+    const auto pointer = pointer_to(operation) + "/responses/";
+    auto there = [&](const std::string& status) {
+      return schemas::json::resolve(document->root(), pointer + status).has_value();
+    };
+    EXPECT_FALSE(there("default")) << operation.name;
+    EXPECT_TRUE(there("400") && there("500") && there("503")) << operation.name;
+    EXPECT_EQ(there("401"), operation.scope != Scope::open) << operation.name;
+    EXPECT_EQ(there("422"), is_write(operation)) << operation.name;
+    EXPECT_EQ(there("412"), operation.conditional) << operation.name;
+  }
+  const auto gone =
+      schemas::json::resolve(document->root(), "/components/responses/Problem410/description");
+  ASSERT_TRUE(gone);
+  EXPECT_EQ(gone->as_string(), "a problem: lost-mark, history-trimmed");
 }
 
 TEST(OpenApi, BodiesAreRequiredWhereAMemberIs) {
