@@ -40,6 +40,7 @@ LEFT_OUT = {
     "backup": "backups are of a data directory; a log on Kafka has replicas",
     "backup_soak": "as backup",
     "cli": "what the program prints, which no log changes",
+    "conformance": "how requests and answers are described, which no log changes",
     "crash": "a journal whose process dies; here faults_test.py and chaos_test.py",
     "deprovisioning": "kills the one process that it asks, on a journal",
     "crash_soak": "as crash; here chaos_soak_test.py",
