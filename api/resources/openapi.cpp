@@ -134,18 +134,23 @@ constexpr Field header_fields_of_all[] = {
      .description = "the space that a platform key acts in"}};
 constexpr Field header_fields_of_reads[] = {
     {.name = "Tidemark",
+     .pattern = R"(^tm1_[\w-]+( *, *tm1_[\w-]+)*$)",
      .description = "marks, comma-separated, that the answer reflects at least"},
     {.name = "Prefer", .description = "wait=<seconds>: how long to wait for that"}};
 constexpr Field header_if_none_match = {.name = "If-None-Match",
                                         .description = "ETags that are known already"};
 constexpr Field header_last_event_id = {
-    .name = "Last-Event-ID", .description = "the mark behind which to go on; it beats ?after="};
+    .name = "Last-Event-ID",
+    .pattern = R"(^tm1_[\w-]+$)",
+    .description = "the mark behind which to go on; it beats ?after="};
 constexpr Field header_fields_of_writes[] = {
     {.name = "Idempotency-Key",
      .min = 1,
      .max = 255,
+     .pattern = "^[!-~]+$",
      .description = "the same key and request again give the first answer again"}};
 constexpr Field header_if_match = {.name = "If-Match",
+                                   .pattern = R"(^("\d+"|\*)$)",
                                    .description = "the version that the change is for, as ETag"};
 
 bool holds(std::span<const Field> fields, auto member, auto value) {

@@ -1,4 +1,4 @@
-# TIMEOUT 420
+# TIMEOUT 480
 """The server answers as its own description says: /openapi.json is a valid OpenAPI document, and no answer to what a
 fuzzer makes of it is a 5xx, or of a status, a type or a shape that it does not name.
 
