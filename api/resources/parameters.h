@@ -35,6 +35,7 @@ inline constexpr std::array<std::string_view, 2> order_choices{"asc", "desc"};
 inline constexpr std::array<Field, 2> read_parameters{
     Field{.name = "at_least",
           .many = Many::list,
+          .pattern = R"(^tm1_[\w-]+$)",
           .description = "a mark that the answer reflects at least, like the header Tidemark"},
     Field{.name = "stale",
           .choices = stale_choices,
@@ -64,7 +65,9 @@ inline constexpr std::array<Field, 3> page_parameters{
           .min = 1,
           .max = 1000,
           .description = "how many at most, 50 when left out"},
-    Field{.name = "cursor", .description = "next_cursor of the page before"},
+    Field{.name = "cursor",
+          .pattern = R"(^cur1_[\w-]+$)",
+          .description = "next_cursor of the page before"},
     Field{.name = "order", .choices = order_choices}};
 
 inline constexpr std::array<Field, 2> created_parameters{
