@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 namespace api {
 namespace {
@@ -24,7 +25,10 @@ Error in_use(const std::string& path) {
 
 DataDirectory::DataDirectory(eventstore::FileSystem& files, std::string path,
                              std::unique_ptr<eventstore::FileLock> lock)
-    : files_(files), path_(std::move(path)), lock_(std::move(lock)) {}
+    : files_(files),
+      path_(std::move(path)),
+      lock_(std::move(lock)),
+      rows_(files, path_ + "/rows") {}
 
 Result<DataDirectory> DataDirectory::open(eventstore::FileSystem& files, std::string path,
                                           Missing missing) {
@@ -56,19 +60,17 @@ Result<std::unique_ptr<eventstore::Journal>> DataDirectory::open_journal(
   return journal;
 }
 
-std::string DataDirectory::rows_path() const {
-  return fmt::format("{}/rows/{}", path_, rows_version);
-}
-
-Result<std::unique_ptr<projections::ReadStore>> DataDirectory::open_rows() const {
-  if (auto made = files_.make_directories(path_ + "/rows"); !made) {
-    return fail(std::move(made).error());
+Result<DataDirectory::Rows> DataDirectory::open_rows() {
+  while (true) {
+    auto serving = rows_.serving();
+    if (!serving) return fail(std::move(serving).error());
+    auto store = projections::open_rocks_store(serving->path);
+    if (store) return Rows{std::move(*serving), std::move(*store)};
+    if (rows_.whole().size() < 2) return fail(std::move(store).error());
+    spdlog::error("the newest rows cannot be opened, going on with older ones detail=\"{}\"",
+                  store.error().detail);
+    if (auto gone = rows_.destroy(serving->path); !gone) return fail(std::move(gone).error());
   }
-  return projections::open_rocks_store(rows_path());
-}
-
-Result<void> DataDirectory::destroy_rows() const {
-  return projections::destroy_rocks_store(rows_path());
 }
 
 Result<eventstore::Keyring> DataDirectory::open_keyring(

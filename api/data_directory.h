@@ -5,22 +5,18 @@
 #include <optional>
 #include <string>
 
+#include "api/rows_directory.h"
 #include "eventstore/file.h"
 #include "eventstore/journal.h"
 #include "eventstore/keyring.h"
 #include "eventstore/nonces.h"
-#include "projections/read_store.h"
 
 namespace api {
 
-/// Which encoding of rows this program writes; names their directory. It goes up with every change
-/// of a fold, a row or a key that would give other rows for the same log: the next start then folds
-/// the log into a new directory.
-inline constexpr std::uint32_t rows_version = 3;
-
 /// Where everything of one server lives, locked for this process:
 ///
-///     journal/  index/  rows/<rows_version>/  keyring  root.key  service.keys  nonces  lock  cut-*
+///     journal/  index/  rows/ (rows_directory.h)  keyring  root.key  service.keys  nonces  lock
+///     cut-*
 ///
 /// Promises: no other process has the directory open while this lives or the journal is open. Knows
 /// names and places only; what it opens belongs to the caller. Start-up's thread.
@@ -39,15 +35,18 @@ class DataDirectory {
 
   const std::string& path() const { return path_; }
   std::string journal_path() const { return path_ + "/journal"; }
-  std::string rows_path() const;
+  RowsDirectory& rows() { return rows_; }
 
   /// `options` as the caller wants them; the places in them are set here. Once: the lock of the
   /// directory is the journal's from then on, until that is closed.
   schemas::Result<std::unique_ptr<eventstore::Journal>> open_journal(
       eventstore::LogObserver& observer, eventstore::JournalOptions options = {});
-  schemas::Result<std::unique_ptr<projections::ReadStore>> open_rows() const;
-  /// The rows must not be open.
-  schemas::Result<void> destroy_rows() const;
+  struct Rows {
+    RowsDirectory::Whole place;
+    std::unique_ptr<projections::ReadStore> store;
+  };
+  /// Those that are to serve; older ones where the newest cannot be opened.
+  schemas::Result<Rows> open_rows();
   schemas::Result<eventstore::Keyring> open_keyring(
       const std::optional<std::string>& root_key) const;
   schemas::Result<eventstore::Nonces> open_nonces() const;
@@ -59,6 +58,7 @@ class DataDirectory {
   eventstore::FileSystem& files_;
   std::string path_;
   std::unique_ptr<eventstore::FileLock> lock_;
+  RowsDirectory rows_;
 };
 
 }  // namespace api

@@ -21,6 +21,7 @@
 #include "api/resources/metrics.h"
 #include "api/resources/routes.h"
 #include "api/resources/stream_hub.h"
+#include "api/rows_takeover.h"
 #include "api/services.h"
 #include "api/version.h"
 #include "eventstore/kafka_keyring.h"
@@ -126,6 +127,7 @@ class Process {
   void register_gauges();
   Readiness readiness() const;
   std::vector<eventstore::Heartbeat> processes() const;
+  RowsStatus rows_status() const;
   void applied(const std::vector<eventstore::StoredRecord>& group);
 
   const Settings& options_;
@@ -135,6 +137,7 @@ class Process {
   std::optional<eventstore::Nonces> nonces_;
   std::optional<schemas::MarkCodec> marks_;
   std::optional<schemas::CursorCodec> cursors_;
+  RowsDirectory::Whole serving_;
   std::unique_ptr<projections::ReadStore> rows_;
   CoreThread core_thread_;
   std::unique_ptr<ClusterNode> node_;  // where the log is shared
@@ -143,6 +146,8 @@ class Process {
   const eventstore::Journal* journal_ = nullptr;  // the log, where it is embedded
   boost::asio::thread_pool scans_{2};
   boost::asio::thread_pool records_{2};
+  boost::asio::thread_pool folds_{1};
+  std::optional<RowsTakeover> takeover_;
   std::unique_ptr<resources::Metrics> metrics_;
   std::unique_ptr<resources::StreamHub> streams_;
   std::optional<Services> services_;
@@ -170,7 +175,8 @@ Result<void> Process::open() {
   streams_ = std::make_unique<resources::StreamHub>();
   auto rows = directory_->open_rows();
   if (!rows) return std::unexpected(std::move(rows).error());
-  rows_ = std::move(*rows);
+  serving_ = std::move(rows->place);
+  rows_ = std::move(rows->store);
   return open_log();
 }
 
@@ -249,7 +255,10 @@ Result<void> Process::start() {
   // The port first: whoever does not get it leaves the log as it is.
   auto listening = listen();
   if (!listening) return listening;
-  core_thread_.every(std::chrono::seconds{1}, [this] { core_->tick(); });
+  core_thread_.every(std::chrono::seconds{1}, [this] {
+    core_->tick();
+    takeover_->tick();
+  });
   auto founded = found();
   if (!founded) return founded;
   auto bootstrapped = bootstrap();
@@ -267,6 +276,13 @@ Result<void> Process::start() {
 /// Takes the port; nobody is answered yet.
 Result<void> Process::listen() {
   register_gauges();
+  takeover_.emplace(RowsTakeover::Parts{.directory = directory_->rows(),
+                                        .serving = serving_,
+                                        .rows = *rows_,
+                                        .log = *log_,
+                                        .core = *core_,
+                                        .core_thread = core_thread_.executor(),
+                                        .folds = folds_});
   services_.emplace(Services{.commands = node_ ? node_->commands() : core_->commands(),
                              .rows = *rows_,
                              .progress = core_->progress(),
@@ -284,6 +300,7 @@ Result<void> Process::listen() {
                              .readiness = [this] { return readiness(); },
                              .processes = [this] { return processes(); },
                              .projector = core_->projector(),
+                             .rows_status = [this] { return rows_status(); },
                              .version = version,
                              .gateway = options_.roles.has(eventstore::Role::gateway)});
   router_ = std::make_unique<http::Router>(resources::http_routes(resources::operations()));
@@ -314,6 +331,10 @@ Result<void> Process::catch_up() {
   if (!ran) return ran;
   if (done->records > 0) {
     spdlog::info("rows caught up records={} events={}", done->records, done->events);
+  }
+  // Only now is nothing needed any more of what served before.
+  if (auto gone = directory_->rows().destroy_older(serving_.number); !gone) {
+    spdlog::warn("old rows stay detail=\"{}\"", gone.error().detail);
   }
   if (auto full = rows_->broken()) {
     spdlog::critical("rows are held in memory, writes wait for space detail=\"{}\"", full->detail);
@@ -387,6 +408,10 @@ Result<void> Process::bootstrap() {
 
 std::vector<eventstore::Heartbeat> Process::processes() const {
   return node_ ? node_->living() : std::vector<eventstore::Heartbeat>();
+}
+
+RowsStatus Process::rows_status() const {
+  return {rows_version, takeover_->number(), takeover_->builds()};
 }
 
 Readiness Process::readiness() const {
@@ -493,6 +518,8 @@ void Process::stop() {
   leave_cluster();
   if (server_) server_->stop();
   if (node_) node_->stop();
+  if (takeover_) takeover_->stop();
+  folds_.join();
   scans_.join();
   records_.join();
   if (streams_) streams_->close();
@@ -515,11 +542,19 @@ Result<void> run(const Settings& options) {
   return {};
 }
 
-/// Holds the directory's lock only meanwhile: the process that folds them anew takes it again.
+/// Erases the rows that were to serve. Holds the directory's lock only meanwhile: the process that
+/// goes on takes it again.
 Result<void> destroy_rows(const Settings& options) {
   auto directory =
-      DataDirectory::open(eventstore::posix_files(), options.data, DataDirectory::Missing::refuse);
-  return directory ? directory->destroy_rows() : std::unexpected(std::move(directory).error());
+      DataDirectory::open(eventstore::posix_files(), options.data, DataDirectory::Missing::create);
+  if (!directory) return std::unexpected(std::move(directory).error());
+  auto serving = directory->rows().serving();
+  if (!serving) return std::unexpected(std::move(serving).error());
+  return directory->rows().destroy(serving->path);
+}
+
+bool holds_older_rows(const Settings& options) {
+  return RowsDirectory(eventstore::posix_files(), options.data + "/rows").whole().size() > 1;
 }
 
 }  // namespace
@@ -527,17 +562,23 @@ Result<void> destroy_rows(const Settings& options) {
 Result<void> serve(const Settings& options) {
   std::signal(SIGPIPE, SIG_IGN);  // whoever reads our output may go away
   auto ran = run(options);
-  if (!ran && ran.error().code == ErrorCode::lost_mark && log_is_on_kafka(options)) {
+  const auto are_of_another_log = [&] { return !ran && ran.error().code == ErrorCode::lost_mark; };
+  while (are_of_another_log() && holds_older_rows(options)) {
+    spdlog::error("the newest rows are not of this log, going on with older ones detail=\"{}\"",
+                  ran.error().detail);
+    if (auto destroyed = destroy_rows(options); !destroyed) return destroyed;
+    ran = run(options);
+  }
+  if (are_of_another_log() && log_is_on_kafka(options)) {
     // Nobody restores a topic beside its readers: rather another cluster, or one made anew.
     return fail(ErrorCode::internal,
                 fmt::format("the rows in {} are not of the log at {}: {}. If these brokers are the "
                             "right ones, start with another, empty --data",
                             options.data, options.log, ran.error().detail));
   }
-  if (!ran && ran.error().code == ErrorCode::lost_mark) {
+  if (are_of_another_log()) {
     spdlog::warn("the rows are not of this log: folding them anew");
-    auto destroyed = destroy_rows(options);
-    if (!destroyed) return destroyed;
+    if (auto destroyed = destroy_rows(options); !destroyed) return destroyed;
     ran = run(options);
   }
   if (ran) spdlog::info("stopped");

@@ -9,6 +9,7 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include "api/edge/key_cache.h"
+#include "api/rows_directory.h"
 #include "eventstore/clock.h"
 #include "eventstore/heartbeat.h"
 #include "eventstore/log.h"
@@ -43,6 +44,13 @@ struct Readiness {
   std::vector<std::string> degraded;
 };
 
+/// Which rows serve, and those that are being made beside them.
+struct RowsStatus {
+  std::uint32_t version = 0;
+  std::uint32_t number = 0;
+  std::vector<RowsBuild> builds;
+};
+
 /// Everything a request handler may use, wired by main. References outlive every session.
 struct Services {
   manager::Commands& commands;
@@ -70,6 +78,8 @@ struct Services {
   /// Those that share the log, this one included; empty where it is embedded. Any thread.
   std::function<std::vector<eventstore::Heartbeat>()> processes;
   const projections::Projector& projector;  // what it skipped
+  /// Any thread.
+  std::function<RowsStatus()> rows_status;
   /// Of the program.
   std::string_view version;
   /// Whether this process answers for products; else only what looks after the process itself.

@@ -48,6 +48,15 @@ struct Journal::Parts {
   std::optional<journal::SpaceAhead> space;
   std::optional<journal::JournalWriter> writer;
 
+  void show(const Opening::Settled& settled, const JournalOptions& options) {
+    seed = journal::crc_seed(settled.id);
+    losses = settled.losses;
+    durable_end = settled.durable_end;
+    using Files = journal::Index::Files;
+    const bool writes = options.access == JournalOptions::Access::write;
+    index.emplace(folder, options.directory + "/index/" + options.retention_class, seed,
+                  writes ? Files::made_anew : Files::only_read);
+  }
   journal::ReadSide read_side() {
     return {folder, partitions, *index, health, seed, durable_end, losses, damages};
   }
@@ -64,6 +73,11 @@ Journal::~Journal() {
 
 Result<std::unique_ptr<Journal>> Journal::open(JournalOptions options, LogObserver& observer) {
   auto& files = *options.files;
+  if (options.access == JournalOptions::Access::beside) {
+    std::unique_ptr<Journal> journal(new Journal(std::move(options), nullptr));
+    if (auto started = journal->start_beside(); !started) return fail(std::move(started).error());
+    return journal;
+  }
   const std::string folder = options.directory + "/journal/" + options.retention_class;
   if (auto made = files.make_directories(folder); !made) return fail(std::move(made).error());
   auto lock = files.lock(options.directory + "/lock");
@@ -77,6 +91,18 @@ Result<std::unique_ptr<Journal>> Journal::open(JournalOptions options, LogObserv
   return journal;
 }
 
+/// No lock, no repair, no writer.
+Result<void> Journal::start_beside() {
+  auto& parts = *parts_;
+  const auto tail = journal::find_durable_end(parts.folder, options_.wait);
+  if (!tail) return fail(tail.error());
+  auto& opening = parts.opening.emplace(parts.folder, Opening::Options{});
+  auto settled = opening.look(tail->durable_end);
+  if (!settled) return fail(std::move(settled).error());
+  parts.show(*settled, options_);
+  return load_folded(opening, *settled);
+}
+
 Result<void> Journal::start(LogObserver& observer) {
   auto& parts = *parts_;
   auto& opening = parts.opening.emplace(
@@ -84,11 +110,7 @@ Result<void> Journal::start(LogObserver& observer) {
       Opening::Options{options_.directory, options_.first_segment_size, options_.accept_losses});
   auto settled = opening.settle();
   if (!settled) return fail(std::move(settled).error());
-  parts.seed = journal::crc_seed(settled->id);
-  parts.losses = settled->losses;
-  parts.durable_end = settled->durable_end;
-  parts.index.emplace(parts.folder, options_.directory + "/index/" + options_.retention_class,
-                      parts.seed);
+  parts.show(*settled, options_);
   const bool threads = options_.drive == JournalOptions::Drive::threads;
   using Space = journal::SpaceAhead;
   parts.space.emplace(
@@ -107,10 +129,7 @@ Result<void> Journal::start(LogObserver& observer) {
   return {};
 }
 
-/// Fold, then cover, then room: the fold says how many partitions there are, so how much room the
-/// cover must leave, and is not shown before the cover is durable. A damaged journal is not written
-/// to.
-Result<void> Journal::begin_writing(Opening& opening, const Opening::Settled& settled) {
+Result<void> Journal::load_folded(Opening& opening, const Opening::Settled& settled) {
   auto& parts = *parts_;
   auto folded = opening.fold(parts.durable_end);
   if (!folded) return fail(std::move(folded).error());
@@ -123,6 +142,15 @@ Result<void> Journal::begin_writing(Opening& opening, const Opening::Settled& se
   for (const auto& damage : parts.damages) {
     parts.health.turn_read_only(journal::damage_error(parts.folder.path(), damage));
   }
+  return {};
+}
+
+/// Fold, then cover, then room: the fold says how many partitions there are, so how much room the
+/// cover must leave, and is not shown before the cover is durable. A damaged journal is not written
+/// to.
+Result<void> Journal::begin_writing(Opening& opening, const Opening::Settled& settled) {
+  auto& parts = *parts_;
+  if (auto loaded = load_folded(opening, settled); !loaded) return loaded;
   if (!parts.damages.empty()) return {};
   if (settled.torn) {
     parts.writer->begin_later([&opening, settled] { return cut_waiting(opening, settled); });
@@ -138,6 +166,7 @@ std::uint64_t Journal::durable_position() const {
 }
 
 void Journal::append(std::vector<Append> records) {
+  ENSURE(options_.access == JournalOptions::Access::write);
   {
     const std::lock_guard lock(mutex_);
     if (queue_.empty()) {
@@ -196,6 +225,7 @@ void Journal::stop(bool drain) {
 }
 
 void Journal::close() {
+  if (options_.access == JournalOptions::Access::beside) return;
   stop(true);
   if (options_.drive == JournalOptions::Drive::pump && !queue_.empty()) pump();
   parts_->writer->cover();

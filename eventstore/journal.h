@@ -11,13 +11,15 @@
 #include "eventstore/file.h"
 #include "eventstore/journal_format.h"
 #include "eventstore/journal_opening.h"
+#include "eventstore/journal_tail.h"
 #include "eventstore/log.h"
 
 /// The embedded log: the partitions of one retention class in one sequence of segment files.
 ///
 /// Promises what log.h promises; an acknowledged record survives a power cut. One commit writes the
 /// records of all partitions with one write and one sync; what is appended meanwhile becomes the
-/// next commit. One process per directory. Files:
+/// next commit. One process per directory, and any number beside it that only read
+/// (Access::beside). Files:
 ///
 ///     <directory>/lock                            held while open
 ///     <directory>/journal/<class>/<position>      segments (journal_format.h)
@@ -32,11 +34,18 @@ namespace eventstore {
 
 struct JournalOptions {
   enum class Drive { threads, pump };
+  enum class Access {
+    write,
+    beside,  // reads what was durable when it was opened; another may be writing meanwhile
+  };
 
   std::string directory;
   std::string retention_class = "permanent";
   FileSystem* files = &posix_files();
   Drive drive = Drive::threads;
+  Access access = Access::write;
+  /// Access::beside: until a writer has said how far its journal is durable.
+  journal::Wait wait;
 
   /// Segments begin small and double, so that a small installation stays small.
   std::uint64_t first_segment_size = 4 * 1024 * 1024;
@@ -79,6 +88,9 @@ class Journal final : public Log {
   struct Parts;
   Journal(JournalOptions options, std::unique_ptr<FileLock> lock);
   schemas::Result<void> start(LogObserver& observer);
+  schemas::Result<void> start_beside();
+  schemas::Result<void> load_folded(journal::Opening& opening,
+                                    const journal::Opening::Settled& settled);
   schemas::Result<void> begin_writing(journal::Opening& opening,
                                       const journal::Opening::Settled& settled);
   void run();

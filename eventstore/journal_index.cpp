@@ -119,10 +119,11 @@ Result<SegmentIndex> SegmentIndex::build(Segment segment, std::uint32_t seed, st
   }
 }
 
-Index::Index(SegmentFolder& segments, std::string path, std::uint32_t seed)
+Index::Index(SegmentFolder& segments, std::string path, std::uint32_t seed, Files files)
     : segments_(segments),
       path_(std::move(path)),
       seed_(seed),
+      files_(files),
       closed_(indexes_in_memory_max),
       starts_(starts_in_memory_max) {}
 
@@ -207,6 +208,7 @@ Result<std::shared_ptr<const SegmentIndex>> Index::index_of(std::uint64_t base) 
 }
 
 void Index::save(std::uint64_t base) {
+  if (files_ == Files::only_read) return;
   std::shared_ptr<const SegmentIndex> index;
   {
     const std::unique_lock lock(mutex_);

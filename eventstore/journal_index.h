@@ -95,7 +95,9 @@ class RecentlyUsed {
 class Index {
  public:
   /// `path`: a directory for index files, which need not exist before `seal` first needs it.
-  Index(SegmentFolder& segments, std::string path, std::uint32_t seed);
+  enum class Files : std::uint8_t { made_anew, only_read };
+  Index(SegmentFolder& segments, std::string path, std::uint32_t seed,
+        Files files = Files::made_anew);
 
   /// The segment that is written from now on, and the entries that it has already.
   void begin_segment(std::uint64_t base, const std::vector<IndexEntry>& entries);
@@ -122,6 +124,7 @@ class Index {
   SegmentFolder& segments_;
   const std::string path_;
   const std::uint32_t seed_;
+  const Files files_;
 
   mutable std::shared_mutex mutex_;
   std::uint64_t active_base_ = 0;

@@ -80,6 +80,37 @@ Result<Opening::Settled> Opening::settle() {
   return settled;
 }
 
+Result<Opening::Settled> Opening::look(std::uint64_t durable_end) {
+  if (auto found = find_start(durable_end + 1); !found) return fail(std::move(found).error());
+  Walk walk(folder_, crc_seed(header_.id), {});
+  auto walked = walk.to_first_bad_place(walk_start_);
+  if (walked && walked->end < durable_end) {
+    auto from = *walked;
+    from.damages.clear();
+    walked = walk.to_end(std::move(from));
+  }
+  if (!walked) return fail(std::move(walked).error());
+  walked->end = durable_end;
+  if (auto accepted = accept_earlier_losses(*walked); !accepted) {
+    return fail(std::move(accepted).error());
+  }
+  // Behind the durable end what looks damaged may be half a write.
+  std::erase_if(walked->damages,
+                [&](const Damage& damage) { return damage.range.from >= durable_end; });
+  report_.damages = walked->damages;
+  report_.losses = walked->losses;
+  const auto segment = folder_.containing(durable_end);
+  if (!segment) return fail(segment.error());
+  return Settled{.id = header_.id,
+                 .active_base = segment->base,
+                 .active_file = nullptr,
+                 .active_size = 0,  // nothing is written
+                 .end = durable_end,
+                 .durable_end = durable_end,
+                 .open_count = walked->open_count,
+                 .losses = walked->losses};
+}
+
 /// A journal's first segment is made like all others, under a name that does not count until it is
 /// whole, so a numbered file always has its header.
 Result<void> Opening::create_first() {

@@ -63,6 +63,8 @@ class Opening {
   Opening(SegmentFolder& folder, Options options) : folder_(folder), options_(std::move(options)) {}
 
   schemas::Result<Settled> settle();
+  /// Without changing anything, beside a process that may write behind this place.
+  schemas::Result<Settled> look(std::uint64_t durable_end);
   /// Keeps aside and zeroes what stands behind the end. When the disk is full it changes nothing
   /// that matters: try again.
   schemas::Result<void> cut(const Settled& settled);

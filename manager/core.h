@@ -60,6 +60,9 @@ class Core {
   void rebalance() { handler_->rebalance(); }
   std::vector<schemas::LogId> owned() const { return store_.owned(); }
 
+  /// The row store took others that are exactly as far. Core thread.
+  void go_on_with_other_rows() { projector_.go_on_with_other_rows(); }
+
   Commands& commands() { return *handler_; }
   eventstore::Topics& topics() { return topics_; }
   projections::Progress& progress() { return progress_; }

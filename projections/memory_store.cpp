@@ -106,6 +106,23 @@ schemas::Result<void> MemoryStore::resume(const Refold& refold) {
   return refold();
 }
 
+void MemoryStore::swap_with(ReadStore& store) {
+  auto& other = dynamic_cast<MemoryStore&>(store);
+  const std::scoped_lock lock(mutex_, other.mutex_);
+  ENSURE(snapshots_.empty() && other.snapshots_.empty());
+  std::swap(rows_, other.rows_);
+  std::swap(written_, other.written_);
+  std::swap(flushing_, other.flushing_);
+  std::swap(flushed_, other.flushed_);
+  std::swap(broken_, other.broken_);
+  std::swap(mended_, other.mended_);
+}
+
+bool MemoryStore::is_watched() const {
+  std::lock_guard lock(mutex_);
+  return !snapshots_.empty();
+}
+
 std::uint64_t MemoryStore::unflushed() const {
   std::lock_guard lock(mutex_);
   return written_ - flushed_;

@@ -34,6 +34,9 @@ class MemoryStore final : public ReadStore {
   std::optional<schemas::Error> broken() const override;
   schemas::Result<void> hold(const Refold& refold) override;
   schemas::Result<void> resume(const Refold& refold) override;
+  /// Neither may be watched.
+  void swap_with(ReadStore& other) override;
+  bool is_watched() const override;
 
   /// Writes that a crash now would forget.
   std::uint64_t unflushed() const;

@@ -1,6 +1,7 @@
 #include "projections/projector.h"
 
 #include <algorithm>
+#include <map>
 
 #include <spdlog/spdlog.h>
 
@@ -66,6 +67,21 @@ PartitionState decode_position(std::string_view row) {
 PartitionState folded_of(const RowReader& rows, LogId log) {
   const auto row = rows.get(position_key(log));
   return row ? decode_position(*row) : PartitionState{};
+}
+
+bool can_replace(const RowReader& others, const RowReader& rows) {
+  const auto read = [](const RowReader& from, const std::string& prefix) {
+    std::map<std::string, std::string> found;
+    from.scan(prefix, prefix_end(prefix), [&](std::string_view key, std::string_view row) {
+      found.emplace(key, row);
+      return true;
+    });
+    return found;
+  };
+  if (read(others, positions_prefix()) != read(rows, positions_prefix())) return false;
+  const auto frozen = read(others, frozen_prefix());
+  return std::ranges::all_of(read(rows, frozen_prefix()),
+                             [&](const auto& one) { return frozen.contains(one.first); });
 }
 
 namespace {
@@ -291,15 +307,16 @@ Result<void> Projector::check_position(eventstore::Log& log, LogId id,
   return seen == state ? Result<void>() : lost();
 }
 
-Result<Projector::CaughtUp> Projector::catch_up(eventstore::Log& log, const Report& report) {
+Result<Projector::CaughtUp> Projector::catch_up(eventstore::Log& log, const Report& report,
+                                                const std::optional<Ends>& ends) {
   if (!rows_.broken()) {
-    auto done = check_and_fold(log, report);
+    auto done = check_and_fold(log, report, ends);
     if (done || !rows_.broken()) return done;
   }
   CaughtUp done;
   auto held = rows_.hold([&]() -> Result<void> {
     forget();
-    auto folded = check_and_fold(log, report);
+    auto folded = check_and_fold(log, report, ends);
     if (!folded) return std::unexpected(std::move(folded).error());
     done = *folded;
     return {};
@@ -308,7 +325,8 @@ Result<Projector::CaughtUp> Projector::catch_up(eventstore::Log& log, const Repo
   return done;
 }
 
-Result<Projector::CaughtUp> Projector::check_and_fold(eventstore::Log& log, const Report& report) {
+Result<Projector::CaughtUp> Projector::check_and_fold(eventstore::Log& log, const Report& report,
+                                                      const std::optional<Ends>& ends) {
   load_positions();
   for (auto id : log.partitions()) states_.try_emplace(id);
   for (const auto& [id, state] : states_) {
@@ -318,7 +336,7 @@ Result<Projector::CaughtUp> Projector::check_and_fold(eventstore::Log& log, cons
   for (const auto& [id, state] : states_) progress_.advance(id, state, {});
   auto thawed = load_frozen(log);
   if (!thawed) return std::unexpected(std::move(thawed).error());
-  auto done = fold_from(log, behind(log), report);
+  auto done = fold_rest(log, report, ends);
   if (!done) return done;
   auto agreed = check_beliefs(log);
   if (!agreed) return std::unexpected(std::move(agreed).error());
@@ -326,13 +344,26 @@ Result<Projector::CaughtUp> Projector::check_and_fold(eventstore::Log& log, cons
   return done;
 }
 
-std::vector<eventstore::ReadFrom> Projector::behind(const eventstore::Log& log) {
+Result<Projector::CaughtUp> Projector::fold_rest(eventstore::Log& log, const Report& report,
+                                                 const std::optional<Ends>& ends) {
   std::vector<eventstore::ReadFrom> from;
+  Ends left;
   for (auto id : log.partitions()) states_.try_emplace(id);
   for (const auto& [id, state] : states_) {
-    if (state.next_offset < log.durable_end(id)) from.push_back({id, state.next_offset});
+    const auto asked = ends ? ends->find(id) : Ends::const_iterator();
+    const auto end = !ends ? log.durable_end(id) : asked == ends->end() ? 0 : asked->second;
+    if (state.next_offset >= end) continue;
+    from.push_back({id, state.next_offset});
+    left.emplace(id, end);
   }
-  return from;
+  if (from.empty()) return CaughtUp{};
+  auto cursor = log.read(std::move(from));
+  if (!cursor) return std::unexpected(std::move(cursor).error());
+  return fold_from(**cursor, report, ends ? std::optional(std::move(left)) : std::nullopt);
+}
+
+Result<Projector::CaughtUp> Projector::follow(eventstore::Log& log, const Ends& ends) {
+  return fold_rest(log, {}, ends);
 }
 
 /// With everything folded, rows and log must believe the same of each partition. They do not when a
@@ -351,35 +382,40 @@ Result<void> Projector::check_beliefs(const eventstore::Log& log) const {
   return {};
 }
 
-Result<Projector::CaughtUp> Projector::fold_from(eventstore::Log& log,
-                                                 std::vector<eventstore::ReadFrom> from,
-                                                 const Report& report) {
-  if (from.empty()) return CaughtUp{};
-  auto cursor = log.read(std::move(from));
-  if (!cursor) return std::unexpected(std::move(cursor).error());
+/// To the log's end, or to `ends`, of which each is left out once it is reached.
+Result<Projector::CaughtUp> Projector::fold_from(eventstore::Cursor& cursor, const Report& report,
+                                                 std::optional<Ends> ends) {
   CaughtUp done;
   Pass pass;
-  for (;;) {
-    auto record = (*cursor)->next();
-    if (!record && (*cursor)->stopped()) {
+  for (bool more = true; more;) {
+    auto record = cursor.next();
+    if (!record && cursor.stopped()) {
       spdlog::critical("rows of a partition stand still detail=\"{}\"", record.error().detail);
+      ++done.stopped;
       continue;
     }
     if (!record) return std::unexpected(std::move(record).error());
+    more = record->has_value();
+    if (more && ends) {
+      const auto end = ends->find((*record)->log);
+      if (end == ends->end()) continue;
+      if ((*record)->offset + 1 >= end->second) ends->erase(end);
+      more = !ends->empty();
+    }
     if (*record) {
       auto taken = take(**record, pass, {});
       if (!taken) return std::unexpected(std::move(taken).error());
       ++done.records;
     }
-    if (!*record || pass.events >= pass_events_max || pass.bytes >= pass_bytes_max) {
+    if (!more || pass.events >= pass_events_max || pass.bytes >= pass_bytes_max) {
       done.events += pass.events;
       auto written = write(pass);
       if (!written) return std::unexpected(std::move(written).error());
       pass = {};
       if (report) report(done);
     }
-    if (!*record) return done;
   }
+  return done;
 }
 
 Result<void> Projector::resume(eventstore::Log& log) {
@@ -388,12 +424,19 @@ Result<void> Projector::resume(eventstore::Log& log) {
     load_positions();
     auto thawed = load_frozen(log);
     if (!thawed) return thawed;
-    auto folded = fold_from(log, behind(log), {});
+    auto folded = fold_rest(log, {}, {});
     return folded ? Result<void>() : std::unexpected(std::move(folded).error());
   });
 }
 
-/// What was folded in memory only.
+void Projector::go_on_with_other_rows() {
+  forget();
+  load_positions();
+  frozen_ = read_frozen();
+  progress_.set_frozen(frozen_);
+}
+
+/// What the rows said.
 void Projector::forget() {
   states_.clear();
   frozen_.clear();
@@ -401,7 +444,7 @@ void Projector::forget() {
   indexes_.clear();
 }
 
-Result<void> Projector::load_frozen(eventstore::Log& log) {
+std::vector<Frozen> Projector::read_frozen() const {
   std::vector<Frozen> found;
   rows_.scan(frozen_prefix(), prefix_end(frozen_prefix()), [&](std::string_view key, auto row) {
     Frozen frozen{parse_frozen_key(key), 0, 0, {}};
@@ -412,7 +455,11 @@ Result<void> Projector::load_frozen(eventstore::Log& log) {
     found.push_back(std::move(frozen));
     return true;
   });
-  for (auto& frozen : found) {
+  return found;
+}
+
+Result<void> Projector::load_frozen(eventstore::Log& log) {
+  for (auto& frozen : read_frozen()) {
     auto thawed = thaw(frozen, log);
     if (!thawed) return std::unexpected(std::move(thawed).error());
     if (!*thawed) frozen_.push_back(std::move(frozen));

@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -31,12 +32,17 @@ class Projector {
   struct CaughtUp {
     std::uint64_t records = 0;
     std::uint64_t events = 0;
+    std::uint64_t stopped = 0;  // partitions whose records cannot be read to their end
   };
   using Report = std::function<void(const CaughtUp&)>;
   /// Folds what the log has and the rows have not; on a full disk in memory only, and the rows are
   /// broken then (ReadStore::hold). An error with code lost_mark means that the rows are not of
-  /// this log: destroy them and start again.
-  schemas::Result<CaughtUp> catch_up(eventstore::Log& log, const Report& report = {});
+  /// this log: destroy them and start again. With `ends` it goes no further than those.
+  using Ends = std::unordered_map<schemas::LogId, schemas::Offset>;
+  schemas::Result<CaughtUp> catch_up(eventstore::Log& log, const Report& report = {},
+                                     const std::optional<Ends>& ends = {});
+  /// Of rows that follow others: goes on to these ends.
+  schemas::Result<CaughtUp> follow(eventstore::Log& log, const Ends& ends);
 
   /// The changes that deciding a record has already folded; null: fold here.
   using Prepared = std::function<const WriteSet*(const eventstore::StoredRecord&)>;
@@ -47,6 +53,8 @@ class Projector {
                               const Prepared& prepared = {});
   /// After the store was full: when it takes writes again, folds from the log what it refused.
   schemas::Result<void> resume(eventstore::Log& log);
+  /// After the store took other rows, which are as far as those before them: goes on with these.
+  void go_on_with_other_rows();
 
   /// The indexes of a topic's product, for folds; null: none. Another number of the generation
   /// means that what was folded before has to be folded again.
@@ -82,15 +90,18 @@ class Projector {
   schemas::Result<void> write(Pass& pass);
   void forget_old_answers(schemas::LogId log, std::size_t limit, WriteSet& forgotten);
 
-  schemas::Result<CaughtUp> fold_from(eventstore::Log& log, std::vector<eventstore::ReadFrom> from,
-                                      const Report& report);
-  /// From where the log has what the rows have not.
-  std::vector<eventstore::ReadFrom> behind(const eventstore::Log& log);
+  /// Folds what the log has and the rows have not.
+  schemas::Result<CaughtUp> fold_rest(eventstore::Log& log, const Report& report,
+                                      const std::optional<Ends>& ends);
+  schemas::Result<CaughtUp> fold_from(eventstore::Cursor& cursor, const Report& report,
+                                      std::optional<Ends> ends);
   schemas::Result<void> check_beliefs(const eventstore::Log& log) const;
 
-  schemas::Result<CaughtUp> check_and_fold(eventstore::Log& log, const Report& report);
+  schemas::Result<CaughtUp> check_and_fold(eventstore::Log& log, const Report& report,
+                                           const std::optional<Ends>& ends);
   void forget();
   void load_positions();
+  std::vector<Frozen> read_frozen() const;
   schemas::Result<void> load_frozen(eventstore::Log& log);
   schemas::Result<bool> thaw(Frozen& frozen, eventstore::Log& log);
   enum class Thawed : std::uint8_t { piece, all, stuck };
@@ -133,6 +144,10 @@ eventstore::PartitionState decode_position(std::string_view row);
 
 /// How far rows have folded a partition.
 eventstore::PartitionState folded_of(const RowReader& rows, schemas::LogId log);
+
+/// Whether rows that were made beside others may take their place: they are exactly as far, and no
+/// product stands still in them that goes on in the others.
+bool can_replace(const RowReader& others, const RowReader& rows);
 
 /// SHA-256 over all rows, positions and expired idempotency rows left out: equal for equal
 /// histories.

@@ -2,13 +2,16 @@
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdarg>
+#include <fcntl.h>
 #include <mutex>
 #include <shared_mutex>
 #include <system_error>
 #include <thread>
 #include <tuple>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -332,7 +335,7 @@ class RocksStore : public ReadStore {
 
   Result<void> flush() override {
     auto lock = readers_.share();
-    if (auto error = broken()) return schemas::fail(std::move(*error));
+    if (auto error = health_->broken()) return schemas::fail(std::move(*error));
     return checked(database().db->Flush(rocksdb::FlushOptions()));
   }
 
@@ -344,7 +347,10 @@ class RocksStore : public ReadStore {
     if (!broken()) (void)checked(database().db->Flush(options));
   }
 
-  std::optional<Error> broken() const override { return health_->broken(); }
+  std::optional<Error> broken() const override {
+    auto lock = readers_.share();
+    return health_->broken();
+  }
 
   Result<void> hold(const Refold& refold) override {
     const auto error = broken();
@@ -366,6 +372,16 @@ class RocksStore : public ReadStore {
     readers_.exclude([&] { resumed = open_again(*error, refold); });
     return resumed;
   }
+
+  void swap_with(ReadStore& store) override {
+    auto& other = dynamic_cast<RocksStore&>(store);
+    readers_.exclude([&] {
+      std::swap(directory_, other.directory_);
+      std::swap(health_, other.health_);
+      std::swap(database_, other.database_);
+    });
+  }
+  bool is_watched() const override { return database_.use_count() > 1; }
 
  private:
   Result<void> open(Access access) {
@@ -463,8 +479,8 @@ class RocksStore : public ReadStore {
   std::filesystem::path directory_;
   RocksOptions options_;
   std::shared_ptr<Health> health_ = std::make_shared<Health>();
-  mutable ReaderLocks readers_;         // guards database_; the core thread, which changes it,
-                                        // need not share
+  mutable ReaderLocks readers_;         // guards health_ and database_; the core thread, which
+                                        // changes them, need not share
   std::shared_ptr<Database> database_;  // shared with the snapshots; null: opening failed
   bool holding_ = false;                // hold()'s refold runs
   std::size_t held_bytes_ = 0;
@@ -478,6 +494,18 @@ Result<std::unique_ptr<ReadStore>> open_rocks_store(const std::filesystem::path&
   auto opened = store->open();
   if (!opened) return std::unexpected(std::move(opened).error());
   return store;
+}
+
+/// RocksDB holds a lock of fcntl(2) on this file.
+bool is_open(const std::filesystem::path& directory) {
+  const int file = ::open((directory / "LOCK").c_str(), O_RDWR | O_CLOEXEC);
+  if (file < 0) return errno == EACCES;  // somebody else's
+  struct flock lock{};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  const bool known = ::fcntl(file, F_GETLK, &lock) == 0;
+  ::close(file);
+  return !known || lock.l_type != F_UNLCK;
 }
 
 Result<void> destroy_rocks_store(const std::filesystem::path& directory) {

@@ -66,6 +66,11 @@ class ReadStore : public RowReader {
   /// `refold`. Until that is done reads of other threads wait. An error says why not: try again
   /// later. Core thread.
   virtual schemas::Result<void> resume(const Refold& refold) = 0;
+  /// Each goes on with what the other has, of the same kind; at once for everybody who reads.
+  /// Snapshots stay what they are. Core thread.
+  virtual void swap_with(ReadStore& other) = 0;
+  /// Whether snapshots are alive, of what it has now.
+  virtual bool is_watched() const = 0;
 };
 
 struct RocksOptions {
@@ -80,6 +85,9 @@ struct RocksOptions {
 /// is opened for reading only, and is broken: hold() it, and resume() it when there is space.
 schemas::Result<std::unique_ptr<ReadStore>> open_rocks_store(const std::filesystem::path& directory,
                                                              const RocksOptions& options = {});
+
+/// Whether a process has the store in `directory` open for writing.
+bool is_open(const std::filesystem::path& directory);
 
 /// Erases `directory` and everything below it, for a rebuild. The store must be closed.
 schemas::Result<void> destroy_rocks_store(const std::filesystem::path& directory);

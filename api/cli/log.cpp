@@ -197,7 +197,7 @@ Step<void> accept_loss(const Options& options) {
   auto data = open_data(std::move(*directory), std::move(journal));
   if (!data) return std::unexpected(std::move(data).error());
   // The rows may hold what is lost now, and what only followed from it: the next start folds anew.
-  if (auto gone = (*data)->directory.destroy_rows(); !gone) return stop(gone.error());
+  if (auto gone = (*data)->directory.rows().destroy_all(); !gone) return stop(gone.error());
   fmt::print(stderr, "accepted: positions {} are lost; the next start folds the rows anew\n",
              options.range);
   if (const auto error = (*data)->log->read_only()) return stop(Exit::damaged, error->detail);

@@ -2,10 +2,46 @@
 
 #include <fmt/format.h>
 
+#include "api/cli/journal_source.h"
+#include "api/kafka_settings.h"
+
 namespace api::cli {
 
 OfflineData::~OfflineData() {
   if (log) log->close();
+}
+
+LogBeside::~LogBeside() {
+  if (log) log->close();
+}
+
+namespace {
+
+schemas::Result<std::unique_ptr<eventstore::Log>> open_log_beside(
+    const Settings& settings, eventstore::LogObserver& observer,
+    eventstore::KafkaLog::Folded folded) {
+  if (!log_is_on_kafka(settings)) {
+    eventstore::JournalOptions options;
+    options.directory = settings.data;
+    options.access = eventstore::JournalOptions::Access::beside;
+    options.wait = patience();
+    return eventstore::Journal::open(std::move(options), observer);
+  }
+  auto kafka = kafka_options(settings, settings.log);
+  if (!kafka) return std::unexpected(std::move(kafka).error());
+  return eventstore::KafkaLog::open(*kafka, observer, std::move(folded));
+}
+
+}  // namespace
+
+Step<std::unique_ptr<LogBeside>> open_beside(const Settings& settings,
+                                             eventstore::KafkaLog::Folded folded) {
+  auto beside = std::make_unique<LogBeside>();
+  auto log = open_log_beside(settings, beside->observer, std::move(folded));
+  if (!log) return stop(log.error());
+  beside->log = std::move(*log);
+  if (auto loaded = load_topics(*beside->log, beside->topics); !loaded) return stop(loaded.error());
+  return beside;
 }
 
 Step<DataDirectory> lock_data(const SettingFlags& flags, DataDirectory::Missing missing) {

@@ -4,9 +4,10 @@
 
 #include "api/cli/command.h"
 #include "api/data_directory.h"
+#include "eventstore/kafka_log.h"
 #include "eventstore/topics.h"
 
-/// A stopped server's data directory, opened by a command.
+/// A stopped server's data directory, opened by a command; or only its log, beside the server.
 namespace api::cli {
 
 /// What the log has to tell is of no interest: nothing is written.
@@ -25,6 +26,18 @@ struct OfflineData {
 
   ~OfflineData();
 };
+
+/// A log that is only read, wherever it is, whether a server is running or not: of a journal what
+/// was durable at the opening.
+struct LogBeside {
+  DeafObserver observer;
+  std::unique_ptr<eventstore::Log> log;
+  eventstore::Topics topics;
+
+  ~LogBeside();
+};
+Step<std::unique_ptr<LogBeside>> open_beside(const Settings& settings,
+                                             eventstore::KafkaLog::Folded folded = {});
 
 /// The lock only.
 Step<DataDirectory> lock_data(const SettingFlags& flags,

@@ -4,20 +4,22 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
-#include "api/cli/offline.h"
+#include "api/cli/explain.h"
 #include "api/cli/progress.h"
-#include "api/kafka_settings.h"
-#include "eventstore/kafka_log.h"
-#include "projections/projector.h"
+#include "api/cli/rows_making.h"
 #include "schemas/json_writer.h"
 
 namespace api::cli {
 namespace {
 
 constexpr auto rebuild_footer =
-    R"(Destroys the rows and folds the whole log again; the server must be stopped. Prints the state hash of
-what came out, which is that of the rows before, if they were right. When it is interrupted, the next
-start goes on where it was.
+    R"(Folds the whole log again into new rows, beside those that are there. A server may go on serving
+meanwhile: it takes the new rows over when they are whole. Else the next start does. Prints the state hash
+of what came out, which is that of the rows before, if they were right. When it is interrupted, the same
+command goes on where it was.
+
+Before an upgrade to a program with another version of rows (`tidemark projections list`), run the new
+program's rebuild beside the old server; the new one then starts without folding.
 
 Examples:
   tidemark projections rebuild --data ./data)";
@@ -30,100 +32,29 @@ Examples:
   tidemark projections hash --data ./data
   tidemark projections hash --data ./data --log kafka://localhost:9092)";
 
+constexpr auto list_footer =
+    R"(Names the rows in a data directory: those that serve (or will, at the next start), those that are being
+made beside them, those of other versions of the program, which may be erased when it is not to come back.
+
+Examples:
+  tidemark projections list --data ./data)";
+
+constexpr auto explain_footer =
+    R"(Prints the events that made a row, from the log, oldest first, as CloudEvents with --json. A server may
+be running. PRODUCT and KIND as in the entity's event types and path.
+
+Examples:
+  tidemark projections explain projects project proj_… --organization org_… --data ./data
+  tidemark projections explain nokuva agent billing-bot --organization org_… --space test --json)";
+
 struct Options {
   SettingFlags flags;
   bool json = false;
+  Explained explained;
 };
-
-enum class Rows : std::uint8_t { keep, destroy };
-
-struct Folded {
-  std::string hash;
-  projections::Projector::CaughtUp counts;
-  std::size_t frozen = 0;
-  double seconds = 0;
-};
-
-Step<Folded> fold(eventstore::Log& log, const eventstore::Topics& topics,
-                  projections::ReadStore& rows) {
-  std::uint64_t records = 0;
-  for (const auto id : log.partitions()) records += log.durable_end(id);
-  projections::Progress progress;
-  projections::Projector projector(rows, progress, &topics);
-  ProgressLine line("fold", "events");
-  const auto begun = eventstore::system_clock().monotonic();
-  auto caught_up = projector.catch_up(log, [&](const auto& done) {
-    line.show({.done = done.events,
-               .fraction = static_cast<double>(done.records) / static_cast<double>(records)});
-  });
-  if (!caught_up && caught_up.error().code == schemas::ErrorCode::lost_mark) {
-    return stop(Exit::failed, caught_up.error().detail + "; run `tidemark projections rebuild`");
-  }
-  if (!caught_up) return stop(caught_up.error());
-  constexpr std::size_t piece_rows = 10'000;
-  for (bool done = false; !done;) {
-    auto built = projector.build_indexes(piece_rows);
-    if (!built) return stop(built.error());
-    done = *built;
-  }
-  if (auto flushed = rows.flush(); !flushed) return stop(flushed.error());
-  const auto took = eventstore::system_clock().monotonic() - begun;
-  return Folded{.hash = projections::state_hash(rows),
-                .counts = *caught_up,
-                .frozen = progress.frozen().size(),
-                .seconds = std::chrono::duration<double>(took).count()};
-}
-
-Step<void> destroy(const DataDirectory& directory) {
-  auto gone = directory.destroy_rows();
-  return gone ? Step<void>() : stop(gone.error());
-}
-
-Step<Folded> fold_journal(const SettingFlags& flags, Rows rows_are) {
-  auto directory = lock_data(flags);
-  if (!directory) return std::unexpected(std::move(directory).error());
-  auto data = open_data(std::move(*directory));
-  if (!data) return std::unexpected(std::move(data).error());
-  if (rows_are == Rows::destroy) {
-    if (auto gone = destroy((*data)->directory); !gone) return std::unexpected(gone.error());
-  }
-  auto rows = (*data)->directory.open_rows();
-  if (!rows) return stop(rows.error());
-  return fold(*(*data)->log, (*data)->topics, **rows);
-}
-
-/// The log goes on meanwhile; what comes after the beginning is left for the next time.
-Step<Folded> fold_kafka(const SettingFlags& flags, const Settings& settings, Rows rows_are) {
-  auto directory = lock_data(flags, DataDirectory::Missing::refuse_rows);
-  if (!directory) return std::unexpected(std::move(directory).error());
-  auto kafka = kafka_options(settings, settings.log);
-  if (!kafka) return stop(kafka.error());
-  if (rows_are == Rows::destroy) {
-    if (auto gone = destroy(*directory); !gone) return std::unexpected(gone.error());
-  }
-  auto rows = directory->open_rows();
-  if (!rows) return stop(rows.error());
-  DeafObserver observer;
-  auto log = eventstore::KafkaLog::open(
-      *kafka, observer, [&](schemas::LogId id) { return projections::folded_of(**rows, id); });
-  if (!log) return stop(log.error());
-  eventstore::Topics topics;
-  if (auto loaded = load_topics(**log, topics); !loaded) return stop(loaded.error());
-  auto folded = fold(**log, topics, **rows);
-  (*log)->close();
-  return folded;
-}
-
-Step<Folded> fold(const SettingFlags& flags, Rows rows_are) {
-  auto configuration = flags.load();
-  if (!configuration) return std::unexpected(std::move(configuration).error());
-  const auto& settings = configuration->settings;
-  if (log_is_on_kafka(settings)) return fold_kafka(flags, settings, rows_are);
-  return fold_journal(flags, rows_are);
-}
 
 void print(const Folded& folded, const Options& options) {
-  const auto& [records, events] = folded.counts;
+  const auto [records, events] = std::pair(folded.counts.records, folded.counts.events);
   if (records > 0) {
     fmt::print(stderr, "folded {} events in {} records, {:.1f} s: {} events/s\n", grouped(events),
                grouped(records), folded.seconds,
@@ -145,12 +76,40 @@ void print(const Folded& folded, const Options& options) {
   fmt::print("{}\n", out);
 }
 
-Step<void> run(const Options& options, Rows rows) {
+Step<void> run(const Options& options, Step<Folded> (*fold)(const SettingFlags&)) {
   // The projector's own words are no data.
   spdlog::set_default_logger(spdlog::stderr_logger_mt("tidemark"));
-  auto folded = fold(options.flags, rows);
+  auto folded = fold(options.flags);
   if (!folded) return std::unexpected(std::move(folded).error());
   print(*folded, options);
+  return {};
+}
+
+std::string size_text(std::uint64_t bytes) {
+  return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20));
+}
+
+Step<void> list(const Options& options) {
+  auto configuration = options.flags.load();
+  if (!configuration) return std::unexpected(std::move(configuration).error());
+  const RowsDirectory directory(eventstore::posix_files(), configuration->settings.data + "/rows");
+  const auto rows = listed(directory);
+  if (!options.json) {
+    fmt::print("{:<16} {:>12}  {}\n", "ROWS", "SIZE", "STATE");
+    for (const auto& [name, size, state] : rows) {
+      fmt::print("{:<16} {:>12}  {}\n", name, size_text(size), state);
+    }
+    return {};
+  }
+  std::string out;
+  schemas::json::Writer writer(out);
+  writer.begin_array();
+  for (const auto& [name, size, state] : rows) {
+    writer.begin_object().member("name", name).member("size_bytes", size).member("state", state);
+    writer.end_object();
+  }
+  writer.end_array();
+  fmt::print("{}\n", out);
   return {};
 }
 
@@ -160,18 +119,31 @@ void add_projections(CLI::App& program, Job& job) {
   auto options = std::make_shared<Options>();
   auto* projections = program.add_subcommand("projections", "Rows folded from the log");
   projections->require_subcommand(1);
-  auto add = [&](const char* name, const char* what, const char* footer, Rows rows) {
+  auto add = [&](const char* name, const char* what, const char* footer, auto command) {
     auto* app = projections->add_subcommand(name, what);
     app->footer(footer);
     options->flags.add_to(*app, {"data", "log", "kafka_security_protocol", "kafka_sasl_mechanism",
                                  "kafka_username", "kafka_password_file", "kafka_ca",
                                  "kafka_certificate", "kafka_key", "kafka_topic_prefix"});
-    app->add_flag("--json", options->json, "print a JSON object");
-    app->callback(
-        [options, rows, &job] { job = job_of([options, rows] { return run(*options, rows); }); });
+    app->add_flag("--json", options->json, "print JSON");
+    app->callback([options, command, &job] {
+      job = job_of([options, command] { return command(*options); });
+    });
+    return app;
   };
-  add("rebuild", "Fold the whole log again", rebuild_footer, Rows::destroy);
-  add("hash", "Print a hash over all rows", hash_footer, Rows::keep);
+  add("list", "What rows there are, and what is being made", list_footer, &list);
+  add("rebuild", "Fold the whole log again, beside the rows that serve", rebuild_footer,
+      [](const Options& chosen) { return run(chosen, &rebuild_rows); });
+  add("hash", "Print a hash over all rows", hash_footer,
+      [](const Options& chosen) { return run(chosen, &catch_up_rows); });
+  auto* explain_app = add(
+      "explain", "Print the events that made a row", explain_footer,
+      [](const Options& chosen) { return explain(chosen.flags, chosen.explained, chosen.json); });
+  explain_app->add_option("PRODUCT", options->explained.product, "projects, nokuva, …")->required();
+  explain_app->add_option("KIND", options->explained.kind, "project, agent, …")->required();
+  explain_app->add_option("ID", options->explained.id, "proj_…, or a declared entity's name")
+      ->required();
+  options->flags.add_to(*explain_app, {"organization", "space"});
 }
 
 }  // namespace api::cli

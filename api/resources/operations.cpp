@@ -108,6 +108,22 @@ void write_process(Writer& writer, const eventstore::Heartbeat& process) {
       .end_object();
 }
 
+void write_rows(Writer& writer, const RowsStatus& rows, schemas::Time now) {
+  writer.begin_object().member("version", std::uint64_t{rows.version});
+  writer.member("generation", std::uint64_t{rows.number});
+  writer.name("builds").begin_array();
+  for (const auto& build : rows.builds) {
+    writer.begin_object()
+        .member("version", std::uint64_t{build.version})
+        .member("state", build.interrupted(now) ? "interrupted" : "building")
+        .member("records", build.records)
+        .member("records_total", build.records_total)
+        .member("events_per_second", build.events_per_second)
+        .end_object();
+  }
+  writer.end_array().end_object();
+}
+
 std::string status_json(const Services& services) {
   std::string json;
   Writer writer(json);
@@ -126,7 +142,9 @@ std::string status_json(const Services& services) {
   }
   writer.end_array().name("processes").begin_array();
   for (const auto& process : processes) write_process(writer, process);
-  writer.end_array().name("void_records").begin_object();
+  writer.end_array().name("projections");
+  write_rows(writer, services.rows_status(), services.clock.wall());
+  writer.name("void_records").begin_object();
   for (const auto verdict : eventstore::void_verdicts) {
     writer.member(to_text(verdict), services.projector.skipped(verdict));
   }

@@ -79,7 +79,27 @@ inline constexpr std::array<Field, 3> void_fields{
     Field{.name = "void-claim", .type = Type::integer, .need = Need::required},
     Field{.name = "void-epoch", .type = Type::integer, .need = Need::required},
     Field{.name = "void-sequence", .type = Type::integer, .need = Need::required}};
-inline constexpr std::array<Field, 8> status_fields{
+inline constexpr std::array<Field, 5> build_fields{
+    Field{.name = "version", .type = Type::integer, .need = Need::required},
+    Field{.name = "state",
+          .need = Need::required,
+          .description = "building, or interrupted when nobody has told of it for ten seconds"},
+    Field{.name = "records", .type = Type::integer, .need = Need::required},
+    Field{.name = "records_total", .type = Type::integer, .need = Need::required},
+    Field{.name = "events_per_second", .type = Type::integer, .need = Need::required}};
+inline constexpr std::array<Field, 3> projections_fields{
+    Field{.name = "version", .type = Type::integer, .need = Need::required},
+    Field{.name = "generation",
+          .type = Type::integer,
+          .need = Need::required,
+          .description = "goes up when rows that were made beside these take over"},
+    Field{.name = "builds",
+          .type = Type::object,
+          .need = Need::required,
+          .many = Many::list,
+          .fields = build_fields,
+          .description = "rows that are being made beside those that serve"}};
+inline constexpr std::array<Field, 9> status_fields{
     Field{.name = "version", .need = Need::required},
     Field{.name = "log_id", .need = Need::required},
     Field{.name = "partition_count", .type = Type::integer, .need = Need::required},
@@ -95,6 +115,11 @@ inline constexpr std::array<Field, 8> status_fields{
           .many = Many::list,
           .fields = process_fields,
           .description = "those that share the log; empty where it is embedded"},
+    Field{.name = "projections",
+          .type = Type::object,
+          .need = Need::required,
+          .fields = projections_fields,
+          .description = "the rows of this process"},
     Field{.name = "void_records",
           .type = Type::object,
           .need = Need::required,

@@ -228,7 +228,7 @@ class TheLog(unittest.TestCase):
         return sorted(glob.glob(os.path.join(self.server.data, "journal", "permanent", "0*")))[0]
 
     def test_a_running_server_has_its_directory(self):
-        for command in (("log", "accept-loss", "8..16"), ("projections", "rebuild"), ("projections", "hash")):
+        for command in (("log", "accept-loss", "8..16"), ("projections", "hash")):
             self.assertIn("another process uses", self.offline(*command, expect=1).stderr)
 
     def test_verify_and_dump_of_a_running_server_see_what_is_durable(self):

@@ -30,6 +30,7 @@ RUN = {  # file: its classes, where not all
     "products": WHOLE,
     "project_parts": WHOLE,
     "projects": WHOLE,
+    "rebuild": ("Beside",),                                   # not Killed: it looks into a data directory
     "resources": WHOLE,
     "secrets": ("Secrets",),                                  # not Sealed: it looks into a data directory
     "spaces": WHOLE,

@@ -70,6 +70,30 @@ Rows scan_back(const RowReader& reader, std::string_view from, std::string_view 
   return rows;
 }
 
+TEST_P(Stores, SwapPlacesWithAnother) {
+  TemporaryDirectory place;
+  std::unique_ptr<ReadStore> other;
+  if (GetParam() == Kind::memory) {
+    other = std::make_unique<MemoryStore>();
+  } else {
+    other = open(place.path());
+  }
+  ASSERT_TRUE(write({{"a", "old"}, {"b", "old"}}));
+  ASSERT_TRUE(other->write({{"a", "new"}}));
+  store().swap_with(*other);
+  EXPECT_EQ(get("a"), "new");
+  EXPECT_EQ(get("b"), std::nullopt);
+  EXPECT_EQ(other->get("a"), "old");
+  ASSERT_TRUE(write({{"c", "new"}}));
+  EXPECT_EQ(other->get("c"), std::nullopt);
+  ASSERT_TRUE(flush());
+  EXPECT_FALSE(other->is_watched());
+  auto snapshot = store().snapshot();
+  EXPECT_TRUE(store().is_watched());
+  snapshot.reset();
+  EXPECT_FALSE(store().is_watched());
+}
+
 TEST_P(Stores, ARowIsWrittenReplacedAndErased) {
   EXPECT_EQ(get("a"), std::nullopt);
   EXPECT_TRUE(write({{"a", "1"}, {"b", ""}}));
@@ -291,6 +315,43 @@ TEST(MemoryStore, WhenBrokenItRefusesUntilItIsOpenedAgain) {
   store.crash();
   EXPECT_EQ(store.broken(), std::nullopt);
   EXPECT_TRUE(store.write({{"a", "2"}}));
+}
+
+/// Who reads sees the rows before or the ones behind, whole; a snapshot stays what it is.
+TEST(RocksStore, IsSwappedUnderReaders) {
+  TemporaryDirectory one;
+  TemporaryDirectory two;
+  auto store = open(one.path());
+  auto other = open(two.path());
+  for (auto* rows : {store.get(), other.get()}) {
+    const std::string value = rows == store.get() ? "one" : "two";
+    for (int i = 0; i < 100; ++i) ASSERT_TRUE(rows->write({{fmt::format("k{:03}", i), value}}));
+  }
+  std::atomic<bool> ends = false;
+  std::atomic<int> mixed = 0;
+  const auto read = [&] {
+    while (!ends) {
+      const auto snapshot = store->snapshot();
+      const auto first = *snapshot->get("k000");
+      for (int i = 0; i < 100; ++i) mixed += *snapshot->get(fmt::format("k{:03}", i)) != first;
+      std::string seen;
+      store->scan("k", "l", [&](auto, auto value) {
+        if (seen.empty()) seen = value;
+        mixed += value != seen;
+        return true;
+      });
+      mixed += store->broken().has_value();
+    }
+  };
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 3; ++i) readers.emplace_back(read);
+  for (int i = 0; i < 200; ++i) {
+    store->swap_with(*other);
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+  }
+  ends = true;
+  for (auto& reader : readers) reader.join();
+  EXPECT_EQ(mixed, 0);
 }
 
 }  // namespace
