@@ -82,6 +82,9 @@ class KafkaLog final : public Log, private kafka::ReadSide {
     PartitionState state;  // under the mutex; changed by the log's thread only
     // The log's thread only:
     AppendGate gate;
+    /// Of the first of a run that failed; what its submitter queued behind it, before it could know
+    /// of that, goes on from there and is never sent.
+    std::optional<std::pair<Epoch, std::uint64_t>> failed_from;
     Flights flights;                // landed ones first
     bool broken = false;            // one of the flights failed
     bool stopped = false;           // it cannot be read on

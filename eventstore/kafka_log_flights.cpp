@@ -72,19 +72,24 @@ void KafkaLog::send(Append append) {
     refuse(append, closed.value_or(Error{ErrorCode::no_owner, "the topic is not open", {}, {}}));
     return;
   }
-  // Others write too: where a claim will stand nobody can know, and nothing waits behind it.
-  if (append.head.kind == RecordKind::claim) partition->gate.go_on_at(append.expected);
-  switch (partition->gate.admit(append.expected)) {
-    case AppendGate::Answer::covered:
-      return;
-    case AppendGate::Answer::refuse:
-      refuse(append, {ErrorCode::no_owner,
-                      "another process wrote in between; nothing was written, try it again",
-                      {},
-                      {}});
-      return;
-    case AppendGate::Answer::take:
-      break;
+  const auto& head = append.head;
+  // Others write too: where a claim will stand nobody can know, and nothing waits behind it. And
+  // where others have written since, an offset does not tell whether a run goes on: the sequence
+  // does, for whoever heard of the failure begins at or before it.
+  auto& failed = partition->failed_from;
+  if (head.kind == RecordKind::claim) {
+    partition->gate.go_on_at(append.expected);
+  } else if (failed && head.epoch == failed->first && head.sequence > failed->second) {
+    return;
+  }
+  failed.reset();
+  if (partition->gate.admit(append.expected) != AppendGate::Answer::take) {
+    failed.emplace(head.epoch, head.sequence);
+    refuse(append, {ErrorCode::no_owner,
+                    "another process wrote in between; nothing was written, try it again",
+                    {},
+                    {}});
+    return;
   }
   partition->flights.push_back(std::make_unique<Flight>(partition, std::move(append)));
   auto& flight = *partition->flights.back();
@@ -246,8 +251,11 @@ void KafkaLog::give_up(Partition& partition, Flights::iterator first) {
     return flight->report == Flight::Report::surely_not;
   });
   const auto offset = (*first)->append.expected;
+  const auto head = (*first)->append.head;
   auto error = to_error("appending", (*first)->failure);
   partition.broken = false;
+  partition.failed_from.reset();
+  if (head.kind != RecordKind::claim) partition.failed_from.emplace(head.epoch, head.sequence);
   in_flight_ -= static_cast<std::size_t>(
       std::count_if(first, flights.end(), [](const auto& flight) { return !flight->landed; }));
   flights.erase(first, flights.end());

@@ -95,7 +95,7 @@ class Commands(ServerTest):
         client = server.organization()
         for n in range(20):
             client.post("/v2/projects", {"name": f"P{n}"})
-        busy = tidemark("projections", "rebuild", "--data", server.data, expect=None)
+        busy = tidemark("projections", "hash", "--data", server.data, expect=None)
         self.assertNotEqual(busy.returncode, 0, "a running directory must be refused")
         server.stop()
         tidemark("log", "verify", "--data", server.data)

@@ -328,6 +328,28 @@ TEST_F(KafkaFaults, WhatAFullQueueDoesNotTakeIsRefusedAndGetsNoNumber) {
   EXPECT_EQ(held.records.size(), 22u) << "nothing that is void";
 }
 
+/// A place that another took meanwhile is no reason to send what was decided on the failed one.
+TEST_F(KafkaFaults, WhatWasQueuedBehindAFailureIsNeverSentThoughOthersWroteSince) {
+  harness_.options.properties["queue.buffering.max.kbytes"] = "64";
+  open();
+  write(writer_.claim(1));
+  auto too_large = writer_.noop(std::string(100'000, 'x'));
+  auto behind = writer_.noop("behind it");
+  auto further = writer_.noop("further behind");
+  log_->append({std::move(too_large)});
+  EXPECT_EQ(only_failure().outcome, Outcome::refused);
+  harness_.send(PartitionWriter(in_blue).zombie("void"), "tm.blue");
+  wait_for_end(2);
+  ASSERT_EQ(behind.expected, 2);
+  log_->append({std::move(behind), std::move(further)});
+  writer_.set_state(log_->state(in_blue));
+  write(writer_.noop("goes on"));
+  const auto held = expect_told_is_held();
+  EXPECT_EQ(held.records.size(), 3u) << "the claim, the void one, and the last";
+  EXPECT_EQ(held.texts(), std::vector<std::string>{"goes on"});
+  EXPECT_EQ(witness_.failures().size(), 1u);
+}
+
 /// As a log without our producer's settings would leave it.
 TEST_F(KafkaFaults, BehindAHoleOfAnotherProcessNothingCountsForAnybody) {
   write(writer_.claim(1));

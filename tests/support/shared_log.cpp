@@ -72,14 +72,12 @@ Result<void> SharedLog::open_topic(const Topic& topic) {
 
 void SharedLog::append(std::vector<Append> records) {
   for (auto& append : records) {
-    const auto run = failed_runs_.find(append.log);
-    const bool goes_on = run != failed_runs_.end() && append.head.kind != RecordKind::claim &&
-                         append.expected == run->second;
-    if (goes_on) {
-      ++run->second;
-      continue;
-    }
-    if (run != failed_runs_.end()) failed_runs_.erase(run);
+    const auto failed = failed_from_.find(append.log);
+    const bool goes_on = failed != failed_from_.end() && append.head.kind != RecordKind::claim &&
+                         append.head.epoch == failed->second.epoch &&
+                         append.head.sequence > failed->second.sequence;
+    if (goes_on) continue;
+    if (failed != failed_from_.end()) failed_from_.erase(failed);
     flights_.push_back(std::move(append));
   }
 }
@@ -105,8 +103,10 @@ void SharedLog::refuse() {
   pump();
   std::map<LogId, Offset> first;
   for (auto& append : std::exchange(flights_, {})) {
-    first.emplace(append.log, append.expected);
-    failed_runs_[append.log] = append.expected + 1;
+    const bool is_first = first.emplace(append.log, append.expected).second;
+    if (is_first && append.head.kind != RecordKind::claim) {
+      failed_from_.insert_or_assign(append.log, append.head);
+    }
   }
   for (const auto& [log, expected] : first) {
     observer_.on_failure({log,

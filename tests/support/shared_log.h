@@ -72,7 +72,7 @@ class SharedLog final : public Log {
   std::map<LogId, PartitionState> states_;
   std::deque<Append> flights_;
   std::deque<Append> reported_lost_;
-  std::map<LogId, Offset> failed_runs_;  // what goes on from here shares the refusal
+  std::map<LogId, RecordHead> failed_from_;  // what goes on behind it shares the refusal
 };
 
 }  // namespace eventstore
