@@ -20,6 +20,7 @@
 #include "api/resources/dispatch.h"
 #include "api/resources/metrics.h"
 #include "api/resources/routes.h"
+#include "api/resources/sealed_fields.h"
 #include "api/resources/stream_hub.h"
 #include "api/rows_takeover.h"
 #include "api/services.h"
@@ -149,6 +150,7 @@ class Process {
   boost::asio::thread_pool folds_{1};
   std::optional<RowsTakeover> takeover_;
   std::unique_ptr<resources::Metrics> metrics_;
+  resources::SealedCache sealed_;
   std::unique_ptr<resources::StreamHub> streams_;
   std::optional<Services> services_;
   std::unique_ptr<http::Router> router_;
@@ -295,6 +297,7 @@ Result<void> Process::listen() {
                              .clock = eventstore::system_clock(),
                              .scans = scans_,
                              .records = records_,
+                             .sealed = sealed_,
                              .streams = *streams_,
                              .metrics = *metrics_,
                              .readiness = [this] { return readiness(); },

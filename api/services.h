@@ -26,6 +26,7 @@ namespace api {
 
 namespace resources {
 class Metrics;
+class SealedCache;
 class StreamHub;
 }  // namespace resources
 
@@ -71,6 +72,7 @@ struct Services {
   /// Where records are read that the rows no longer know, for as long as brokers take: apart, so
   /// that what the rows do know is answered meanwhile. Joined as `scans` is.
   boost::asio::thread_pool& records;
+  resources::SealedCache& sealed;
   resources::StreamHub& streams;
   resources::Metrics& metrics;
   /// Any thread.

@@ -146,17 +146,31 @@ Result<Secret> Sealing::open(const FieldPlace& where, std::string_view sealed) {
   return fail(ErrorCode::internal, "this field does not open: its bytes are damaged");
 }
 
-Result<schemas::HmacKey> Sealing::digest_key(OrganizationId organization) {
+Result<schemas::Digest> Sealing::derived(OrganizationId organization, std::string_view purpose) {
   if (auto there = check_root(); !there) return fail(std::move(there).error());
   if (auto made = newest(organization); !made) return fail(std::move(made).error());
   std::lock_guard lock(keys_mutex_);
   for (const auto& [id, key] : keys_[organization]) {
-    if (key == nullptr) continue;
-    const auto own =
-        schemas::hmac_sha256(bytes_of(key->reveal()), bytes_of("tidemark digests of requests"));
-    return schemas::HmacKey(own);
+    if (key != nullptr) return schemas::hmac_sha256(bytes_of(key->reveal()), bytes_of(purpose));
   }
   return fail(ErrorCode::internal, "the organization's data keys do not open");
+}
+
+Result<schemas::HmacKey> Sealing::digest_key(OrganizationId organization) {
+  auto key = derived(organization, "tidemark digests of requests");
+  if (!key) return fail(std::move(key).error());
+  return schemas::HmacKey(*key);
+}
+
+Result<schemas::BlindHash> Sealing::blind(const FieldPlace& where, std::string_view text) {
+  auto key = derived(where.organization, "tidemark blind indexes");
+  if (!key) return fail(std::move(key).error());
+  auto of = associated({where.organization, where.space, where.kind, {}, where.field});
+  of.insert(of.end(), text.begin(), text.end());
+  const auto hash = schemas::hmac_sha256(*key, of);
+  schemas::BlindHash blind;
+  std::ranges::copy_n(hash.begin(), blind.size(), blind.begin());
+  return blind;
 }
 
 }  // namespace eventstore

@@ -12,6 +12,7 @@
 #include "eventstore/root_key.h"
 #include "schemas/crypto.h"
 #include "schemas/ids.h"
+#include "schemas/sealed_text.h"
 
 // clang-format off
 /// Sealed fields: secrets and personal data, encrypted before the append under a data key of their
@@ -56,6 +57,8 @@ class Sealing {
   /// For digests of what will be sealed, which stand in the log: made of the organization's first
   /// data key, so that they tell nothing to who has not the root key.
   schemas::Result<schemas::HmacKey> digest_key(schemas::OrganizationId organization);
+  /// A keyed hash by which equal texts of one field are known, in whatever entity; of the same key.
+  schemas::Result<schemas::BlindHash> blind(const FieldPlace& where, std::string_view text);
 
   /// Why nothing can be sealed or opened, if so.
   const std::string& refusal() const { return why_not_; }
@@ -67,6 +70,9 @@ class Sealing {
     Key key;
   };
   schemas::Result<void> check_root() const;
+  /// What `purpose` makes of the organization's first data key.
+  schemas::Result<schemas::Digest> derived(schemas::OrganizationId organization,
+                                           std::string_view purpose);
   void take(const StoredKeys& stored);
   schemas::Result<DataKey> newest(schemas::OrganizationId organization);
   Key find(schemas::OrganizationId organization, std::uint32_t id);

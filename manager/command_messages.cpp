@@ -275,9 +275,9 @@ class Encoder {
   Written command(const AppendEvents& command) {
     const auto& [product, events, conditions] = command;
     const auto event_tables = tables(events, [this](const AppendEvents::Event& event) {
-      const auto& [kind, entity, type, data, occurred] = event;
+      const auto& [kind, entity, type, data, occurred, clear] = event;
       return rpc::CreateAppendedEvent(b_, text(kind), text(entity), text(type), text(data),
-                                      to_number(occurred));
+                                      to_number(occurred), text(clear));
     });
     const auto condition_tables =
         tables(conditions, [this](const AppendEvents::Condition& condition) {

@@ -347,7 +347,8 @@ class Decoder {
                                  .entity = to_string(from->entity()),
                                  .type = to_string(from->type()),
                                  .data = to_string(from->data()),
-                                 .occurred = to_time(from->occurred())};
+                                 .occurred = to_time(from->occurred()),
+                                 .clear = to_optional(from->clear())};
     };
     auto condition = [this](const rpc::Condition* from) {
       return AppendEvents::Condition{

@@ -97,12 +97,6 @@ schemas::Result<void> check_count(Value kinds) {
   return {};
 }
 
-void refuse_unsupported(ObjectReader& reader, std::initializer_list<std::string_view> names) {
-  for (auto name : names) {
-    if (reader.optional_value(name)) reader.wrong(name, "is not supported yet");
-  }
-}
-
 void check_type_name(ObjectReader& reader, std::string_view type) {
   if (!is_type_name(type)) {
     reader.wrong(type, "must be words of a-z, 0-9 and _ joined by points, such as file.added");
@@ -192,6 +186,47 @@ void read_project(ObjectReader& reader, Manifest::Kind& kind) {
   kind.project = std::move(*pointer);
 }
 
+/// The same place, or one in the other.
+bool overlap(std::string_view one, std::string_view other) {
+  if (one.size() > other.size()) std::swap(one, other);
+  return other.starts_with(one) && (other.size() == one.size() || other[one.size()] == '/');
+}
+
+void read_sealed(ObjectReader& reader, Manifest::Kind& kind) {
+  const auto list = reader.optional_value("sealed");
+  if (!list) return;
+  bool right = list->is_array() && list->size() <= indexes_max;
+  for (auto value : list->elements()) {
+    const auto pointer = value.as_string().value_or("");
+    right = right && is_pointer(pointer) &&
+            std::ranges::none_of(kind.sealed, [&](const auto& other) { return overlap(pointer, other); });
+    kind.sealed.emplace_back(pointer);
+  }
+  if (!right) {
+    return reader.wrong("sealed", "must be an array of at most " + std::to_string(indexes_max) +
+                                      " JSON pointers such as /email, none of them in another");
+  }
+  if (std::ranges::any_of(kind.sealed, [&](const auto& one) { return overlap(kind.project, one); })) {
+    reader.wrong("project", "cannot be sealed: rows are shown by their project");
+  }
+}
+
+/// An index may name a sealed field, and nothing that stands in one.
+void mark_sealed(ObjectReader& reader, std::string_view name, const Manifest::Kind& kind,
+                 std::vector<projections::Index>& indexes) {
+  for (auto& index : indexes) {
+    for (const auto& sealed : kind.sealed) {
+      for (const auto& pointer : index.pointers) {
+        if (pointer == sealed) {
+          index.sealed.push_back(sealed);
+        } else if (pointer.size() > sealed.size() && overlap(pointer, sealed)) {
+          reader.wrong(name, "names " + pointer + ", which stands in the sealed field " + sealed);
+        }
+      }
+    }
+  }
+}
+
 void read_kind(ObjectReader& kinds, std::string_view name, Value value, Manifest::Kind& kind,
                Faults& faults) {
   if (!is_kind_name(name)) kinds.wrong(name, "must match ^[a-z][a-z0-9_-]{0,47}$");
@@ -210,7 +245,9 @@ void read_kind(ObjectReader& kinds, std::string_view name, Value value, Manifest
     read_indexes(reader, "indexes", Parts::one, kind.indexes);
     read_indexes(reader, "unique", Parts::some, kind.unique);
     read_project(reader, kind);
-    refuse_unsupported(reader, {"sealed"});
+    read_sealed(reader, kind);
+    mark_sealed(reader, "indexes", kind, kind.indexes);
+    mark_sealed(reader, "unique", kind, kind.unique);
   });
 }
 
@@ -264,6 +301,11 @@ std::optional<Fold> Manifest::fold_of(std::string_view kind, std::string_view ty
   if (found == kinds_.end()) return std::nullopt;
   auto event = found->second.events.find(type);
   return event == found->second.events.end() ? std::nullopt : std::optional(event->second.fold);
+}
+
+bool Manifest::Kind::finds_by(std::string_view pointer) const {
+  const auto names = [&](const auto& index) { return index.is_sealed(pointer); };
+  return std::ranges::any_of(indexes, names) || std::ranges::any_of(unique, names);
 }
 
 const std::pair<const std::string, Manifest::Type>* Manifest::Kind::written_as(

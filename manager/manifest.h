@@ -30,11 +30,15 @@ class Manifest {
     std::vector<projections::Index> indexes;
     /// No two entities that are there have the same values in one of these.
     std::vector<projections::Index> unique;
+    /// What of the events' data, and so of the state, is sealed: JSON pointers, none in another.
+    std::vector<std::string> sealed;
     /// Where the state names the project that the entity belongs to; empty: nowhere.
     std::string project;
 
     /// What an event of this name becomes; null when the kind does not know it.
     const std::pair<const std::string, Type>* written_as(std::string_view name) const;
+    /// Whether an index or a unique rule names this sealed field, so that it has a blind index.
+    bool finds_by(std::string_view pointer) const;
   };
 
   /// Checks form, names, schemas and number (1,000 kinds and types in all); the error has a pointer

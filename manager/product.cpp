@@ -8,6 +8,7 @@
 #include "projections/evolve.h"
 #include "schemas/json.h"
 #include "schemas/json_writer.h"
+#include "schemas/sealed_text.h"
 
 namespace manager {
 
@@ -35,6 +36,11 @@ Result<void> check_kept(const Context& context, const Manifest& before, const Ma
   return {};
 }
 
+bool is_used(const Context& context, const std::string& name, const Manifest::Kind& kind) {
+  return std::ranges::any_of(
+      kind.events, [&](const auto& type) { return context.type_in_use(name, type.first); });
+}
+
 std::unexpected<schemas::Error> rule_in_use(std::string_view kind, std::string_view member,
                                             std::string detail) {
   auto pointer = "/kinds/" + schemas::json::pointer_escape(kind) + "/" + std::string(member);
@@ -50,10 +56,8 @@ Result<void> check_rules(const Context& context, const Manifest& after,
                          const projections::KindIndexes& before_indexes,
                          const projections::KindIndexes& after_indexes, const Manifest& before) {
   for (const auto& [name, kind] : before.kinds()) {
-    const bool used = std::ranges::any_of(
-        kind.events, [&](const auto& type) { return context.type_in_use(name, type.first); });
     auto now = after.kinds().find(name);
-    if (!used || now == after.kinds().end()) continue;
+    if (now == after.kinds().end() || !is_used(context, name, kind)) continue;
     auto kept = after_indexes.find(name);
     auto had = before_indexes.find(name);
     for (std::size_t i = 0; had != before_indexes.end() && i < had->second.size(); ++i) {
@@ -71,6 +75,32 @@ Result<void> check_rules(const Context& context, const Manifest& after,
                          "the kind '" + name +
                              "' has events; a unique rule comes before the first one: declare a "
                              "new kind that has it from the start");
+    }
+  }
+  return {};
+}
+
+/// Of a kind that has events sealed fields stay sealed, and an index over one comes before the
+/// first event, since values that were sealed without a blind index are not found by it.
+Result<void> check_sealed(const Context& context, const Manifest& before, const Manifest& after) {
+  for (const auto& [name, kind] : before.kinds()) {
+    auto now = after.kinds().find(name);
+    if (now == after.kinds().end() || !is_used(context, name, kind)) continue;
+    for (const auto& pointer : kind.sealed) {
+      if (std::ranges::find(now->second.sealed, pointer) != now->second.sealed.end()) continue;
+      return rule_in_use(name, "sealed",
+                         "the kind '" + name + "' has events; its field " + pointer +
+                             " stays sealed: declare it under sealed");
+    }
+    for (const auto& pointer : now->second.sealed) {
+      if (!now->second.finds_by(pointer)) continue;
+      const bool found_before = std::ranges::find(kind.sealed, pointer) != kind.sealed.end() &&
+                                kind.finds_by(pointer);
+      if (found_before) continue;
+      return rule_in_use(name, "sealed",
+                         "the kind '" + name + "' has events; an index over the sealed field " +
+                             pointer + " comes before the first one: declare a new kind that has "
+                             "it from the start");
     }
   }
   return {};
@@ -150,13 +180,31 @@ Result<const std::pair<const std::string, Manifest::Type>*> type_of(
                                                        " declares no type " + quote(event.type));
 }
 
+/// The edge seals by the manifest that it knows; what is not sealed as this one says is not written.
+Result<void> check_is_sealed(const Manifest::Kind& kind, const AppendEvents::Event& event) {
+  if (kind.sealed.empty()) return {};
+  auto data = schemas::json::parse(event.data);
+  ENSURE(data.has_value());
+  for (const auto& pointer : kind.sealed) {
+    auto value = schemas::json::resolve(data->root(), pointer);
+    if (!value || value->is_null()) continue;
+    const auto text = value->as_string();
+    const auto sealed = text ? schemas::parse_sealed_text(*text) : std::nullopt;
+    if (event.clear && sealed && sealed->blind.empty() != kind.finds_by(pointer)) continue;
+    return fail(ErrorCode::mark_not_reached,
+                "the product's manifest changed while this was on its way; nothing was written, "
+                "try it again");
+  }
+  return {};
+}
+
 /// Data against the schemas of their types: one allowance for all events of a command.
 class DataChecks {
  public:
   void check(const std::pair<const std::string, Manifest::Type>& type,
              const AppendEvents::Event& event, std::size_t index) {
     if (!type.second.schema || left_.errors == 0) return;
-    auto data = schemas::json::parse(event.data);
+    auto data = schemas::json::parse(event.clear ? *event.clear : event.data);
     ENSURE(data.has_value());
     const auto pointer = "/events/" + std::to_string(index) + "/data";
     std::ranges::move(type.second.schema->check(data->root(), pointer, left_),
@@ -306,6 +354,8 @@ Result<Decision> decide(const Context& context, const DeclareProduct& command) {
     if (!before) return std::unexpected(std::move(before).error());
     auto kept = check_kept(context, *before, *after);
     if (!kept) return std::unexpected(std::move(kept).error());
+    auto sealed = check_sealed(context, *before, *after);
+    if (!sealed) return std::unexpected(std::move(sealed).error());
     auto ruled = check_rules(context, *after, projections::indexes_of(current->state.manifest),
                              projections::indexes_of(command.manifest), *before);
     if (!ruled) return std::unexpected(std::move(ruled).error());
@@ -331,8 +381,10 @@ Result<Decision> decide(const Context& context, const AppendEvents& command) {
     const auto& event = command.events[i];
     auto type = type_of(*context.manifest, event, i);
     if (!type) return std::unexpected(std::move(type).error());
-    checks.check(**type, event, i);
     const auto& kind = context.manifest->kinds().find(event.kind)->second;
+    auto sealed = check_is_sealed(kind, event);
+    if (!sealed) return std::unexpected(std::move(sealed).error());
+    checks.check(**type, event, i);
     auto free = unique.check(kind, event, (*type)->second.fold, i);
     if (!free) return std::unexpected(std::move(free).error());
     Entity entity{{}, event.entity};

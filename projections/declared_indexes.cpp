@@ -5,6 +5,7 @@
 #include "projections/row.h"
 #include "projections/states.h"
 #include "schemas/crypto.h"
+#include "schemas/sealed_text.h"
 
 namespace projections {
 namespace {
@@ -24,11 +25,27 @@ void add(std::vector<Index>& indexes, Index index) {
   if (std::ranges::find(indexes, index) == indexes.end()) indexes.push_back(std::move(index));
 }
 
-Index index_of(Value names) {
+Index index_of(Value names, Value kind) {
   Index index;
   if (auto one = names.as_string()) index.pointers.emplace_back(*one);
   for (auto name : names.elements()) index.pointers.emplace_back(*name.as_string());
+  const auto sealed = kind.find("sealed");
+  if (!sealed) return index;
+  for (auto one : sealed->elements()) {
+    const auto pointer = *one.as_string();
+    if (std::ranges::find(index.pointers, pointer) != index.pointers.end()) {
+      index.sealed.emplace_back(pointer);
+    }
+  }
   return index;
+}
+
+/// A sealed value that has no blind index was sealed before an index named it.
+std::optional<std::string> blind_of(Value value) {
+  const auto text = value.as_string();
+  const auto sealed = text ? schemas::parse_sealed_text(*text) : std::nullopt;
+  if (!sealed || sealed->blind.empty()) return std::nullopt;
+  return std::string(sealed->blind);
 }
 
 }  // namespace
@@ -42,15 +59,19 @@ std::string Index::name() const {
   return name;
 }
 
+bool Index::is_sealed(std::string_view pointer) const {
+  return std::ranges::find(sealed, pointer) != sealed.end();
+}
+
 std::vector<Index> indexes_of(Value kind) {
   std::vector<Index> indexes;
   for (auto list : {"indexes", "unique"}) {
     auto declared = kind.find(list);
     if (!declared) continue;
-    for (auto one : declared->elements()) add(indexes, index_of(one));
+    for (auto one : declared->elements()) add(indexes, index_of(one, kind));
   }
   auto project = kind.find("project");
-  if (project && project->is_string()) add(indexes, index_of(*project));
+  if (project && project->is_string()) add(indexes, index_of(*project, kind));
   return indexes;
 }
 
@@ -88,7 +109,9 @@ std::optional<std::string> index_value(Value state, const Index& index) {
   std::string key;
   for (const auto& pointer : index.pointers) {
     auto value = schemas::json::resolve(state, pointer);
-    auto text = value ? index_text(*value) : std::nullopt;
+    auto text = !value                     ? std::nullopt
+                : index.is_sealed(pointer) ? blind_of(*value)
+                                           : index_text(*value);
     if (!text) return std::nullopt;
     if (!key.empty()) key.push_back(between_parts);
     key += index_value(*text);

@@ -27,6 +27,11 @@ namespace projections {
 /// boolean at each of them.
 struct Index {
   std::vector<std::string> pointers;
+  /// Those of them whose values are sealed: rows are found by the blind index in them
+  /// (schemas/sealed_text.h).
+  std::vector<std::string> sealed = {};
+
+  bool is_sealed(std::string_view pointer) const;
 
   /// As it stands in keys.
   std::string name() const;

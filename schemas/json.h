@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -184,6 +185,12 @@ std::string canonical(Value value);
 /// RFC 7396: `target` (absent: nothing is there yet) after `patch`. Members keep their place, new
 /// ones come last.
 std::string merge_patch(std::optional<Value> target, Value patch);
+
+/// A minified copy of `root` in which each value that `change` answers for is what it answers, JSON
+/// text. `pointer` says where the value stands; outer values are asked for first, and nothing that
+/// stands in a changed one.
+using Change = std::function<std::optional<std::string>(std::string_view pointer, Value value)>;
+std::string rewrite(Value root, const Change& change);
 
 /// One step of a JSON pointer (RFC 6901) from a member name: ~ is ~0 and / is ~1.
 std::string pointer_escape(std::string_view name);

@@ -54,7 +54,8 @@ class Events {
       if (event.kind() != row_.kind || entity_text(event.kind(), event.entity()) != row_.id)
         continue;
       std::string text;
-      resources::append_event(text, batch, i, row_.product, {});
+      // Without the keyring nothing fails.
+      (void)resources::append_event(text, batch, i, row_.product, {}, nullptr);
       if (json_) {
         fmt::print("{}{}", count_ == 0 ? "[" : ",\n ", text);
       } else {

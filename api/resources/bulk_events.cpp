@@ -9,7 +9,9 @@
 
 #include "api/http/problem.h"
 #include "api/resources/answers.h"
+#include "api/resources/pool.h"
 #include "api/resources/product_events.h"
+#include "api/resources/sealed_fields.h"
 #include "schemas/json_writer.h"
 
 namespace api::resources {
@@ -129,7 +131,21 @@ std::optional<std::string> key_of_line(const Origin& origin, std::optional<std::
   return *origin.idempotency_key + "\n" + std::to_string(number);
 }
 
-Result<Submission> parse_line(const Origin& origin, std::string_view line, std::size_t number) {
+/// What the product's manifest seals, sealed. The key is for the digest of a line that holds it.
+Result<std::optional<schemas::HmacKey>> seal(const Origin& origin, const SealedKinds& kinds,
+                                             manager::AppendEvents& command, bool has_key) {
+  auto& sealing = origin.services.sealing;
+  auto sealed =
+      seal_events({sealing, kinds, origin.owner.organization, origin.owner.space}, command);
+  if (!sealed) return std::unexpected(std::move(sealed).error());
+  if (!has_key) return std::nullopt;
+  auto key = sealing.digest_key(origin.owner.organization);
+  if (!key) return std::unexpected(std::move(key).error());
+  return *key;
+}
+
+Result<Submission> parse_line(const Origin& origin, const SealedKinds& sealed_kinds,
+                              std::string_view line, std::size_t number) {
   auto welcome = edge::still_welcome(origin.services, origin.caller);
   if (!welcome) return std::unexpected(std::move(welcome).error());
   auto document = schemas::json::parse(line);
@@ -143,9 +159,15 @@ Result<Submission> parse_line(const Origin& origin, std::string_view line, std::
   auto read = reader.finish();
   if (!read) return std::unexpected(std::move(read).error());
   submission.key = key_of_line(origin, std::move(key), number);
+  std::optional<schemas::HmacKey> digest_key;
+  if (!sealed_kinds.empty()) {
+    auto sealed = seal(origin, sealed_kinds, submission.command, submission.key.has_value());
+    if (!sealed) return std::unexpected(std::move(sealed).error());
+    digest_key = std::move(*sealed);
+  }
   if (submission.key) {
     submission.context.idempotency =
-        edge::idempotency_proof({origin.services.hmac, origin.services.hmac},
+        edge::idempotency_proof({origin.services.hmac, digest_key.value_or(origin.services.hmac)},
                                 {origin.caller.organization, origin.caller.space}, *submission.key,
                                 origin.request, document->root());
   }
@@ -153,12 +175,31 @@ Result<Submission> parse_line(const Origin& origin, std::string_view line, std::
 }
 
 /// A line is answered, whatever becomes of it: those behind it wait for that.
-Result<Submission> guarded_parse(const Origin& origin, std::string_view line, std::size_t number) {
+Result<Submission> guarded_parse(const Origin& origin, const SealedKinds& sealed_kinds,
+                                 std::string_view line, std::size_t number) {
   try {
-    return parse_line(origin, line, number);
+    return parse_line(origin, sealed_kinds, line, number);
   } catch (const projections::StoreFailure& failure) {
     return rows_unreadable(origin.request.id, failure);
   }
+}
+
+Result<std::shared_ptr<const SealedKinds>> sealed_kinds_of(const Origin& origin) {
+  try {
+    return origin.services.sealed.of(origin.services, origin.product);
+  } catch (const projections::StoreFailure& failure) {
+    return rows_unreadable(origin.request.id, failure);
+  }
+}
+
+/// Off the connection's thread where something is to be sealed.
+awaitable<Result<Submission>> parse(const Origin& origin, std::string_view line,
+                                    std::size_t number) {
+  const auto sealed_kinds = sealed_kinds_of(origin);
+  if (!sealed_kinds) co_return std::unexpected(sealed_kinds.error());
+  auto work = [&] { return guarded_parse(origin, **sealed_kinds, line, number); };
+  if ((*sealed_kinds)->empty()) co_return work();
+  co_return co_await answer_on(origin.services.records, work);
 }
 
 /// Reads and submits until the body ends or a line cannot be submitted.
@@ -171,7 +212,8 @@ awaitable<void> read_lines(Stream stream, std::shared_ptr<const Origin> origin,
     if (pipe->stopped() || (line && !*line)) break;
     const auto number = stream.line_number();
     const auto place = pipe->add(number, line ? (*line)->size() : 0);
-    auto submission = line ? guarded_parse(*origin, **line, number) : std::unexpected(line.error());
+    auto submission =
+        line ? co_await parse(*origin, **line, number) : std::unexpected(line.error());
     if (!submission) {
       pipe->answer(place, std::unexpected(std::move(submission).error()));
       break;

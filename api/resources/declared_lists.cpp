@@ -7,7 +7,9 @@
 #include "api/resources/lists.h"
 #include "api/resources/parameters.h"
 #include "api/resources/parse.h"
+#include "api/resources/pool.h"
 #include "api/resources/products.h"
+#include "api/resources/sealed_fields.h"
 #include "api/resources/shaping.h"
 #include "schemas/json_writer.h"
 
@@ -22,15 +24,16 @@ using schemas::json::Value;
 /// Values of one filter.
 constexpr std::size_t values_max = 50;
 
-/// Rows with one of these texts at the pointer.
+/// Rows with one of these texts at the index's pointer.
 struct Filter {
-  std::string pointer;
+  Index index;
   std::vector<std::string> texts;
+  std::vector<std::string> values = {};  // as they stand in the index
 
+  const std::string& pointer() const { return index.pointers.front(); }
   bool keeps(Value state) const {
-    auto value = schemas::json::resolve(state, pointer);
-    auto text = value ? projections::index_text(*value) : std::nullopt;
-    return text && std::ranges::find(texts, *text) != texts.end();
+    const auto value = projections::index_value(state, index);
+    return value && std::ranges::find(values, *value) != values.end();
   }
 };
 
@@ -38,11 +41,11 @@ Result<std::vector<Filter>> read_filters(const Ask& ask, const DeclaredKind& kin
   std::vector<Filter> filters;
   for (const auto& [name, value] : ask.request.query) {
     if (!name.starts_with('/')) continue;
-    if (std::ranges::find(kind.filters, name) == kind.filters.end()) {
-      return edge::wrong_parameter(name, no_index_detail(name));
-    }
+    const auto by_pointer = [&](const Index& index) { return index.pointers.front() == name; };
+    const auto index = std::ranges::find_if(kind.filters, by_pointer);
+    if (index == kind.filters.end()) return edge::wrong_parameter(name, no_index_detail(name));
     auto same = std::ranges::find(filters, name, &Filter::pointer);
-    if (same == filters.end()) same = filters.insert(same, Filter{std::string(name), {}});
+    if (same == filters.end()) same = filters.insert(same, Filter{*index, {}});
     if (same->texts.size() == values_max) {
       return edge::wrong_parameter(
           name, "has more than " + std::to_string(values_max) + " values; ask for some at a time");
@@ -52,6 +55,21 @@ Result<std::vector<Filter>> read_filters(const Ask& ask, const DeclaredKind& kin
     }
   }
   return filters;
+}
+
+/// Sealed fields are looked for by their blind index.
+Result<void> find_values(eventstore::Sealing& sealing, const SealedPlace& place,
+                         std::vector<Filter>& filters) {
+  for (auto& filter : filters) {
+    const bool sealed = filter.index.is_sealed(filter.pointer());
+    for (const auto& text : filter.texts) {
+      auto value = sealed ? blind_value(sealing, place, filter.pointer(), text)
+                          : Result<std::string>(projections::index_value(text));
+      if (!value) return std::unexpected(std::move(value).error());
+      filter.values.push_back(std::move(*value));
+    }
+  }
+  return {};
 }
 
 /// An index that was declared a moment ago may not hold every row yet.
@@ -69,13 +87,30 @@ Result<void> check_made(const Reading& reading, std::string_view product, std::s
 
 /// A list of a kind's rows, by these filters.
 Answer list_declared(Ask& ask, Place place, std::string kind_name, const DeclaredKind& kind,
-                     const std::vector<Filter>& filters) {
+                     std::vector<Filter> filters) {
   const std::string product(ask.request.captured("product"));
+  auto find = [&] {
+    return find_values(ask.services.sealing,
+                       {place.organization, place.space, product, kind_name, {}}, filters);
+  };
+  const bool by_sealed = std::ranges::any_of(
+      filters, [](const auto& one) { return one.index.is_sealed(one.pointer()); });
+  auto looked_up = by_sealed ? co_await answer_on(ask.services.records, find) : find();
+  if (!looked_up) co_return std::unexpected(std::move(looked_up).error());
+  Result<void> rendered;
   std::map<std::string, std::string, std::less<>> projects;
-  ListSpec spec{.kind = kind_name, .has_id = false, .keep = {}, .render = render_row};
+  ListSpec spec{.kind = kind_name, .has_id = false, .keep = {}, .render = {}};
+  spec.render = [&](std::string& out, const FoundRow& found) {
+    auto row = render_row(ask, place, kind_name, found, out);
+    if (!row) {
+      out += "null";
+      rendered = std::move(row);
+    }
+  };
   if (includes_project(ask)) {
-    spec.render = [&](std::string& out, const FoundRow& found) {
-      render_row(out, found);
+    spec.render = [&, row = spec.render](std::string& out, const FoundRow& found) {
+      row(out, found);
+      if (!rendered) return;
       auto state = schemas::json::parse(projections::decode_row<Declared>(found.bytes).state.json);
       auto id = schemas::json::resolve(state->root(), kind.project);
       const std::string text(id ? id->as_string().value_or("") : "");
@@ -85,11 +120,15 @@ Answer list_declared(Ask& ask, Place place, std::string kind_name, const Declare
       out += R"(,"project":)" + project.first->second + "}";
     };
   }
-  if (filters.empty()) co_return co_await list_answer(ask, place, std::move(spec));
+  if (filters.empty()) {
+    auto all = co_await list_answer(ask, place, std::move(spec));
+    if (!rendered) co_return std::unexpected(std::move(rendered).error());
+    co_return all;
+  }
   spec.admit = [&](Reading& reading) {
     Result<void> made;
     for (const auto& filter : filters) {
-      if (made) made = check_made(reading, product, kind_name, filter.pointer);
+      if (made) made = check_made(reading, product, kind_name, filter.pointer());
     }
     return made;
   };
@@ -99,10 +138,11 @@ Answer list_declared(Ask& ask, Place place, std::string kind_name, const Declare
     return std::ranges::all_of(filters, [&](const auto& one) { return one.keeps(state->root()); });
   };
   for (const auto& filter : filters) {
-    auto& by = spec.by_index.emplace_back(Index{{filter.pointer}}.name());
-    for (const auto& text : filter.texts) by.values.push_back(projections::index_value(text));
+    spec.by_index.emplace_back(filter.index.name(), filter.values);
   }
-  co_return co_await list_answer(ask, place, std::move(spec));
+  auto some = co_await list_answer(ask, place, std::move(spec));
+  if (!rendered) co_return std::unexpected(std::move(rendered).error());
+  co_return some;
 }
 
 Result<void> check_include(const Ask& ask, const DeclaredKind& kind) {
@@ -122,7 +162,7 @@ Result<void> check_project_ids(const Ask& ask) {
 
 /// The projects whose rows an integration's list shows; empty: all rows.
 std::optional<Filter> project_filter(const Ask& ask, const DeclaredKind& kind) {
-  Filter filter{kind.project, {}};
+  Filter filter{Index{{kind.project}}, {}};
   bool asked = false;
   for (const auto& [name, value] : ask.request.query) {
     if (name != "project_id") continue;
@@ -137,17 +177,24 @@ std::optional<Filter> project_filter(const Ask& ask, const DeclaredKind& kind) {
 
 }  // namespace
 
-void render_row(std::string& out, const FoundRow& found) {
+Result<void> render_row(const Ask& ask, const Place& place, std::string_view kind,
+                        const FoundRow& found, std::string& out) {
   auto row = projections::decode_row<Declared>(found.bytes);
+  const auto product = ask.request.captured("product");
+  auto state = open_sealed(ask.services.sealing,
+                           {place.organization, place.space, product, kind, found.entity.name},
+                           row.state.json);
+  if (!state) return std::unexpected(std::move(state).error());
   schemas::json::Writer(out)
       .begin_object()
       .member("entity", found.entity.name)
       .name("state")
-      .raw(row.state.json)
+      .raw(*state)
       .member("version", to_number(row.head.version))
       .member("created_at", row.head.created_at)
       .member("updated_at", row.head.updated_at)
       .end_object();
+  return {};
 }
 
 std::optional<DeclaredKind> declared_kind(const Ask& ask, std::string_view product,
@@ -161,7 +208,7 @@ std::optional<DeclaredKind> declared_kind(const Ask& ask, std::string_view produ
   if (!found) return std::nullopt;
   DeclaredKind declared;
   for (auto& index : projections::indexes_of(*found)) {
-    if (index.pointers.size() == 1) declared.filters.push_back(std::move(index.pointers.front()));
+    if (index.pointers.size() == 1) declared.filters.push_back(std::move(index));
   }
   auto project = found->find("project");
   declared.project = project ? project->as_string().value_or("") : "";
@@ -183,7 +230,7 @@ Answer list_rows(Ask& ask) {
   if (!filters) co_return std::unexpected(std::move(filters).error());
   auto include = check_include(ask, *kind);
   if (!include) co_return std::unexpected(std::move(include).error());
-  co_return co_await list_declared(ask, *place, kind_name, *kind, *filters);
+  co_return co_await list_declared(ask, *place, kind_name, *kind, std::move(*filters));
 }
 
 // GET /v2/integrations/{product}/{kind}
@@ -201,7 +248,7 @@ Answer list_integrations(Ask& ask) {
   if (auto projects = project_filter(ask, *kind)) {
     filters->insert(filters->begin(), std::move(*projects));
   }
-  co_return co_await list_declared(ask, *place, kind_name, *kind, *filters);
+  co_return co_await list_declared(ask, *place, kind_name, *kind, std::move(*filters));
 }
 
 }  // namespace api::resources

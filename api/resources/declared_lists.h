@@ -17,14 +17,16 @@ Answer list_integrations(Ask& ask);
 
 /// What the newest manifest says of a kind that a list has to know.
 struct DeclaredKind {
-  /// Pointers by which its lists are filtered.
-  std::vector<std::string> filters;
+  /// By which its lists are filtered, of one pointer each.
+  std::vector<projections::Index> filters;
   std::string project;  // a pointer, or empty
 };
 /// Empty when the product declares no such kind.
 std::optional<DeclaredKind> declared_kind(const Ask& ask, std::string_view product,
                                           std::string_view kind);
 
-void render_row(std::string& out, const projections::FoundRow& found);
+/// With its sealed values opened; where one does not open nothing is written.
+Result<void> render_row(const Ask& ask, const Place& place, std::string_view kind,
+                        const projections::FoundRow& found, std::string& out);
 
 }  // namespace api::resources

@@ -8,6 +8,7 @@
 #include "api/resources/pool.h"
 #include "api/resources/products.h"
 #include "api/resources/reading.h"
+#include "api/resources/sealed_fields.h"
 #include "eventstore/clock.h"
 #include "manager/manifest.h"
 #include "projections/evolve.h"
@@ -36,9 +37,11 @@ struct Counts {
 /// written; one thread.
 class DryRun {
  public:
-  DryRun(const Services& services, const Reading& reading, const Manifest& manifest)
+  DryRun(const Services& services, const Reading& reading, std::string_view product,
+         const Manifest& manifest)
       : services_(services),
         reading_(reading),
+        product_(product),
         manifest_(manifest),
         end_(eventstore::system_clock().monotonic() + time_max) {}
 
@@ -49,6 +52,7 @@ class DryRun {
       for (const auto& [entity, state] : entities) compare(kind, entity, state);
       find_doubles(kind, entities);
     }
+    if (!opened_) return std::unexpected(std::move(opened_).error());
     return answer();
   }
 
@@ -95,7 +99,7 @@ class DryRun {
       ++counts.not_applied;
       return problem(event, "the manifest declares no type " + std::string(event.type()));
     }
-    if (auto fault = schema_fault(type->second, json->text)) {
+    if (auto fault = schema_fault(type->second, shown(event.kind(), entity.name, json->text))) {
       ++counts.schema_violations;
       problem(event, *fault);
     }
@@ -105,6 +109,16 @@ class DryRun {
                                      {batch.recorded()});
     state = after ? std::move(*after) : std::nullopt;
     bytes_ += state ? state->json.size() : 0;
+  }
+
+  /// As answers show it; what does not open is told at the end.
+  std::string shown(std::string_view kind, std::string_view entity, std::string_view json) {
+    const auto& place = reading_.place();
+    auto opened = open_sealed(services_.sealing,
+                              {place.organization, place.space, product_, kind, entity}, json);
+    if (opened) return std::move(*opened);
+    opened_ = std::unexpected(std::move(opened).error());
+    return "null";
   }
 
   static std::optional<std::string> schema_fault(const Manifest::Type& type,
@@ -147,9 +161,9 @@ class DryRun {
         .member("kind", kind)
         .member("entity", entity)
         .name("before")
-        .raw(before.value_or("null"))
+        .raw(shown(kind, entity, before.value_or("null")))
         .name("after")
-        .raw(after ? after->json : "null")
+        .raw(shown(kind, entity, after ? after->json : "null"))
         .end_object();
   }
 
@@ -200,6 +214,7 @@ class DryRun {
 
   const Services& services_;
   const Reading& reading_;
+  std::string_view product_;
   const Manifest& manifest_;
   eventstore::MonotonicTime end_;
   std::map<std::string, States, std::less<>> states_;
@@ -211,6 +226,7 @@ class DryRun {
   std::size_t difference_count_ = 0;
   std::string problems_;
   std::string differences_;
+  Result<void> opened_;
 };
 
 }  // namespace
@@ -223,7 +239,7 @@ Answer dry_run_product(Ask& ask) {
   if (!manifest) co_return std::unexpected(std::move(manifest).error());
   auto reading = co_await open_reading(ask, *place, View::snapshot);
   if (!reading) co_return std::unexpected(std::move(reading).error());
-  auto run = [&] { return DryRun(ask.services, *reading, *manifest).run(); };
+  auto run = [&] { return DryRun(ask.services, *reading, ask.request.captured("product"), *manifest).run(); };
   auto json = co_await answer_on(ask.services.scans, run);
   if (!json) co_return std::unexpected(std::move(json).error());
   co_return http::json_response(200, std::move(*json));

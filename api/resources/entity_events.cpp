@@ -74,8 +74,11 @@ Result<std::string> render(const Ask& ask, const EntityEvents& of, const ListReq
     auto event = timeline.at(of.place.topic, place.offset, place.index);
     if (!event) return std::unexpected(std::move(event).error());
     if (json.back() != '[') json.push_back(',');
-    append_event(json, event->batch, event->index, of.product,
-                 ask.services.marks.encode(owner.organization, owner.space, {&event->position, 1}));
+    const auto mark =
+        ask.services.marks.encode(owner.organization, owner.space, {&event->position, 1});
+    auto appended =
+        append_event(json, event->batch, event->index, of.product, mark, &ask.services.sealing);
+    if (!appended) return std::unexpected(std::move(appended).error());
     if (json.size() < page_bytes_max || i + 1 == page.places.size()) continue;
     page.places.resize(i + 1);
     page.more = true;

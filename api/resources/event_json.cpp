@@ -1,6 +1,7 @@
 #include "api/resources/event_json.h"
 
 #include "api/resources/resource_event_json.h"
+#include "api/resources/sealed_fields.h"
 #include "projections/states.h"
 #include "schemas/json_writer.h"
 #include "schemas/time.h"
@@ -57,11 +58,13 @@ void write_role(Writer& writer, schemas::Role role) {
   writer.begin_object().member("role", projections::to_text(role)).end_object();
 }
 
-void write_data(Writer& writer, const schemas::EventData& data) {
+/// `opened`: of an event of a declared product that has sealed values.
+void write_data(Writer& writer, const schemas::EventData& data,
+                std::optional<std::string_view> opened) {
   std::visit(
       Overloaded{
           [&](const schemas::UnknownEvent&) { writer.null(); },
-          [&](const schemas::Json& json) { writer.raw(json.text); },
+          [&](const schemas::Json& json) { writer.raw(opened.value_or(json.text)); },
           [&](const schemas::OrganizationCreated& e) { write_created(writer, e.name, e.slug); },
           [&](const schemas::OrganizationChanged& e) { write_changed(writer, e.name, e.slug); },
           [&](const schemas::OrganizationSuspended&) { write_nothing(writer); },
@@ -101,9 +104,21 @@ void write_data(Writer& writer, const schemas::EventData& data) {
 
 }  // namespace
 
-void append_event(std::string& out, const schemas::BatchView& batch, std::uint32_t index,
-                  std::string_view product, std::string_view mark) {
+schemas::Result<void> append_event(std::string& out, const schemas::BatchView& batch,
+                                   std::uint32_t index, std::string_view product,
+                                   std::string_view mark, eventstore::Sealing* sealing) {
   const auto event = batch.event(index);
+  const auto data = event.data();
+  const auto* json = std::get_if<schemas::Json>(&data);
+  std::optional<std::string> opened;
+  if (sealing != nullptr && json != nullptr && schemas::may_hold_sealed(json->text)) {
+    const auto entity = event.entity();
+    auto text = open_sealed(
+        *sealing,
+        {batch.organization(), batch.space(), product, event.kind(), entity.name}, json->text);
+    if (!text) return std::unexpected(std::move(text).error());
+    opened = std::move(*text);
+  }
   Writer writer(out);
   writer.begin_object()
       .member("specversion", "1.0")
@@ -113,7 +128,7 @@ void append_event(std::string& out, const schemas::BatchView& batch, std::uint32
       .member("subject", schemas::entity_text(event.kind(), event.entity()))
       .member("time", event.occurred())
       .member("datacontenttype", "application/json");
-  if (std::holds_alternative<schemas::Json>(event.data())) {
+  if (json != nullptr) {
     writer.member("dataschema", "/v2/products/" + std::string(product) +
                                     "?version=" + std::to_string(event.schema()));
   }
@@ -128,8 +143,9 @@ void append_event(std::string& out, const schemas::BatchView& batch, std::uint32
   if (!batch.traceparent().empty()) writer.member("traceparent", batch.traceparent());
   if (!mark.empty()) writer.member("mark", mark);
   writer.name("data");
-  write_data(writer, event.data());
+  write_data(writer, data, opened);
   writer.end_object();
+  return {};
 }
 
 }  // namespace api::resources

@@ -98,10 +98,12 @@ Result<EventPage> read_page(const Ask& ask, const EventsRequest& request) {
   const Feed feed(ask.services, *snapshot, scope, request.filter);
   std::string json = R"({"data":[)";
   std::size_t count = 0;
+  Result<void> appended;
   auto take = [&](const TimelineEvent& event, std::string_view product, const std::string& mark) {
     if (count++ > 0) json.push_back(',');
-    append_event(json, event.batch, event.index, product, mark);
-    return count < request.limit && json.size() < page_bytes_max;
+    appended =
+        append_event(json, event.batch, event.index, product, mark, &ask.services.sealing);
+    return appended && count < request.limit && json.size() < page_bytes_max;
   };
   const auto from = key_of(feed, request.from);
   const auto to = key_of(feed, request.to);
@@ -114,6 +116,7 @@ Result<EventPage> read_page(const Ask& ask, const EventsRequest& request) {
     passed = begin_of(feed, request, from);
     end = feed.forward(passed, to, take);
   }
+  if (!appended) return std::unexpected(std::move(appended).error());
   if (!end) return std::unexpected(std::move(end).error());
   json += R"(],"next":)" + schemas::json::quote(feed.mark_of(passed)) + R"(,"caught_up":)";
   json += *end == Feed::End::reached ? "true}" : "false}";

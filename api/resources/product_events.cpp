@@ -5,7 +5,9 @@
 #include "api/resources/answers.h"
 #include "api/resources/bulk_events.h"
 #include "api/resources/parse.h"
+#include "api/resources/pool.h"
 #include "api/resources/products.h"
+#include "api/resources/sealed_fields.h"
 #include "schemas/json_writer.h"
 
 namespace api::resources {
@@ -53,6 +55,9 @@ AppendEvents::Event read_event(ObjectReader& reader) {
   if (auto data = reader.value("data")) {
     if (data->is_object()) {
       event.data = schemas::json::minify(*data);
+      if (schemas::may_hold_sealed(event.data)) {
+        reader.wrong("data", "holds a text that begins with sealed:1:, as only sealed values do");
+      }
     } else {
       reader.wrong("data", "must be an object");
     }
@@ -98,6 +103,21 @@ Response written(const manager::Outcome& outcome, std::string json) {
   return response;
 }
 
+/// Seals what the product's manifest says, off the connection's thread; most seal nothing.
+awaitable<Result<void>> seal(Ask& ask, const Place& place, AppendEvents& command) {
+  const auto kinds = ask.services.sealed.of(ask.services, command.product);
+  if (kinds->empty()) co_return Result<void>();
+  auto work = [&]() -> Result<void> {
+    if (ask.conditions.idempotency_key) {
+      auto digest_key = ask.services.sealing.digest_key(place.organization);
+      if (!digest_key) return std::unexpected(std::move(digest_key).error());
+      ask.digest_key = *digest_key;
+    }
+    return seal_events({ask.services.sealing, *kinds, place.organization, place.space}, command);
+  };
+  co_return co_await answer_on(ask.services.records, work);
+}
+
 /// An undeclared kind is a path that leads nowhere when the path names it.
 bool is_about_kind(const schemas::Error& error) {
   return error.code == schemas::ErrorCode::invalid_request &&
@@ -133,6 +153,8 @@ Answer append_entity_events(Ask& ask) {
   if (!entity) co_return std::unexpected(std::move(entity).error());
   auto command = parse_entity_events(ask, *entity);
   if (!command) co_return std::unexpected(std::move(command).error());
+  auto sealed = co_await seal(ask, entity->place, *command);
+  if (!sealed) co_return std::unexpected(std::move(sealed).error());
   auto outcome =
       co_await write(ask, {entity->place.organization, entity->place.space}, std::move(*command));
   if (!outcome && is_about_kind(outcome.error())) co_return edge::not_found("kind of this name");
@@ -154,6 +176,8 @@ Answer append_events(Ask& ask) {
   auto command = read_batch(reader, ask.request.captured("product"));
   auto read = reader.finish();
   if (!read) co_return std::unexpected(std::move(read).error());
+  auto sealed = co_await seal(ask, *place, command);
+  if (!sealed) co_return std::unexpected(std::move(sealed).error());
   auto outcome = co_await write(ask, {place->organization, place->space}, std::move(command));
   if (!outcome) co_return std::unexpected(std::move(outcome).error());
   std::string json;

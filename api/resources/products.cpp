@@ -11,6 +11,7 @@
 #include "api/resources/reading.h"
 #include "manager/manifest.h"
 #include "schemas/json_writer.h"
+#include "schemas/sealed_text.h"
 
 namespace api::resources {
 namespace {
@@ -70,9 +71,19 @@ Answer answer_row(Ask& ask, DeclaredEntity of) {
   auto row = reading->find(of.kind, entity);
   if (!row) co_return missing_entity(ask, of.kind);
   auto version = projections::decode_head(*row, nullptr).version;
-  std::string json;
-  render_row(json, {std::move(entity), std::move(*row)});
-  co_return entity_answer(ask, version, std::move(json));
+  const FoundRow found{std::move(entity), std::move(*row)};
+  auto render = [&]() -> Result<std::string> {
+    std::string json;
+    auto rendered = render_row(ask, of.place, of.kind, found, json);
+    if (!rendered) return std::unexpected(std::move(rendered).error());
+    return json;
+  };
+  // Opening may ask for a key that another process made.
+  auto json = schemas::may_hold_sealed(found.bytes)
+                  ? co_await answer_on(ask.services.records, render)
+                  : render();
+  if (!json) co_return std::unexpected(std::move(json).error());
+  co_return entity_answer(ask, version, std::move(*json));
 }
 
 Result<Place> declared_product(const Ask& ask) {

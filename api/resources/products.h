@@ -43,7 +43,7 @@ inline constexpr std::array<Field, 2> event_type_fields{
           .description = "JSON Schema 2020-12 of the events' data, one document of at most 64 KiB; "
                          "what is not supported is refused",
           .example = R"({"type":"object","required":["size"]})"}};
-inline constexpr std::array<Field, 5> kind_fields{
+inline constexpr std::array<Field, 6> kind_fields{
     Field{.name = "events", .type = Type::map, .need = Need::required, .fields = event_type_fields},
     Field{.name = "indexes",
           .many = Many::list,
@@ -58,6 +58,14 @@ inline constexpr std::array<Field, 5> kind_fields{
           .description = "JSON pointers, or arrays of up to four: no two entities that are there "
                          "have the same there; only while the kind has no events",
           .example = R"(["/email",["/host","/port"]])"},
+    Field{.name = "sealed",
+          .many = Many::list,
+          .nullable = true,
+          .items_max = 16,
+          .description = "JSON pointers into the events' data: what stands there is encrypted before "
+                         "it is written and opened in answers. It may be in indexes and unique "
+                         "rules, from before the kind's first event",
+          .example = R"(["/email"])"},
     Field{.name = "project",
           .nullable = true,
           .max = 250,

@@ -78,11 +78,14 @@ void append_control(Follower& follower, std::string_view name, std::string_view 
 }
 
 /// JSON as the writer gives it has no line ends, so one data line is enough.
-void append_domain_event(std::string& out, const TimelineEvent& event, std::string_view product,
-                         const std::string& mark) {
+Result<void> append_domain_event(const Follower& follower, std::string& out,
+                                 const TimelineEvent& event, std::string_view product,
+                                 const std::string& mark) {
   out.append("id: ").append(mark).append("\ndata: ");
-  append_event(out, event.batch, event.index, product, mark);
+  auto appended =
+      append_event(out, event.batch, event.index, product, mark, &follower.services.sealing);
   out.append("\n\n");
+  return appended;
 }
 
 using ChunkPtr = std::shared_ptr<const Chunk>;  // shared with other streams at the same place
@@ -106,16 +109,18 @@ Result<ChunkPtr> read_chunk(const Follower& follower) {
   auto snapshot = follower.services.rows.snapshot();
   const auto filter = follower.filter();
   const Feed feed(follower.services, *snapshot, follower.scope(), filter);
+  Result<void> appended;
   auto take = [&](const TimelineEvent& event, std::string_view product, const std::string& mark) {
     const auto start = chunk->text.size();
-    append_domain_event(chunk->text, event, product, mark);
+    appended = append_domain_event(follower, chunk->text, event, product, mark);
     const auto text = std::string_view(chunk->text).substr(start);
     // Here and not where it is sent: a connection's thread has others to serve.
     const auto hash = text.size() > piece_bytes_max ? std::hash<std::string_view>{}(text) : 0;
     chunk->stops.push_back({chunk->text.size(), event.position, hash});
-    return chunk->text.size() < chunk_bytes_max;
+    return appended && chunk->text.size() < chunk_bytes_max;
   };
   auto end = feed.forward(chunk->after, {}, take);
+  if (!appended) return std::unexpected(std::move(appended).error());
   if (!end) return std::unexpected(std::move(end).error());
   chunk->end = *end;
   if (!follower.caller.restricted()) {

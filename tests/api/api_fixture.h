@@ -16,6 +16,7 @@
 #include "api/resources/dispatch.h"
 #include "api/resources/metrics.h"
 #include "api/resources/routes.h"
+#include "api/resources/sealed_fields.h"
 #include "api/resources/stream_hub.h"
 #include "api/services.h"
 #include "schemas/json.h"
@@ -147,6 +148,7 @@ class ApiTest : public testing::Test {
   schemas::MarkCodec marks_{1, hmac_key("mark")};
   schemas::CursorCodec cursors_{1, hmac_key("mark")};
   schemas::HmacKey hmac_ = hmac_key("hmac");
+  resources::SealedCache sealed_;
   resources::StreamHub streams_;
   resources::Metrics metrics_{resources::operations()};
   http::Router router_{resources::http_routes(resources::operations())};
@@ -165,6 +167,7 @@ class ApiTest : public testing::Test {
                      .clock = world_.clock(),
                      .scans = scans_,
                      .records = records_,
+                     .sealed = sealed_,
                      .streams = streams_,
                      .metrics = metrics_,
                      .readiness = [] { return Readiness{}; },

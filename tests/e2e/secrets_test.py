@@ -4,30 +4,16 @@
 A value is looked for, in every form that it could have on its way, in everything that the server ever writes: files, its
 own log, metrics, answers.
 """
-import base64
 import json
 import os
 import unittest
-import urllib.parse
 
 import harness
+from canaries import search
 from client import NO_BODY
 from harness import Server, ServerTest, run, tidemark, unique
 
 CANARY = "xyzzy-Geheimnis/42 \u00e9\n"
-
-
-def forms(text):
-    """What a text looks like where somebody forgot to hide it."""
-    plain = text.encode()
-    return {plain, plain.hex().encode(), base64.b64encode(plain).rstrip(b"=")[:-1], base64.urlsafe_b64encode(plain).rstrip(b"=")[:-1],
-            json.dumps(text)[1:-1].encode(), json.dumps(text, ensure_ascii=False)[1:-1].encode(), urllib.parse.quote(text).encode()}
-
-
-def files_below(directory):
-    for place, _, names in os.walk(directory):
-        for name in names:
-            yield os.path.join(place, name)
 
 
 class Secrets(ServerTest):
@@ -169,7 +155,7 @@ class Sealed(unittest.TestCase):
                    self.acme.get(f"{self.path}/diff?from={first}&to={self.acme.get('/v2/projects').mark}")]
         self.acme.delete(f"{self.path}/environments/staging", expect=204)
         answers += self.shown()
-        found, texts = self.search(CANARY, answers)
+        found, texts = search(self.server, CANARY, answers)
         self.assertEqual(found, [])
         self.assertGreater(sum(b"secrets/TOKEN" in text for text in texts), 2)  # a name is in clear: this looks where things are
 
@@ -192,7 +178,7 @@ class Sealed(unittest.TestCase):
         answers += [self.server.client(keys[3]).get("/v2/projects", expect=401), within.get("/v2/auth/keys"), within.get(f"/v2/auth/keys/{made['id']}"),
                     within.get(f"/v2/auth/keys/{made['id']}/events"), self.acme.get("/v2/auth/whoami"), *self.shown()]
         os.remove(self.server.key_file)  # where its owner was given it
-        found, texts = self.search([key[20:52] for key in keys], answers)
+        found, texts = search(self.server, [key[20:52] for key in keys], answers)
         self.assertEqual(found, [])
         self.assertGreater(sum(b"canary key" in text for text in texts), 2)
 
@@ -202,23 +188,6 @@ class Sealed(unittest.TestCase):
         export = tidemark("replay", "--url", f"http://127.0.0.1:{self.server.port}", env=key).stdout
         self.assertIn('"type":"project.created"', export)
         return [self.acme.get("/v2/events?after=beginning"), self.server.client().get("/metrics"), self.server.platform.get("/v2/status"), export.encode()]
-
-    def search(self, secrets, answers):
-        """(where, form) of each secret in what was answered, and in all that is left behind when the server has ended;
-        and the texts that were looked through."""
-        for _ in range(3):  # rows flushed, the log rotated by starts
-            self.server.stop()
-            self.server.start()
-        self.server.stop()
-        tidemark("backup", os.path.join(self.server.directory, "backup"), "--data", self.server.data)
-        texts = {"log dump": tidemark("log", "dump", "--data", self.server.data).stdout.encode()}
-        for path in files_below(self.server.directory):
-            with open(path, "rb") as file:
-                texts[path] = file.read()
-        for number, answer in enumerate(answers):
-            texts[f"answer {number}"] = answer if isinstance(answer, bytes) else f"{answer.headers}".encode() + answer.body
-        wanted = [form for secret in ([secrets] if isinstance(secrets, str) else secrets) for form in forms(secret)]
-        return [(where, form) for where, text in texts.items() for form in wanted if form in text], list(texts.values())
 
     def test_without_the_root_key_everything_else_goes_on(self):
         self.secret()

@@ -88,6 +88,26 @@ TEST_F(Sealed, OpensAtItsOwnPlaceOnly) {
   }
 }
 
+TEST_F(Sealed, EqualTextsOfOneFieldHaveOneBlindIndexAndNothingElseHas) {
+  const auto keys = keyring();
+  const auto blind = [&](const FieldPlace& where, std::string_view text) {
+    auto made = keys.sealing().blind(where, text);
+    EXPECT_TRUE(made);
+    return schemas::blind_text(made.value_or(schemas::BlindHash{}));
+  };
+  const auto one = blind(place, "hunter2");
+  EXPECT_EQ(blind({acme, place.space, place.kind, other_name, place.field}, "hunter2"), one);
+  sealed_in(keys, "x");  // the organization's key is there by now
+  EXPECT_EQ(blind(place, "hunter2"), one);
+  EXPECT_EQ(*keyring().sealing().blind(place, "hunter2"), *keys.sealing().blind(place, "hunter2"));
+  std::set<std::string> all{one, blind(place, "hunter3"),
+                            blind({globex, place.space, place.kind, password, place.field}, "hunter2"),
+                            blind({acme, schemas::Space::test, place.kind, password, place.field}, "hunter2"),
+                            blind({acme, place.space, "secre", password, place.field}, "hunter2"),
+                            blind({acme, place.space, place.kind, password, "valu"}, "hunter2")};
+  EXPECT_EQ(all.size(), 6u);
+}
+
 TEST_F(Sealed, DoesNotOpenWithAnyBitFlippedNorCut) {
   const auto keys = keyring();
   const auto sealed = sealed_in(keys, "hunter2");

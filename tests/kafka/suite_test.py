@@ -32,6 +32,7 @@ RUN = {  # file: its classes, where not all
     "projects": WHOLE,
     "rebuild": ("Beside",),                                   # not Killed: it looks into a data directory
     "resources": WHOLE,
+    "sealed_fields": ("SealedFields",),                       # not Sealed: it looks into a data directory
     "secrets": ("Secrets",),                                  # not Sealed: it looks into a data directory
     "spaces": WHOLE,
     "stream": ("Streams", "WithinAnEvent"),                   # not what measures or ends the one process that it asks

@@ -143,6 +143,34 @@ TEST(Manifests, AThousandKindsAndTypesInAllAndNoMore) {
   EXPECT_EQ(pointers(many(100'000, 1)), "/kinds") << "at once, without reading them";
 }
 
+TEST(Manifests, SayWhatIsSealed) {
+  const auto with = [](const std::string& members) {
+    return R"({"kinds":{"k":{"events":{"a.b":{"fold":"merge"}},)" + members + "}}}";
+  };
+  auto manifest = Manifest::parse(
+      with(R"("sealed":["/email","/who/name"],"indexes":["/email"],"unique":[["/a","/email"]])"),
+      1);
+  ASSERT_TRUE(manifest);
+  const auto& kind = manifest->kinds().at("k");
+  EXPECT_EQ(kind.sealed, (std::vector<std::string>{"/email", "/who/name"}));
+  EXPECT_TRUE(kind.finds_by("/email"));
+  EXPECT_FALSE(kind.finds_by("/who/name"));
+  EXPECT_TRUE(kind.unique.front().is_sealed("/email"));
+  EXPECT_FALSE(kind.unique.front().is_sealed("/a"));
+  EXPECT_EQ(pointers(with(R"("sealed":[])")), "fine");
+  EXPECT_EQ(pointers(with(R"("sealed":["/a"],"project":"/ab")")), "fine");
+  for (auto wrong : {R"("sealed":"/a")", R"("sealed":["a"])", R"("sealed":[1])",
+                     R"("sealed":["/a","/a"])", R"("sealed":["/a/b","/a"])", R"("sealed":[""])",
+                     R"("sealed":["/a","/b","/c","/d","/e","/f","/g","/h","/i","/j","/k","/l","/m",
+                         "/n","/o","/p","/q"])"}) {
+    EXPECT_EQ(pointers(with(wrong)), "/kinds/k/sealed") << wrong;
+  }
+  EXPECT_EQ(pointers(with(R"("sealed":["/a"],"indexes":["/a/b"])")), "/kinds/k/indexes");
+  EXPECT_EQ(pointers(with(R"("sealed":["/a"],"unique":[["/c","/a/b"]])")), "/kinds/k/unique");
+  EXPECT_EQ(pointers(with(R"("sealed":["/a"],"project":"/a")")), "/kinds/k/project");
+  EXPECT_EQ(pointers(with(R"("sealed":["/a"],"project":"/a/id")")), "/kinds/k/project");
+}
+
 TEST(Manifests, EveryWrongMemberHasItsPointer) {
   EXPECT_EQ(pointers("[]"), "malformed");
   EXPECT_EQ(pointers("{}"), "/kinds");
@@ -154,8 +182,6 @@ TEST(Manifests, EveryWrongMemberHasItsPointer) {
             "/kinds/k/events/a.b/fold");
   EXPECT_EQ(pointers(R"({"kinds":{"k":{"events":{"a.b":{"fold":"merge","x":1}}}}})"),
             "/kinds/k/events/a.b/x");
-  EXPECT_EQ(pointers(R"({"kinds":{"k":{"events":{"a.b":{"fold":"merge"}},"sealed":[]}}})"),
-            "/kinds/k/sealed");
   EXPECT_EQ(pointers(with_schema(R"({"type":"objekt"})")), "/kinds/k/events/a.b/schema/type");
   EXPECT_EQ(pointers(with_schema(R"({"$ref":"other.json"})")), "/kinds/k/events/a.b/schema/$ref");
   EXPECT_EQ(pointers(with_schema("3")), "/kinds/k/events/a.b/schema");

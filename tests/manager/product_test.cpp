@@ -53,8 +53,76 @@ class Products : public testing::Test {
   std::uint64_t records() {
     return world.log().durable_end(world.core().topics().log_of(world.topic("git"), acme));
   }
+  /// Its manifest again, with these members for the kind `file`.
+  std::string outcome_with(const std::string& members) {
+    auto done = declare("git", R"({"kinds":{"file":{"events":{"file.set":{"fold":"replace","schema":
+        {"properties":{"email":{"pattern":"@"}}}},"file.changed":{"fold":"merge"},
+        "file.gone":{"fold":"delete"}})" + members + "}}}");
+    if (done) return "version " + std::to_string(to_number(done->events.front().version));
+    return done.error().code == ErrorCode::in_use ? done.error().fields.front().where : "?";
+  }
+  /// As the edge would submit it: `sealed` for what is in clear.
+  static AppendEvents::Event sealed_event(std::string entity, std::string sealed,
+                                          std::string clear = "a@b") {
+    auto event = set(std::move(entity), R"({"email":")" + sealed + R"("})");
+    event.clear = R"({"email":")" + clear + R"("})";
+    return event;
+  }
   World world;
 };
+
+constexpr std::string_view blind_one = "sealed:1:AAAA:AAAAAAAAAAAAAAAAAAAAAA";
+constexpr std::string_view blind_same = "sealed:1:BBBB:AAAAAAAAAAAAAAAAAAAAAA";
+constexpr std::string_view blind_other = "sealed:1:BBBB:BBBBBBBBBBBBBBBBBBBBBB";
+constexpr std::string_view not_blind = "sealed:1:AAAA";
+
+TEST_F(Products, WhatTheManifestSealsIsWrittenSealedOrNotAtAll) {
+  ASSERT_EQ(outcome_with(R"(,"sealed":["/email"])"), "version 1");
+  EXPECT_TRUE(write({sealed_event("a", std::string(not_blind))}));
+  EXPECT_EQ(json("a"), R"({"email":"sealed:1:AAAA"})");
+  EXPECT_TRUE(write({set("b", R"({"email":null})")})) << "nothing to seal";
+  EXPECT_TRUE(write({set("c", R"({"name":"x"})")}));
+  for (const auto& event :
+       {set("d", R"({"email":"a@b"})"), set("d", R"({"email":7})"),
+        set("d", R"({"email":"sealed:1:AAAA"})"), sealed_event("d", "a@b"),
+        sealed_event("d", std::string(blind_one))}) {
+    auto refused = write({event});
+    ASSERT_FALSE(refused) << event.data;
+    EXPECT_EQ(refused.error().code, ErrorCode::mark_not_reached) << "sealed by another manifest";
+  }
+  EXPECT_EQ(json("d"), "none");
+  auto wrong = write({sealed_event("d", std::string(not_blind), "no address")});
+  ASSERT_FALSE(wrong) << "schemas check what is in clear";
+  EXPECT_EQ(wrong.error().fields.front().where, "/events/0/data/email");
+}
+
+TEST_F(Products, ASealedFieldIsUniqueByItsBlindIndex) {
+  ASSERT_EQ(outcome_with(R"(,"sealed":["/email"],"unique":["/email"])"), "version 1");
+  EXPECT_TRUE(write({sealed_event("a", std::string(blind_one))}));
+  EXPECT_FALSE(write({sealed_event("b", std::string(not_blind))})) << "it would be found by nobody";
+  auto taken = write({sealed_event("b", std::string(blind_same))});
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(taken.error().code, ErrorCode::unique_taken);
+  EXPECT_TRUE(write({sealed_event("b", std::string(blind_other))}));
+  EXPECT_TRUE(write({gone("a"), sealed_event("c", std::string(blind_same))}));
+}
+
+TEST_F(Products, OfAKindThatHasEventsSealedFieldsStayAndGetNoIndex) {
+  ASSERT_EQ(outcome_with(R"(,"sealed":["/email"])"), "version 1");
+  EXPECT_EQ(outcome_with(R"(,"sealed":["/mail"],"indexes":["/email"])"), "version 2")
+      << "no events yet";
+  ASSERT_EQ(outcome_with(R"(,"sealed":["/email"],"indexes":["/name"])"), "version 3");
+  ASSERT_TRUE(write({sealed_event("a", std::string(not_blind))}));
+  EXPECT_EQ(outcome_with(R"(,"indexes":["/name"])"), "/kinds/file/sealed");
+  EXPECT_EQ(outcome_with(R"(,"sealed":["/email"],"indexes":["/name","/email"])"),
+            "/kinds/file/sealed");
+  EXPECT_EQ(outcome_with(R"(,"sealed":["/email","/name"],"indexes":["/name"])"),
+            "/kinds/file/sealed")
+      << "its rows are in the index in clear";
+  EXPECT_EQ(outcome_with(R"(,"sealed":["/email","/phone"],"indexes":["/phone","/name"])"),
+            "/kinds/file/sealed");
+  EXPECT_EQ(outcome_with(R"(,"sealed":["/email","/phone"],"indexes":["/name"])"), "version 4");
+}
 
 TEST_F(Products, EveryChangeIsANewVersionTheSameAgainIsNot) {
   auto one = declare("git", git_manifest);
