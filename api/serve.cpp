@@ -110,10 +110,12 @@ class Process {
   ~Process() { stop(); }
 
   Result<void> open();
+  /// Everything but answering.
   Result<void> start();
-  void print_welcome() const;
+  void answer();
 
  private:
+  void print_welcome() const;
   void stop();
   void leave_cluster();
   Result<void> open_keyring();
@@ -270,9 +272,12 @@ Result<void> Process::start() {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     bootstrapped = bootstrap();
   }
-  if (!bootstrapped) return bootstrapped;
+  return bootstrapped;
+}
+
+void Process::answer() {
   server_->start();
-  return {};
+  print_welcome();
 }
 
 /// Takes the port; nobody is answered yet.
@@ -536,11 +541,11 @@ Result<void> run(const Settings& options) {
   auto opened = process.open();
   auto started = opened ? process.start() : opened;
   if (!started) return started;
-  // Until here a signal ends the process at once, which loses nothing.
+  // Until here a signal ends the process at once, which loses nothing; nobody was answered yet.
   boost::asio::io_context context;
   boost::asio::signal_set signals(context, SIGTERM, SIGINT);
   signals.async_wait([](auto, int signal) { spdlog::info("stopping signal={}", signal); });
-  process.print_welcome();
+  process.answer();
   context.run();
   return {};
 }

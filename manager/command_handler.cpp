@@ -385,6 +385,10 @@ Result<Outcome> CommandHandler::read_outcome(LogId log, Offset offset,
                     .find_as_of(log.topic, batch.event(0).kind(), outcome.subject,
                                 static_cast<std::int64_t>(offset))
                     .value_or("");
+  // Nobody is shown a declared entity's row here.
+  if (!outcome.row.empty() && projections::decode_head(outcome.row, nullptr).trimmed) {
+    outcome.row.clear();
+  }
   return outcome;
 }
 

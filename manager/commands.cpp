@@ -64,8 +64,8 @@ std::size_t bytes_of(const Command& command) {
   }
   if (const auto* append = std::get_if<AppendEvents>(&command)) {
     for (const auto& event : append->events) {
-      bytes += sizeof event + event.entity.size() + event.data.size() +
-               event.clear.value_or("").size();
+      bytes +=
+          sizeof event + event.entity.size() + event.data.size() + event.clear.value_or("").size();
     }
     bytes += append->conditions.size() * sizeof(AppendEvents::Condition);
   }

@@ -209,8 +209,8 @@ struct AppendEvents {
     std::string type;
     std::string data;  // JSON text, as it is written
     std::optional<Time> occurred;
-    /// Where `data` has sealed values: the same with those in clear, for the type's schema to check.
-    /// Never written.
+    /// Where `data` has sealed values: the same with those in clear, for the type's schema to
+    /// check. Never written.
     std::optional<std::string> clear = {};
   };
   struct Condition {

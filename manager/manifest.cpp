@@ -199,14 +199,16 @@ void read_sealed(ObjectReader& reader, Manifest::Kind& kind) {
   for (auto value : list->elements()) {
     const auto pointer = value.as_string().value_or("");
     right = right && is_pointer(pointer) &&
-            std::ranges::none_of(kind.sealed, [&](const auto& other) { return overlap(pointer, other); });
+            std::ranges::none_of(kind.sealed,
+                                 [&](const auto& other) { return overlap(pointer, other); });
     kind.sealed.emplace_back(pointer);
   }
   if (!right) {
     return reader.wrong("sealed", "must be an array of at most " + std::to_string(indexes_max) +
                                       " JSON pointers such as /email, none of them in another");
   }
-  if (std::ranges::any_of(kind.sealed, [&](const auto& one) { return overlap(kind.project, one); })) {
+  const auto seals = [&](const auto& pointer) { return overlap(kind.project, pointer); };
+  if (!kind.project.empty() && std::ranges::any_of(kind.sealed, seals)) {
     reader.wrong("project", "cannot be sealed: rows are shown by their project");
   }
 }
@@ -227,6 +229,34 @@ void mark_sealed(ObjectReader& reader, std::string_view name, const Manifest::Ki
   }
 }
 
+/// A number and a unit: 90d.
+std::optional<std::uint32_t> parse_age(std::string_view text) {
+  constexpr std::string_view units = "smhd";
+  constexpr std::array seconds{1u, 60u, 3'600u, 86'400u};
+  constexpr std::size_t digits_max = 4;
+  const auto unit = text.empty() ? std::string_view::npos : units.find(text.back());
+  if (unit == std::string_view::npos) return std::nullopt;
+  text.remove_suffix(1);
+  if (text.empty() || text.size() > digits_max || text.front() == '0') return std::nullopt;
+  std::uint32_t number = 0;
+  for (char c : text) {
+    if (!is_digit(c)) return std::nullopt;
+    number = number * 10 + static_cast<std::uint32_t>(c - '0');
+  }
+  return number * seconds[unit];
+}
+
+void read_bounds(ObjectReader& reader, schemas::Bounds& keep) {
+  const auto versions = reader.optional_integer("keep_versions", {.min = 1, .max = 1'000'000});
+  keep.versions = static_cast<std::uint32_t>(versions.value_or(0));
+  const auto text = reader.optional_text("keep_age");
+  if (!text) return;
+  const auto age = parse_age(*text);
+  if (!age)
+    reader.wrong("keep_age", "must be a number from 1 to 9999 and s, m, h or d, such as 90d");
+  keep.seconds = age.value_or(0);
+}
+
 void read_kind(ObjectReader& kinds, std::string_view name, Value value, Manifest::Kind& kind,
                Faults& faults) {
   if (!is_kind_name(name)) kinds.wrong(name, "must match ^[a-z][a-z0-9_-]{0,47}$");
@@ -245,6 +275,7 @@ void read_kind(ObjectReader& kinds, std::string_view name, Value value, Manifest
     read_indexes(reader, "indexes", Parts::one, kind.indexes);
     read_indexes(reader, "unique", Parts::some, kind.unique);
     read_project(reader, kind);
+    read_bounds(reader, kind.keep);
     read_sealed(reader, kind);
     mark_sealed(reader, "indexes", kind, kind.indexes);
     mark_sealed(reader, "unique", kind, kind.unique);

@@ -32,6 +32,8 @@ class Manifest {
     std::vector<projections::Index> unique;
     /// What of the events' data, and so of the state, is sealed: JSON pointers, none in another.
     std::vector<std::string> sealed;
+    /// How much of an entity's history rows keep.
+    schemas::Bounds keep;
     /// Where the state names the project that the entity belongs to; empty: nowhere.
     std::string project;
 

@@ -94,12 +94,13 @@ Result<void> check_sealed(const Context& context, const Manifest& before, const 
     }
     for (const auto& pointer : now->second.sealed) {
       if (!now->second.finds_by(pointer)) continue;
-      const bool found_before = std::ranges::find(kind.sealed, pointer) != kind.sealed.end() &&
-                                kind.finds_by(pointer);
+      const bool found_before =
+          std::ranges::find(kind.sealed, pointer) != kind.sealed.end() && kind.finds_by(pointer);
       if (found_before) continue;
       return rule_in_use(name, "sealed",
                          "the kind '" + name + "' has events; an index over the sealed field " +
-                             pointer + " comes before the first one: declare a new kind that has "
+                             pointer +
+                             " comes before the first one: declare a new kind that has "
                              "it from the start");
     }
   }
@@ -180,7 +181,8 @@ Result<const std::pair<const std::string, Manifest::Type>*> type_of(
                                                        " declares no type " + quote(event.type));
 }
 
-/// The edge seals by the manifest that it knows; what is not sealed as this one says is not written.
+/// The edge seals by the manifest that it knows; what is not sealed as this one says is not
+/// written.
 Result<void> check_is_sealed(const Manifest::Kind& kind, const AppendEvents::Event& event) {
   if (kind.sealed.empty()) return {};
   auto data = schemas::json::parse(event.data);
@@ -400,7 +402,7 @@ Result<Decision> decide(const Context& context, const AppendEvents& command) {
                                .version = version->second,
                                .occurred = event.occurred.value_or(context.now),
                                .schema = context.manifest->version(),
-                               .data = schemas::Json{event.data, (*type)->second.fold}});
+                               .data = schemas::Json{event.data, (*type)->second.fold, kind.keep}});
   }
   auto checked = checks.finish();
   if (!checked) return std::unexpected(std::move(checked).error());

@@ -222,7 +222,8 @@ class HistoryWalk {
     Past past;
     past.entity = key.substr(prefix_size_, key.size() - place_bytes - prefix_size_);
     past.offset = ~read_u64(key.substr(key.size() - place_bytes));
-    if (!decode_head(row, nullptr).deleted) {
+    const auto head = decode_head(row, nullptr);
+    if (!head.deleted && !head.trimmed) {
       auto declared = decode_row<Declared>(row);
       auto document = schemas::json::parse(declared.state.json);
       ENSURE(document.has_value());

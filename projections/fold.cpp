@@ -8,6 +8,7 @@
 #include "projections/project_parts.h"
 #include "projections/reader.h"
 #include "projections/resource_rows.h"
+#include "projections/trimming.h"
 #include "schemas/planted.h"
 
 namespace projections {
@@ -105,11 +106,23 @@ void fold_side_rows(const FoldedEvent& e, const Entity& entity, const std::optio
 
 void fold_side_rows(const FoldedEvent& e, const Entity& entity,
                     const std::optional<Declared>& before, const std::optional<Declared>& after) {
-  if (e.record.indexes == nullptr) return;
-  auto indexes = e.record.indexes->find(e.event.kind());
-  if (indexes == e.record.indexes->end()) return;
-  fold_entries(e.scope(), indexes->second, entity, before ? &before->json : nullptr,
-               after ? &after->json : nullptr, e.record.offset, e.changes);
+  const std::vector<Index>* indexes = nullptr;
+  if (e.record.indexes != nullptr) {
+    const auto found = e.record.indexes->find(e.event.kind());
+    if (found != e.record.indexes->end()) indexes = &found->second;
+  }
+  if (indexes != nullptr) {
+    fold_entries(e.scope(), *indexes, entity, before ? &before->json : nullptr,
+                 after ? &after->json : nullptr, e.record.offset, e.changes);
+  }
+  trim_history({.rows = e.rows,
+                .scope = e.scope(),
+                .entity = entity,
+                .newest = e.event.version(),
+                .recorded = e.record.batch.recorded(),
+                .bounds = std::get<schemas::Json>(e.event.data()).keep,
+                .indexes = indexes},
+               e.changes);
 }
 
 /// What belongs to a resource, or counts it, is folded from the event itself too.

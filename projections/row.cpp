@@ -11,6 +11,12 @@ std::string_view Decoder::take(std::size_t size) {
   return taken;
 }
 
+namespace {
+
+enum class Left : std::uint8_t { state = 0, deleted = 1, trimmed = 2 };
+
+}  // namespace
+
 std::string encode_head(const RowHead& head) {
   std::string row;
   Encoder encoder(row);
@@ -18,7 +24,7 @@ std::string encode_head(const RowHead& head) {
   encoder(head.created_at);
   encoder(head.updated_at);
   encoder(head.offset);
-  encoder(head.deleted);
+  encoder(head.deleted ? Left::deleted : head.trimmed ? Left::trimmed : Left::state);
   return row;
 }
 
@@ -29,7 +35,10 @@ RowHead decode_head(std::string_view row, std::string_view* state) {
   decoder(head.created_at);
   decoder(head.updated_at);
   decoder(head.offset);
-  decoder(head.deleted);
+  auto left = Left::state;
+  decoder(left);
+  head.deleted = left == Left::deleted;
+  head.trimmed = left == Left::trimmed;
   if (state != nullptr) *state = decoder.rest();
   return head;
 }

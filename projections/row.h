@@ -23,6 +23,7 @@ struct RowHead {
   Time updated_at;
   std::uint64_t offset = 0;  // of the record that made this state
   bool deleted = false;
+  bool trimmed = false;  // a history row that has lost its state (trimming.h)
 };
 
 template <typename T>

@@ -99,6 +99,14 @@ std::string history_key(const KindScope& scope, const Entity& entity, Offset off
   append_u16(key, static_cast<std::uint16_t>(~index));
   return key;
 }
+std::string oldest_kept_key(const KindScope& scope, const Entity& entity) {
+  return kind_prefix('K', scope) + entity_key(entity);
+}
+
+std::string kept_from_key(const KindScope& scope) {
+  return kind_prefix('L', scope);
+}
+
 std::string unique_key(const KindScope& scope, std::string_view field, std::string_view value) {
   auto whose = scope;
   if (planted(schemas::Fault::drop_organization_from_keys))

@@ -16,6 +16,9 @@
 ///                               | 'D' | topic 2 | kind 0 | entity 0         deleted: its version
 ///                               | 'H' | topic 2 | kind 0 | entity 0
 ///                                     | ~offset 8 | ~index 4                history, newest first
+///                               | 'K' | topic 2 | kind 0 | entity 0         oldest history row with
+///                                                                           its state: end of key
+///                               | 'L' | topic 2 | kind 0                    lists go back to here
 ///                               | 'U' | topic 2 | kind 0 | field 0 | value 0   unique -> entity
 ///                               | 'X' | topic 2 | kind 0 | index 0
 ///                                     | value 0 | entity 0                has the value now
@@ -60,6 +63,9 @@ std::string deleted_key(const KindScope& scope, const Entity& entity);
 std::string history_prefix(const KindScope& scope, const Entity& entity);
 std::string history_key(const KindScope& scope, const Entity& entity, Offset offset,
                         std::uint32_t index);
+/// Of bounded history (trimming.h).
+std::string oldest_kept_key(const KindScope& scope, const Entity& entity);
+std::string kept_from_key(const KindScope& scope);
 std::string unique_key(const KindScope& scope, std::string_view field, std::string_view value);
 /// Of a declared index (declared_indexes.h), in table 'X' or 'Y'.
 std::string index_prefix(char table, const KindScope& scope, std::string_view index,

@@ -67,7 +67,9 @@ class DataBuilder {
   }
   Written operator()(const Json& data) const {
     return {fb::EventData::Json,
-            fb::CreateJson(b_, text(data.text), static_cast<fb::Fold>(data.fold)).Union()};
+            fb::CreateJson(b_, text(data.text), static_cast<fb::Fold>(data.fold),
+                           data.keep.versions, data.keep.seconds)
+                .Union()};
   }
   Written operator()(const OrganizationCreated& data) const {
     auto name = text(data.name);
@@ -453,7 +455,9 @@ EventData EventView::data() const {
   if (e.data() == nullptr) return UnknownEvent{};  // the verifier lets a type without data pass
   switch (e.data_type()) {
     case fb::EventData::Json:
-      return Json{view(e.data_as_Json()->text()), static_cast<Fold>(e.data_as_Json()->fold())};
+      return Json{view(e.data_as_Json()->text()),
+                  static_cast<Fold>(e.data_as_Json()->fold()),
+                  {e.data_as_Json()->keep_versions(), e.data_as_Json()->keep_seconds()}};
     case fb::EventData::OrganizationCreated: {
       const auto* data = e.data_as_OrganizationCreated();
       return OrganizationCreated{view(data->name()), view(data->slug())};

@@ -18,11 +18,20 @@ namespace schemas {
 /// it.
 enum class Fold : std::uint8_t { replace = 0, merge = 1, remove = 2 };
 
-/// A declared product's data as JSON text. The fold stands in the event, so that a partition is
-/// folded from its own records alone.
+/// How much of an entity's history rows keep: versions, and seconds since a version was the newest.
+/// 0: all.
+struct Bounds {
+  std::uint32_t versions = 0;
+  std::uint32_t seconds = 0;
+  friend bool operator==(const Bounds&, const Bounds&) = default;
+};
+
+/// A declared product's data as JSON text. Fold and bounds stand in the event, so that a partition
+/// is folded from its own records alone.
 struct Json {
   std::string_view text;
   Fold fold = Fold::replace;
+  Bounds keep = {};
 };
 
 struct OrganizationCreated {

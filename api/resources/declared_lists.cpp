@@ -11,6 +11,7 @@
 #include "api/resources/products.h"
 #include "api/resources/sealed_fields.h"
 #include "api/resources/shaping.h"
+#include "projections/trimming.h"
 #include "schemas/json_writer.h"
 
 namespace api::resources {
@@ -85,6 +86,25 @@ Result<void> check_made(const Reading& reading, std::string_view product, std::s
                            std::to_string(looked_at) + " of their versions are looked at so far");
 }
 
+/// Lists go back as far as the history of all entities of the kind is kept.
+Result<void> check_kept(const Ask& ask, const Reading& reading, std::string_view kind) {
+  if (!reading.as_of()) return {};
+  const auto& place = reading.place();
+  const auto kept =
+      projections::kept_from(reading.rows(), {place.organization, place.space, place.topic, kind});
+  if (*reading.as_of() >= static_cast<std::int64_t>(kept)) return {};
+  const auto log = ask.services.topics.log_of(place.topic, place.organization);
+  auto earliest = mark_at(ask.services, log, static_cast<std::int64_t>(kept));
+  if (!earliest) return std::unexpected(std::move(earliest).error());
+  const auto mark = ask.services.marks.encode(place.organization, place.space, {&*earliest, 1});
+  return schemas::fail(
+      schemas::Error{schemas::ErrorCode::history_trimmed,
+                     "the history of this kind is bounded and was trimmed: lists go back to the "
+                     "earliest mark; single entities, and their events, go back to the beginning",
+                     {},
+                     {{"earliest_mark", schemas::json::quote(mark)}}});
+}
+
 /// A list of a kind's rows, by these filters.
 Answer list_declared(Ask& ask, Place place, std::string kind_name, const DeclaredKind& kind,
                      std::vector<Filter> filters) {
@@ -120,23 +140,19 @@ Answer list_declared(Ask& ask, Place place, std::string kind_name, const Declare
       out += R"(,"project":)" + project.first->second + "}";
     };
   }
-  if (filters.empty()) {
-    auto all = co_await list_answer(ask, place, std::move(spec));
-    if (!rendered) co_return std::unexpected(std::move(rendered).error());
-    co_return all;
-  }
   spec.admit = [&](Reading& reading) {
-    Result<void> made;
+    Result<void> made = check_kept(ask, reading, kind_name);
     for (const auto& filter : filters) {
       if (made) made = check_made(reading, product, kind_name, filter.pointer());
     }
     return made;
   };
-  spec.keep = [&](const FoundRow& found) {
+  const auto keep = [&](const FoundRow& found) {
     auto state = schemas::json::parse(projections::decode_row<Declared>(found.bytes).state.json);
     ENSURE(state.has_value());
     return std::ranges::all_of(filters, [&](const auto& one) { return one.keeps(state->root()); });
   };
+  if (!filters.empty()) spec.keep = keep;
   for (const auto& filter : filters) {
     spec.by_index.emplace_back(filter.index.name(), filter.values);
   }

@@ -148,6 +148,8 @@ class DryRun {
     auto row =
         reading_.reader().find_as_of(reading_.place().topic, kind, Entity{{}, entity}, looked_to_);
     std::optional<std::string> before;
+    // Only where the run ended early: what was then is not kept.
+    if (row && projections::decode_head(*row, nullptr).trimmed) return;
     if (row) before = projections::decode_row<Declared>(*row).state.json;
     auto& counts = counts_[kind];
     counts.rows += before ? 1 : 0;
@@ -239,7 +241,9 @@ Answer dry_run_product(Ask& ask) {
   if (!manifest) co_return std::unexpected(std::move(manifest).error());
   auto reading = co_await open_reading(ask, *place, View::snapshot);
   if (!reading) co_return std::unexpected(std::move(reading).error());
-  auto run = [&] { return DryRun(ask.services, *reading, ask.request.captured("product"), *manifest).run(); };
+  auto run = [&] {
+    return DryRun(ask.services, *reading, ask.request.captured("product"), *manifest).run();
+  };
   auto json = co_await answer_on(ask.services.scans, run);
   if (!json) co_return std::unexpected(std::move(json).error());
   co_return http::json_response(200, std::move(*json));

@@ -114,8 +114,8 @@ schemas::Result<void> append_event(std::string& out, const schemas::BatchView& b
   if (sealing != nullptr && json != nullptr && schemas::may_hold_sealed(json->text)) {
     const auto entity = event.entity();
     auto text = open_sealed(
-        *sealing,
-        {batch.organization(), batch.space(), product, event.kind(), entity.name}, json->text);
+        *sealing, {batch.organization(), batch.space(), product, event.kind(), entity.name},
+        json->text);
     if (!text) return std::unexpected(std::move(text).error());
     opened = std::move(*text);
   }

@@ -101,8 +101,7 @@ Result<EventPage> read_page(const Ask& ask, const EventsRequest& request) {
   Result<void> appended;
   auto take = [&](const TimelineEvent& event, std::string_view product, const std::string& mark) {
     if (count++ > 0) json.push_back(',');
-    appended =
-        append_event(json, event.batch, event.index, product, mark, &ask.services.sealing);
+    appended = append_event(json, event.batch, event.index, product, mark, &ask.services.sealing);
     return appended && count < request.limit && json.size() < page_bytes_max;
   };
   const auto from = key_of(feed, request.from);

@@ -10,6 +10,7 @@
 #include "api/resources/pool.h"
 #include "api/resources/reading.h"
 #include "manager/manifest.h"
+#include "projections/trimming.h"
 #include "schemas/json_writer.h"
 #include "schemas/sealed_text.h"
 
@@ -70,6 +71,17 @@ Answer answer_row(Ask& ask, DeclaredEntity of) {
   Entity entity{{}, std::move(of.name)};
   auto row = reading->find(of.kind, entity);
   if (!row) co_return missing_entity(ask, of.kind);
+  if (projections::decode_head(*row, nullptr).trimmed) {
+    const auto log = ask.services.topics.log_of(of.place.topic, of.place.organization);
+    const projections::KindScope scope{of.place.organization, of.place.space, of.place.topic,
+                                       of.kind};
+    auto restore = [&] {
+      return projections::restore(reading->rows(), ask.services.log, log, scope, entity, *row);
+    };
+    auto restored = co_await answer_on(ask.services.records, restore);
+    if (!restored) co_return std::unexpected(std::move(restored).error());
+    row = std::move(*restored);
+  }
   auto version = projections::decode_head(*row, nullptr).version;
   const FoundRow found{std::move(entity), std::move(*row)};
   auto render = [&]() -> Result<std::string> {

@@ -43,7 +43,7 @@ inline constexpr std::array<Field, 2> event_type_fields{
           .description = "JSON Schema 2020-12 of the events' data, one document of at most 64 KiB; "
                          "what is not supported is refused",
           .example = R"({"type":"object","required":["size"]})"}};
-inline constexpr std::array<Field, 6> kind_fields{
+inline constexpr std::array<Field, 8> kind_fields{
     Field{.name = "events", .type = Type::map, .need = Need::required, .fields = event_type_fields},
     Field{.name = "indexes",
           .many = Many::list,
@@ -62,10 +62,25 @@ inline constexpr std::array<Field, 6> kind_fields{
           .many = Many::list,
           .nullable = true,
           .items_max = 16,
-          .description = "JSON pointers into the events' data: what stands there is encrypted before "
-                         "it is written and opened in answers. It may be in indexes and unique "
-                         "rules, from before the kind's first event",
+          .description =
+              "JSON pointers into the events' data: what stands there is encrypted before "
+              "it is written and opened in answers. It may be in indexes and unique "
+              "rules, from before the kind's first event",
           .example = R"(["/email"])"},
+    Field{.name = "keep_versions",
+          .type = Type::integer,
+          .nullable = true,
+          .min = 1,
+          .max = 1'000'000,
+          .description =
+              "how many versions of an entity its history keeps; older states are folded "
+              "from its events when they are asked for, and lists of then are refused"},
+    Field{.name = "keep_age",
+          .nullable = true,
+          .pattern = "^[1-9][0-9]{0,3}[smhd]$",
+          .description = "how long its history keeps a version after it was the newest: a number "
+                         "and s, m, h or d; looked at when the entity's next event comes",
+          .example = R"("90d")"},
     Field{.name = "project",
           .nullable = true,
           .max = 250,

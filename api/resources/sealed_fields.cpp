@@ -1,6 +1,6 @@
 #include "api/resources/sealed_fields.h"
 
-#include "schemas/json.h"
+#include "schemas/json_writer.h"
 
 namespace api::resources {
 namespace {
@@ -114,8 +114,8 @@ std::shared_ptr<const SealedKinds> SealedCache::of(const Services& services,
   }
   const projections::Reader platform(services.rows, schemas::platform_organization, Space::live);
   const auto row = platform.get<projections::Product>(identity, {{}, product});
-  auto kinds = std::make_shared<const SealedKinds>(row ? read_kinds(row->state.manifest)
-                                                       : SealedKinds{});
+  auto kinds =
+      std::make_shared<const SealedKinds>(row ? read_kinds(row->state.manifest) : SealedKinds{});
   if (row) {
     std::lock_guard lock(mutex_);
     entries_.insert_or_assign(product, Entry{applied, kinds});

@@ -14,8 +14,8 @@
 #include "schemas/sealed_text.h"
 
 /// Sealed fields of declared products (DESIGN 4): what a manifest names under `sealed` is sealed
-/// here before it is submitted, and opened here for answers. In between it is never in clear: not in
-/// the log, rows, indexes, metrics or our own log.
+/// here before it is submitted, and opened here for answers. In between it is never in clear: not
+/// in the log, rows, indexes, metrics or our own log.
 namespace api::resources {
 
 /// Of a kind: the JSON pointers that are sealed, and whether an index or a unique rule names them.

@@ -100,11 +100,13 @@ TEST_F(Sealed, EqualTextsOfOneFieldHaveOneBlindIndexAndNothingElseHas) {
   sealed_in(keys, "x");  // the organization's key is there by now
   EXPECT_EQ(blind(place, "hunter2"), one);
   EXPECT_EQ(*keyring().sealing().blind(place, "hunter2"), *keys.sealing().blind(place, "hunter2"));
-  std::set<std::string> all{one, blind(place, "hunter3"),
-                            blind({globex, place.space, place.kind, password, place.field}, "hunter2"),
-                            blind({acme, schemas::Space::test, place.kind, password, place.field}, "hunter2"),
-                            blind({acme, place.space, "secre", password, place.field}, "hunter2"),
-                            blind({acme, place.space, place.kind, password, "valu"}, "hunter2")};
+  std::set<std::string> all{
+      one,
+      blind(place, "hunter3"),
+      blind({globex, place.space, place.kind, password, place.field}, "hunter2"),
+      blind({acme, schemas::Space::test, place.kind, password, place.field}, "hunter2"),
+      blind({acme, place.space, "secre", password, place.field}, "hunter2"),
+      blind({acme, place.space, place.kind, password, "valu"}, "hunter2")};
   EXPECT_EQ(all.size(), 6u);
 }
 

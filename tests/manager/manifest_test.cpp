@@ -171,6 +171,29 @@ TEST(Manifests, SayWhatIsSealed) {
   EXPECT_EQ(pointers(with(R"("sealed":["/a"],"project":"/a/id")")), "/kinds/k/project");
 }
 
+TEST(Manifests, BoundHistory) {
+  const auto with = [](const std::string& members) {
+    return R"({"kinds":{"k":{"events":{"a.b":{"fold":"merge"}},)" + members + "}}}";
+  };
+  const auto bounds = [&](const std::string& members) {
+    auto manifest = Manifest::parse(with(members), 1);
+    return manifest ? manifest->kinds().at("k").keep : schemas::Bounds{99, 99};
+  };
+  EXPECT_EQ(bounds(R"("keep_versions":10,"keep_age":"90d")"), (schemas::Bounds{10, 7'776'000}));
+  EXPECT_EQ(bounds(R"("keep_age":"9999d")"), (schemas::Bounds{0, 863'913'600}));
+  EXPECT_EQ(bounds(R"("keep_age":"1s")"), (schemas::Bounds{0, 1}));
+  EXPECT_EQ(bounds(R"("keep_age":"2m")"), (schemas::Bounds{0, 120}));
+  EXPECT_EQ(bounds(R"("keep_age":"3h")"), (schemas::Bounds{0, 10'800}));
+  for (auto wrong : {"0", "1000001", "-1", "1.5", "" 3 ""}) {
+    EXPECT_EQ(pointers(with(R"("keep_versions":)" + std::string(wrong))), "/kinds/k/keep_versions");
+  }
+  for (auto wrong : {"0s", "01d", "10000d", "d", "", "9", "9w", "9 d", "-9d"}) {
+    EXPECT_EQ(pointers(with(R"("keep_age":")" + std::string(wrong) + """)),
+              "/kinds/k/keep_age")
+        << wrong;
+  }
+}
+
 TEST(Manifests, EveryWrongMemberHasItsPointer) {
   EXPECT_EQ(pointers("[]"), "malformed");
   EXPECT_EQ(pointers("{}"), "/kinds");

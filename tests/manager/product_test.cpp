@@ -57,7 +57,8 @@ class Products : public testing::Test {
   std::string outcome_with(const std::string& members) {
     auto done = declare("git", R"({"kinds":{"file":{"events":{"file.set":{"fold":"replace","schema":
         {"properties":{"email":{"pattern":"@"}}}},"file.changed":{"fold":"merge"},
-        "file.gone":{"fold":"delete"}})" + members + "}}}");
+        "file.gone":{"fold":"delete"}})" +
+                                   members + "}}}");
     if (done) return "version " + std::to_string(to_number(done->events.front().version));
     return done.error().code == ErrorCode::in_use ? done.error().fields.front().where : "?";
   }
@@ -82,10 +83,9 @@ TEST_F(Products, WhatTheManifestSealsIsWrittenSealedOrNotAtAll) {
   EXPECT_EQ(json("a"), R"({"email":"sealed:1:AAAA"})");
   EXPECT_TRUE(write({set("b", R"({"email":null})")})) << "nothing to seal";
   EXPECT_TRUE(write({set("c", R"({"name":"x"})")}));
-  for (const auto& event :
-       {set("d", R"({"email":"a@b"})"), set("d", R"({"email":7})"),
-        set("d", R"({"email":"sealed:1:AAAA"})"), sealed_event("d", "a@b"),
-        sealed_event("d", std::string(blind_one))}) {
+  for (const auto& event : {set("d", R"({"email":"a@b"})"), set("d", R"({"email":7})"),
+                            set("d", R"({"email":"sealed:1:AAAA"})"), sealed_event("d", "a@b"),
+                            sealed_event("d", std::string(blind_one))}) {
     auto refused = write({event});
     ASSERT_FALSE(refused) << event.data;
     EXPECT_EQ(refused.error().code, ErrorCode::mark_not_reached) << "sealed by another manifest";

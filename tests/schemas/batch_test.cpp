@@ -80,7 +80,7 @@ TEST(Batch, TextsMayHoldAnyBytesAndAbsentIsNotEmpty) {
   for (const EventData& data : std::initializer_list<EventData>{
            ProjectChanged{odd, std::nullopt}, ProjectChanged{std::nullopt, ""sv},
            ProjectChanged{""sv, odd}, OrganizationChanged{}, OrganizationChanged{odd, ""sv},
-           Json{odd, Fold::merge}, Json{"", Fold::remove}, ProductDeclared{odd},
+           Json{odd, Fold::merge, {7, UINT32_MAX}}, Json{"", Fold::remove}, ProductDeclared{odd},
            KeyCreated{.name = odd, .credential = {}},
            KeyCreated{.permissions = {"", odd},
                       .projects = std::vector<std::string_view>{},

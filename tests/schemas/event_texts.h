@@ -42,7 +42,9 @@ inline std::string shown(const std::optional<UnitCost>& cost) {
 struct ShowData {
   std::string operator()(const UnknownEvent&) const { return "unknown"; }
   std::string operator()(const Json& d) const {
-    return fmt::format("json {} {}", d.text, static_cast<int>(d.fold));
+    auto text = fmt::format("json {} {}", d.text, static_cast<int>(d.fold));
+    if (d.keep != Bounds{}) text += fmt::format(" keep {} {}", d.keep.versions, d.keep.seconds);
+    return text;
   }
   std::string operator()(const OrganizationCreated& d) const {
     return fmt::format("organization created '{}' '{}'", d.name, d.slug);

@@ -98,6 +98,7 @@ inline std::vector<SampleBatch> sample_batches() {
       {"json-replace", Json{R"({"size":1,"mode":"100644"})", Fold::replace}},
       {"json-merge", Json{R"({"size":null})", Fold::merge}},
       {"json-remove", Json{"{}", Fold::remove}},
+      {"json-bounded", Json{R"({"size":1})", Fold::replace, {10, 7'776'000}}},
       {"organization-created", OrganizationCreated{"Acme", "acme"}},
       {"organization-changed", OrganizationChanged{"Acme GmbH", std::nullopt}},
       {"organization-changed-slug", OrganizationChanged{std::nullopt, "acme-gmbh"}},

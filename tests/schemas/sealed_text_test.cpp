@@ -25,8 +25,9 @@ TEST(SealedTexts, ReadBack) {
 }
 
 TEST(SealedTexts, AreNotTakenForOthers) {
-  for (auto text : {"", "sealed", "sealed:", "sealed:2:AAAA", "Sealed:1:AAAA", " sealed:1:AAAA",
-                    "sealed:1:AAAA:", "sealed:1:AAAA:AAAA", "sealed:1:AAAA:AAAAAAAAAAAAAAAAAAAAAAA"}) {
+  for (auto text :
+       {"", "sealed", "sealed:", "sealed:2:AAAA", "Sealed:1:AAAA", " sealed:1:AAAA",
+        "sealed:1:AAAA:", "sealed:1:AAAA:AAAA", "sealed:1:AAAA:AAAAAAAAAAAAAAAAAAAAAAA"}) {
     EXPECT_FALSE(parse_sealed_text(text)) << text;
   }
   EXPECT_FALSE(may_hold_sealed(R"({"a":"x sealed:1:AAAA"})"));

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "eventstore/log.h"
+#include "projections/declared_indexes.h"
+#include "projections/reader.h"
+
+/// Bounded history: of a declared kind whose manifest says how much history to keep, older history
+/// rows lose their state. Their heads stay: where each event stands and which version it made.
+///
+/// An event carries the bounds of its manifest version, so trimming is a fold of one entity's own
+/// events, whatever the order in which partitions are folded: when an event is folded, what its
+/// entity has beyond the bounds is trimmed. As of a moment before that, one entity is folded anew
+/// from its events; lists are not (`kept_from`).
+namespace projections {
+
+/// How many rows one event trims at most; what is left is trimmed with the next ones.
+inline constexpr std::size_t trimmed_at_once = 64;
+
+struct Trimming {
+  const RowReader& rows;  // with the newest history row of the entity
+  KindScope scope;
+  const Entity& entity;
+  Version newest;
+  Time recorded;  // of the newest
+  schemas::Bounds bounds;
+  const std::vector<Index>* indexes;  // of the kind, or null
+};
+void trim_history(const Trimming& trimming, WriteSet& changes);
+
+/// From which offset on lists of this kind can be read as of; 0 when nothing is trimmed.
+Offset kept_from(const RowReader& rows, const KindScope& scope);
+
+/// The row of a moment whose state is trimmed, whole: folded from the entity's events. Reads the
+/// log, and so blocks. history_trimmed when that takes more than 100,000 events.
+schemas::Result<std::string> restore(const RowReader& rows, eventstore::Log& log, LogId log_id,
+                                     const KindScope& scope, const Entity& entity,
+                                     const std::string& trimmed);
+
+}  // namespace projections
