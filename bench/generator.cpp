@@ -23,6 +23,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <deque>
 #include <netinet/tcp.h>
 #include <optional>
 #include <string>
@@ -193,7 +194,7 @@ class Load {
     begin_ = Clock::now();
     end_ = begin_ +
            std::chrono::duration_cast<nanoseconds>(std::chrono::duration<double>(setting_.seconds));
-    for (std::size_t i = connections_.size(); i-- > 0;) free_.push_back(i);
+    for (std::size_t i = 0; i < connections_.size(); ++i) free_.push_back(i);
     send_due();
     // What was due is waited for, but not for ever: a dead server is a result, too.
     const auto patience = end_ + std::chrono::seconds(20);
@@ -274,8 +275,8 @@ class Load {
   }
 
   void send(Clock::time_point due, Clock::time_point now) {
-    const auto index = free_.back();
-    free_.pop_back();
+    const auto index = free_.front();
+    free_.pop_front();
     auto& connection = connections_[index];
     connection.turn = (connection.turn + 1) % setting_.entities;
     entity_.clear();
@@ -371,7 +372,7 @@ class Load {
   const Template path_, body_;
   int epoll_, timer_;
   std::vector<Connection> connections_;
-  std::vector<std::size_t> free_;
+  std::deque<std::size_t> free_;  // in turns, so that the server closes none as idle
   Clock::time_point begin_, end_, finished_;
   std::uint64_t due_ = 0, sent_ = 0, accepted_ = 0, failed_ = 0, conflicts_ = 0, bytes_ = 0;
   std::size_t busy_ = 0;

@@ -88,28 +88,41 @@ Result<RootKey> root_key_for(FileSystem& files, const KeyringPlace& place, const
   return make_root_key(files, path);
 }
 
-/// The topic as a server asks it: seldom, so that nothing stays open for it.
+/// The topic as a server asks it: seldom, so that nothing stays open for it. `root` is what the
+/// server has opened it with.
 class TopicPlace final : public KeyPlace {
  public:
-  explicit TopicPlace(const Options& options) : options_(options) {}
+  TopicPlace(const Options& options, const Fingerprint& root) : options_(options), root_(root) {}
 
   Result<StoredKeys> read() override {
     auto topic = KeyringTopic::open(options_);
     if (!topic) return fail(std::move(topic).error());
     auto reading = (*topic)->read();
     if (!reading) return fail(std::move(reading).error());
-    if (reading->keys) return std::move(*reading->keys);
-    return fail(ErrorCode::internal, "topic " + (*topic)->name() + " holds no keys any more");
+    if (!reading->keys) {
+      return fail(ErrorCode::internal, "topic " + (*topic)->name() + " holds no keys any more");
+    }
+    if (reading->keys->root == root_) return std::move(*reading->keys);
+    return fail(ErrorCode::root_key_missing,
+                "the keyring in topic " + (*topic)->name() +
+                    " has a new root key; start this process again with it");
   }
   Result<StoredKeys> add(const Make& make) override {
+    if (auto same = read(); !same) return same;
     auto topic = KeyringTopic::open(options_);
     if (!topic) return fail(std::move(topic).error());
-    return (*topic)->add(make);
+    return (*topic)->add(root_, make);
   }
 
  private:
   const Options options_;
+  const Fingerprint root_;
 };
+
+/// What a rotation's record says it was made of.
+std::string rotation_of(const StoredKeys& keys) {
+  return fmt::format("rotated.{:02x}.{}.", fmt::join(keys.root, ""), keys.keys.back().id);
+}
 
 }  // namespace
 
@@ -120,6 +133,11 @@ Result<KeyringReading> judge(std::span<const KeyringRecord> records) {
     auto stored = decode_keys(value);
     if (!stored) {
       return fail(ErrorCode::internal, fmt::format("record {}: {}", name, stored.error().detail));
+    }
+    if (name.starts_with("rotated.")) {
+      if (!reading.keys || !name.starts_with(rotation_of(*reading.keys))) continue;
+      reading = {std::move(*stored), {name}};
+      continue;
     }
     if (!reading.keys) reading.keys = StoredKeys{stored->root, {}};
     // Keys under another root key could not be opened by those who have this one.
@@ -216,13 +234,13 @@ Result<StoredKeys> KeyringTopic::found(const StoredKeys& candidate) {
   }
 }
 
-Result<StoredKeys> KeyringTopic::add(const KeyPlace::Make& make) {
+Result<StoredKeys> KeyringTopic::add(const Fingerprint& root, const KeyPlace::Make& make) {
   const auto deadline = std::chrono::steady_clock::now() + options_.answer_within;
   while (true) {
     auto reading = read();
     if (!reading) return fail(std::move(reading).error());
     if (!reading->keys) return fail(ErrorCode::internal, "topic " + name_ + " holds no keys");
-    const StoredKeys one{reading->keys->root, {make(reading->keys->keys.back().id + 1)}};
+    const StoredKeys one{root, {make(reading->keys->keys.back().id + 1)}};
     const auto name = new_name(one);
     auto written = write({name, encode_keys(one)});
     reading = written ? read() : fail(std::move(written).error());
@@ -235,6 +253,17 @@ Result<StoredKeys> KeyringTopic::add(const KeyPlace::Make& make) {
                   "others write keys to " + name_ + " all the time; try again");
     }
   }
+}
+
+Result<void> KeyringTopic::rotate(const StoredKeys& before, const StoredKeys& after) {
+  const auto name = rotation_of(before) + new_name({after.root, {}});
+  auto written = write({name, encode_keys(after)});
+  auto reading = written ? read() : fail(std::move(written).error());
+  if (!reading) return fail(std::move(reading).error());
+  if (std::ranges::find(reading->names, name) != reading->names.end()) return {};
+  static_cast<void>(write({name, {}}));
+  return fail(ErrorCode::no_owner,
+              "others have written to " + name_ + " meanwhile; stop every process and try again");
 }
 
 Result<bool> KeyringTopic::log_has_records() {
@@ -269,6 +298,10 @@ Result<Keyring> open_or_create_keyring(const Options& options, FileSystem& files
                             "mark would be foreign: restore the topic from where the log came from",
                             (*topic)->name()));
   }
+  if (keys) {
+    auto ended = finish_rotation(files, place.root_key_path(), keys->root);
+    if (!ended) return fail(std::move(ended).error());
+  }
   auto root = root_key_for(files, place, (*topic)->name(), keys.has_value());
   if (!keys) {
     if (!root) return fail(std::move(root).error());
@@ -276,13 +309,32 @@ Result<Keyring> open_or_create_keyring(const Options& options, FileSystem& files
     if (!founded) return fail(std::move(founded).error());
     keys = std::move(*founded);
   }
+  const auto fingerprint = keys->root;
   return Keyring::open(files, place.directory,
                        {.stored = std::move(*keys),
                         .root = std::move(root),
-                        .place = std::make_unique<TopicPlace>(options),
+                        .place = std::make_unique<TopicPlace>(options, fingerprint),
                         .where = "in topic " + (*topic)->name(),
                         .hint = "every process needs the same root key: put the one there that the "
                                 "others use, or name its place"});
+}
+
+Result<KeyRotation> rotate_root_key(const Options& options, FileSystem& files,
+                                    const KeyringPlace& place) {
+  auto topic = KeyringTopic::open(options, KeyringTopic::Missing::is_an_error);
+  if (!topic) return fail(std::move(topic).error());
+  const auto reading = (*topic)->read();
+  if (!reading) return fail(reading.error());
+  const auto where = "topic " + (*topic)->name();
+  if (!reading->keys) return fail(ErrorCode::not_found, where + " holds no keys");
+  const auto& before = *reading->keys;
+  const auto replace = [&](const StoredKeys& after) { return (*topic)->rotate(before, after); };
+  auto done = eventstore::rotate_root_key(files, place, {before, where, replace});
+  if (!done) return done;
+  // Opens it once, so that the service keys are of this keyring too.
+  auto opened = open_or_create_keyring(options, files, place);
+  if (!opened) return fail(std::move(opened).error());
+  return done;
 }
 
 }  // namespace eventstore::kafka

@@ -8,6 +8,7 @@
 
 #include "eventstore/kafka_client.h"
 #include "eventstore/kafka_options.h"
+#include "eventstore/key_rotation.h"
 #include "eventstore/keyring.h"
 
 /// The keyring where the log is on Kafka: the compacted topic `tm.keyring`, one partition, whose
@@ -29,6 +30,11 @@
 /// - Readers see a prefix of the topic: who sees any record of an id sees that one too.
 /// So a process that was paused between reading an empty topic and writing to it is just another
 /// loser, however late; deletions keep the topic short, nothing rests on them.
+///
+/// A new root key comes with one record that holds every key, wrapped anew, and is named after what
+/// it was made of: `rotated.<fingerprint of the root key before>.<last id>.<uuid>`. It counts if
+/// that is what counts where it stands, so nobody's key is lost; from there on records under the
+/// root key before count no more.
 ///
 /// A key is durable before it is used: who writes waits until all replicas in sync have it, or
 /// something behind it, and then reads back. (Who only reads may see it a moment before on brokers
@@ -64,7 +70,11 @@ class KeyringTopic {
   schemas::Result<StoredKeys> found(const StoredKeys& candidate);
   /// Puts a key of the next free id there; of several processes that do so at once, each gets an id
   /// of its own. Success: what counts then.
-  schemas::Result<StoredKeys> add(const KeyPlace::Make& make);
+  /// `make` wraps it with the root key of this fingerprint.
+  schemas::Result<StoredKeys> add(const Fingerprint& root, const KeyPlace::Make& make);
+  /// Puts `after` in the place of `before`, which was read; an error when others have written
+  /// since, or when it may not be there: whoever asks again then finds out.
+  schemas::Result<void> rotate(const StoredKeys& before, const StoredKeys& after);
   /// Whether the log that belongs to this keyring has records, in tm.log or, if that was lost, in a
   /// product's topic.
   schemas::Result<bool> log_has_records();
@@ -83,5 +93,10 @@ class KeyringTopic {
 /// to do.
 schemas::Result<Keyring> open_or_create_keyring(const Options& options, FileSystem& files,
                                                 const KeyringPlace& place);
+
+/// A new root key, beside the one of `place`. No process may use the log meanwhile; all need the
+/// new one afterwards.
+schemas::Result<KeyRotation> rotate_root_key(const Options& options, FileSystem& files,
+                                             const KeyringPlace& place);
 
 }  // namespace eventstore::kafka

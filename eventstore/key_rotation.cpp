@@ -34,6 +34,15 @@ Result<StoredKeys> required_keys(FileSystem& files, const std::string& path) {
               fmt::format("the keyring {} cannot be read: {}", path, stored.error().detail));
 }
 
+/// One that a rotation that was cut off has left may wrap keys by now, or soon: a record on its way
+/// to brokers. What is no whole key wraps none.
+Result<RootKey> next_root_key(FileSystem& files, const std::string& path) {
+  auto left = read_root_key(files, path);
+  if (left && *left) return std::move(**left);
+  std::ignore = files.remove(path);
+  return make_root_key(files, path);
+}
+
 StoredKeys wrapped_anew(const StoredKeys& stored, const RootKey& from, const RootKey& to,
                         KeyRotation& done) {
   StoredKeys after{fingerprint_of(to.view()), {}};
@@ -84,35 +93,42 @@ Result<void> finish_rotation(FileSystem& files, const std::string& root_key,
   return files.sync_directory(std::filesystem::path(root_key).parent_path());
 }
 
-Result<KeyRotation> rotate_root_key(FileSystem& files, const KeyringPlace& place) {
-  const auto path = place.directory + "/keyring";
+Result<KeyRotation> rotate_root_key(FileSystem& files, const KeyringPlace& place,
+                                    const RotatedKeyring& keyring) {
   const auto root_path = place.root_key_path();
-  auto stored = required_keys(files, path);
-  if (!stored) return fail(std::move(stored).error());
-  if (auto ended = finish_rotation(files, root_path, stored->root); !ended) {
+  const auto& before = keyring.before;
+  if (auto ended = finish_rotation(files, root_path, before.root); !ended) {
     return fail(std::move(ended).error());
   }
   auto root = required_root(files, root_path);
   if (!root) return fail(std::move(root).error());
-  if (const auto shut = keys_that_stay_shut(*stored, *root); !shut.empty()) {
+  if (const auto shut = keys_that_stay_shut(before, *root); !shut.empty()) {
     return fail(ErrorCode::root_key_missing,
                 fmt::format("keys {} of {} do not open with {}; nothing was changed: name the root "
                             "key that the keyring was made with",
-                            fmt::join(shut, ", "), path, root_path));
+                            fmt::join(shut, ", "), keyring.where, root_path));
   }
-  std::ignore = files.remove(next_to(root_path));
-  auto next = make_root_key(files, next_to(root_path));
+  auto next = next_root_key(files, next_to(root_path));
   if (!next) return fail(std::move(next).error());
-  KeyRotation done{
-      .root_key = root_path,
-      .old_root_key = fmt::format("{}.{:02x}", root_path, fmt::join(stored->root, ""))};
-  const auto after = wrapped_anew(*stored, *root, *next, done);
-  if (auto written = replace_whole(files, path, encode_keys(after)); !written) {
-    return fail(std::move(written).error());
-  }
+  KeyRotation done{.root_key = root_path,
+                   .old_root_key = fmt::format("{}.{:02x}", root_path, fmt::join(before.root, ""))};
+  const auto after = wrapped_anew(before, *root, *next, done);
+  if (auto replaced = keyring.replace(after); !replaced) return fail(std::move(replaced).error());
   if (auto ended = finish_rotation(files, root_path, after.root); !ended) {
     return fail(std::move(ended).error());
   }
+  return done;
+}
+
+Result<KeyRotation> rotate_root_key(FileSystem& files, const KeyringPlace& place) {
+  const auto path = place.directory + "/keyring";
+  auto stored = required_keys(files, path);
+  if (!stored) return fail(std::move(stored).error());
+  const auto replace = [&](const StoredKeys& after) {
+    return replace_whole(files, path, encode_keys(after));
+  };
+  auto done = rotate_root_key(files, place, {*stored, path, replace});
+  if (!done) return done;
   // Opens it once, so that the service keys are of this keyring too.
   auto opened = Keyring::open_or_create(files, place);
   if (!opened) return fail(std::move(opened).error());

@@ -252,7 +252,7 @@ void read_bounds(ObjectReader& reader, schemas::Bounds& keep) {
   const auto text = reader.optional_text("keep_age");
   if (!text) return;
   const auto age = parse_age(*text);
-  if (!age)
+  if (!age && !text->empty())
     reader.wrong("keep_age", "must be a number from 1 to 9999 and s, m, h or d, such as 90d");
   keep.seconds = age.value_or(0);
 }

@@ -7,6 +7,7 @@
 #include "api/cli/offline.h"
 #include "api/kafka_settings.h"
 #include "eventstore/kafka_keyring.h"
+#include "eventstore/kafka_living.h"
 #include "eventstore/key_rotation.h"
 #include "schemas/json_writer.h"
 
@@ -14,6 +15,7 @@ namespace api::cli {
 namespace {
 
 using eventstore::KeyPurpose;
+using eventstore::KeyRotation;
 using eventstore::KeyState;
 using eventstore::StoredKeys;
 
@@ -28,14 +30,15 @@ Examples:
 
 constexpr auto rotate_footer =
     R"(Makes a new root key, wraps every key of the keyring anew with it, and gives each organization a new data
-key for what is sealed from now on. What was sealed before stays readable. The server must be stopped.
+key for what is sealed from now on. What was sealed before stays readable. The server must be stopped;
+where the log is on Kafka, every process: each then needs the new root key before it starts.
 
 The root key from before stays beside the new one, under its name and fingerprint: backups from before
 need it. Move it to where your other keys are. A kill at any moment is made good by the next start.
-A keyring on Kafka cannot be rotated yet.
 
-Example:
-  tidemark keyring rotate --data ./data)";
+Examples:
+  tidemark keyring rotate --data ./data
+  tidemark keyring rotate --data ./data --log kafka://10.0.0.1:9092)";
 
 struct Options {
   SettingFlags flags;
@@ -132,21 +135,42 @@ Step<void> verify(const Options& options) {
                              : "their bytes are damaged; put the keyring of a backup back"));
 }
 
+Step<KeyRotation> kept(schemas::Result<KeyRotation> rotated) {
+  if (!rotated) return stop(rotated.error());
+  return std::move(*rotated);
+}
+
+Step<KeyRotation> rotate_on_kafka(const Settings& settings, const eventstore::KeyringPlace& place) {
+  auto options = kafka_options(settings, settings.log);
+  if (!options) return stop(Exit::usage, describe(options.error()));
+  if (auto reached = reach_kafka(*options); !reached) return stop(reached.error());
+  const auto living = eventstore::kafka::hear_living_process(*options);
+  if (!living) return stop(living.error());
+  if (*living) {
+    return stop(Exit::failed,
+                fmt::format("process {} uses the log at {}; stop all of them first (a server ends "
+                            "on SIGTERM)",
+                            **living, settings.log));
+  }
+  return kept(eventstore::kafka::rotate_root_key(*options, eventstore::posix_files(), place));
+}
+
 Step<void> rotate(const Options& options) {
   auto configuration = options.flags.load();
   if (!configuration) return std::unexpected(std::move(configuration).error());
-  if (log_is_on_kafka(configuration->settings)) {
-    return stop(Exit::usage, "a keyring on Kafka cannot be rotated yet");
-  }
+  const auto& settings = configuration->settings;
   auto directory = lock_data(options.flags);
   if (!directory) return std::unexpected(std::move(directory).error());
-  auto rotated = eventstore::rotate_root_key(eventstore::posix_files(),
-                                             {directory->path(), configuration->settings.root_key});
-  if (!rotated) return stop(rotated.error());
+  const eventstore::KeyringPlace place{directory->path(), settings.root_key};
+  auto rotated = log_is_on_kafka(settings)
+                     ? rotate_on_kafka(settings, place)
+                     : kept(eventstore::rotate_root_key(eventstore::posix_files(), place));
+  if (!rotated) return std::unexpected(std::move(rotated).error());
   fmt::print(
       "{} keys are wrapped by the new root key {}, and {} data keys are new\n"
       "the root key from before is {}; backups from before need it\n",
       rotated->keys, rotated->root_key, rotated->data_keys, rotated->old_root_key);
+  if (log_is_on_kafka(settings)) fmt::print("copy it to every process before that starts\n");
   return {};
 }
 
@@ -156,20 +180,29 @@ void add_keyring(CLI::App& program, Job& job) {
   auto* keyring = program.add_subcommand("keyring", "Look after the keys that seal fields");
   keyring->require_subcommand(1);
 
+  const std::initializer_list<std::string_view> flags{"data",
+                                                      "root_key",
+                                                      "log",
+                                                      "kafka_security_protocol",
+                                                      "kafka_sasl_mechanism",
+                                                      "kafka_username",
+                                                      "kafka_password_file",
+                                                      "kafka_ca",
+                                                      "kafka_certificate",
+                                                      "kafka_key",
+                                                      "kafka_topic_prefix"};
+
   auto checked = std::make_shared<Options>();
   auto* check = keyring->add_subcommand("verify", "Open every key with the root key");
   check->footer(verify_footer);
-  checked->flags.add_to(
-      *check, {"data", "root_key", "log", "kafka_security_protocol", "kafka_sasl_mechanism",
-               "kafka_username", "kafka_password_file", "kafka_ca", "kafka_certificate",
-               "kafka_key", "kafka_topic_prefix"});
+  checked->flags.add_to(*check, flags);
   check->add_flag("--json", checked->json, "print a JSON object");
   check->callback([checked, &job] { job = job_of([checked] { return verify(*checked); }); });
 
   auto turned = std::make_shared<Options>();
   auto* turn = keyring->add_subcommand("rotate", "Take a new root key and new data keys");
   turn->footer(rotate_footer);
-  turned->flags.add_to(*turn, {"data", "root_key"});
+  turned->flags.add_to(*turn, flags);
   turn->callback([turned, &job] { job = job_of([turned] { return rotate(*turned); }); });
 }
 

@@ -10,6 +10,8 @@
 #include <random>
 #include <thread>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -50,6 +52,36 @@ TEST(KeyringRule, TheFirstRecordOfAnIdCounts) {
   EXPECT_EQ(sealed_of(*reading->keys, 2), sealed_of(a, 2));
   EXPECT_EQ(sealed_of(*reading->keys, 3), sealed_of(c, 3));
   EXPECT_THAT(reading->names, testing::ElementsAre("a", "c"));
+}
+
+TEST(KeyringRule, ARotationCountsIfItIsMadeOfWhatCountsWhereItStands) {
+  const auto old_root = root_key('o');
+  const auto new_root = root_key('n');
+  const auto first = first_keys(old_root);
+  const auto third = with_key(3, old_root);
+  const auto after = first_keys(new_root);
+  const auto name = [&](int last) {
+    return fmt::format("rotated.{:02x}.{}.x", fmt::join(fingerprint_of(old_root.view()), ""), last);
+  };
+  const auto root_of = [](std::vector<KeyringRecord> records) {
+    const auto reading = judge(records);
+    return reading && reading->keys ? std::optional(reading->keys->root) : std::nullopt;
+  };
+  const KeyringRecord start{"a", encode_keys(first)};
+  const KeyringRecord more{"b", encode_keys(third)};
+  EXPECT_EQ(root_of({start, {name(2), encode_keys(after)}}), fingerprint_of(new_root.view()));
+  EXPECT_EQ(root_of({start, more, {name(2), encode_keys(after)}}), fingerprint_of(old_root.view()))
+      << "key 3 would be lost";
+  EXPECT_EQ(root_of({start, more, {name(3), encode_keys(after)}}), fingerprint_of(new_root.view()));
+  EXPECT_EQ(root_of({{name(2), encode_keys(after)}}), std::nullopt);
+  const KeyringRecord records[] = {start, {name(2), encode_keys(after)}, more};
+  const auto reading = judge(records);
+  ASSERT_TRUE(reading && reading->keys);
+  EXPECT_EQ(reading->keys->keys.size(), 2U) << "written under the root key before, too late";
+  const auto other = first_keys(root_key('x'));
+  EXPECT_EQ(root_of({start, {name(2), encode_keys(after)}, {name(2), encode_keys(other)}}),
+            fingerprint_of(new_root.view()))
+      << "of two at once the first";
 }
 
 TEST(KeyringRule, NothingIsNoKeys) {
@@ -263,6 +295,39 @@ TEST_P(KeyringOnBrokers, KeysOfSeveralRecordsAreMergedById) {
   std::vector<std::uint32_t> ids;
   for (const auto& key : reading->keys->keys) ids.push_back(key.id);
   EXPECT_THAT(ids, testing::ElementsAre(1, 2, 5, 7));
+}
+
+TEST_P(KeyringOnBrokers, ARotationIsForAllAndWhoHasTheOldRootKeyWritesNothing) {
+  const Process first;
+  const auto before = open(first.place());
+  ASSERT_TRUE(before) << before.error().detail;
+  const schemas::Entity entity{schemas::Uuid{{7}}, "secrets/TOKEN"};
+  const auto place = [&](std::uint8_t organization) {
+    return FieldPlace{schemas::OrganizationId(schemas::Uuid{{organization}}), schemas::Space::live,
+                      "secret", entity, "value"};
+  };
+  const auto sealed = before->sealing().seal(place(1), "hunter2");
+  ASSERT_TRUE(sealed);
+  const auto rotated = rotate_root_key(place_->options(), posix_files(), first.place());
+  ASSERT_TRUE(rotated) << rotated.error().detail;
+  EXPECT_EQ(rotated->keys, 3U);
+  EXPECT_EQ(rotated->data_keys, 1U);
+  const auto late = before->sealing().seal(place(2), "x");
+  ASSERT_FALSE(late) << "it would be wrapped by the root key from before";
+  EXPECT_THAT(late.error().detail, HasSubstr("new root key"));
+  const auto after = open(first.place());
+  ASSERT_TRUE(after) << after.error().detail;
+  EXPECT_EQ(digest(*after), digest(*before));
+  EXPECT_EQ(after->sealing().open(place(1), *sealed)->reveal(), "hunter2");
+  EXPECT_TRUE(after->sealing().seal(place(2), "x"));
+  EXPECT_EQ(topic()->read()->keys->keys.size(), 5U);
+  const Process other;
+  const auto with_old = open({other.directory.path().string(), rotated->old_root_key});
+  ASSERT_FALSE(with_old);
+  EXPECT_THAT(with_old.error().detail, HasSubstr("every process needs the same root key"));
+  const auto again = rotate_root_key(place_->options(), posix_files(), first.place());
+  ASSERT_TRUE(again) << again.error().detail;
+  EXPECT_EQ(open(first.place())->sealing().open(place(1), *sealed)->reveal(), "hunter2");
 }
 
 TEST_P(KeyringOnBrokers, DataKeysOfSeveralProcessesHaveIdsOfTheirOwnAndOpenEverywhere) {
