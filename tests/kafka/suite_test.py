@@ -19,6 +19,7 @@ E2E = os.path.join(lane.kafka.ROOT, "tests", "e2e")
 WHOLE = ()
 RUN = {  # file: its classes, where not all
     "bad_input": WHOLE,
+    "bounded_history": WHOLE,
     "events": WHOLE,
     "git_history": WHOLE,
     "guards": ("Guards",),                                    # not Start: ports and data directories of one process
