@@ -43,6 +43,10 @@ std::span<const std::uint8_t, 32> key_of(const Secret& key) {
 
 }  // namespace
 
+bool is_sealed_field(Bytes bytes) {
+  return bytes.size() >= head_bytes + tag_bytes && bytes.front() == format;
+}
+
 Sealing::Sealing(std::unique_ptr<KeyPlace> place, const StoredKeys& stored, RootKey root)
     : place_(std::move(place)), root_(std::move(root)) {
   take(stored);
@@ -97,6 +101,13 @@ Result<Sealing::DataKey> Sealing::newest(OrganizationId organization) {
   take(*stored);
   if (auto key = known()) return *key;
   return fail(ErrorCode::internal, "the data key that was made does not open");
+}
+
+bool Sealing::has_key(OrganizationId organization) {
+  std::lock_guard lock(keys_mutex_);
+  const auto own = keys_.find(organization);
+  return own != keys_.end() &&
+         std::ranges::any_of(own->second, [](const auto& key) { return key.second != nullptr; });
 }
 
 Result<std::string> Sealing::seal(const FieldPlace& where, std::string_view text) {

@@ -24,6 +24,9 @@
 // clang-format on
 namespace eventstore {
 
+/// Whether the bytes have the form of a sealed field.
+bool is_sealed_field(schemas::Bytes bytes);
+
 /// Where the keys of a keyring are kept. Calls may block for as long as a disk or brokers take.
 class KeyPlace {
  public:
@@ -59,6 +62,9 @@ class Sealing {
   schemas::Result<schemas::HmacKey> digest_key(schemas::OrganizationId organization);
   /// A keyed hash by which equal texts of one field are known, in whatever entity; of the same key.
   schemas::Result<schemas::BlindHash> blind(const FieldPlace& where, std::string_view text);
+
+  /// Whether sealing for it needs neither disk nor brokers.
+  bool has_key(schemas::OrganizationId organization);
 
   /// Why nothing can be sealed or opened, if so.
   const std::string& refusal() const { return why_not_; }

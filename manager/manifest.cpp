@@ -217,8 +217,8 @@ void read_sealed(ObjectReader& reader, Manifest::Kind& kind) {
 void mark_sealed(ObjectReader& reader, std::string_view name, const Manifest::Kind& kind,
                  std::vector<projections::Index>& indexes) {
   for (auto& index : indexes) {
-    for (const auto& sealed : kind.sealed) {
-      for (const auto& pointer : index.pointers) {
+    for (const auto& pointer : index.pointers) {
+      for (const auto& sealed : kind.sealed) {
         if (pointer == sealed) {
           index.sealed.push_back(sealed);
         } else if (pointer.size() > sealed.size() && overlap(pointer, sealed)) {

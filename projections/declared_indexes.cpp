@@ -13,6 +13,7 @@ namespace {
 using schemas::json::Value;
 
 constexpr char between_parts = '\x01';
+constexpr char of_sealed = '\x02';      // another index than that over the same field in clear
 constexpr std::size_t value_max = 120;  // bytes; longer ones stand in keys by their digest
 
 /// Neither a zero byte, which ends a value in a key, nor what separates the parts of several.
@@ -31,11 +32,9 @@ Index index_of(Value names, Value kind) {
   for (auto name : names.elements()) index.pointers.emplace_back(*name.as_string());
   const auto sealed = kind.find("sealed");
   if (!sealed) return index;
-  for (auto one : sealed->elements()) {
-    const auto pointer = *one.as_string();
-    if (std::ranges::find(index.pointers, pointer) != index.pointers.end()) {
-      index.sealed.emplace_back(pointer);
-    }
+  for (const auto& pointer : index.pointers) {
+    const auto is_it = [&](Value one) { return one.as_string() == pointer; };
+    if (std::ranges::any_of(sealed->elements(), is_it)) index.sealed.push_back(pointer);
   }
   return index;
 }
@@ -54,6 +53,7 @@ std::string Index::name() const {
   std::string name;
   for (const auto& pointer : pointers) {
     if (!name.empty()) name.push_back(between_parts);
+    if (is_sealed(pointer)) name.push_back(of_sealed);
     name += pointer;
   }
   return name;

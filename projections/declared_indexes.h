@@ -60,6 +60,9 @@ class DeclaredIndexes {
   /// Null when the product declares none.
   const KindIndexes* of(const std::string& product) const;
   std::uint64_t generation() const { return generation_; }
+  /// Entries were made from rows that were there before: what was folded without them is not as it
+  /// would be folded now.
+  void note_entries() { ++generation_; }
 
  private:
   std::map<std::string, KindIndexes> products_;

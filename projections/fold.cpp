@@ -25,6 +25,7 @@ struct FoldedEvent {
   WriteSet& changes;
   const FoldLimits& limits;
   std::size_t& changed_bytes;  // of the record so far
+  TrimAllowance& trims;        // what is left for the record
 
   KindScope scope() const {
     return {record.batch.organization(), record.batch.space(), record.log.topic, event.kind()};
@@ -122,7 +123,7 @@ void fold_side_rows(const FoldedEvent& e, const Entity& entity,
                 .recorded = e.record.batch.recorded(),
                 .bounds = std::get<schemas::Json>(e.event.data()).keep,
                 .indexes = indexes},
-               e.changes);
+               e.trims, e.changes);
 }
 
 /// What belongs to a resource, or counts it, is folded from the event itself too.
@@ -285,10 +286,11 @@ Result<std::size_t> fold(const RowReader& rows, const FoldedRecord& record, Writ
                          const FoldLimits& limits) {
   WriteSet folded;
   std::size_t changed_bytes = 0;
+  TrimAllowance trims;
   LayeredRows layered(rows, folded);
   for (std::uint32_t index = 0; index < record.batch.event_count(); ++index) {
     auto event = record.batch.event(index);
-    auto done = fold_one({layered, record, event, index, folded, limits, changed_bytes});
+    auto done = fold_one({layered, record, event, index, folded, limits, changed_bytes, trims});
     if (!done && done.error().code == ErrorCode::record_too_large) {
       return std::unexpected(std::move(done).error());
     }

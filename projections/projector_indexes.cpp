@@ -70,6 +70,7 @@ schemas::Result<bool> Projector::build_indexes(std::size_t rows_max) {
     if (!next) return true;
     WriteSet changes;
     build_piece(rows_, next->topic, next->kind, *next->index, rows_max, next->build, changes);
+    if (!changes.empty()) indexes_.note_entries();
     changes[next->key] = encode_build(next->build);
     auto written = rows_.write(changes);
     if (!written) return std::unexpected(std::move(written).error());

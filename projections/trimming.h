@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -18,8 +19,14 @@
 /// from its events; lists are not (`kept_from`).
 namespace projections {
 
-/// How many rows one event trims at most; what is left is trimmed with the next ones.
-inline constexpr std::size_t trimmed_at_once = 64;
+/// What one record may trim, about; what is left is trimmed with the next ones.
+struct TrimAllowance {
+  std::size_t rows = 1'000;
+  std::size_t bytes = std::size_t{4} << 20;  // of states
+};
+/// A bound on versions lets a row stay for so long after it was the newest, so that a list's pages
+/// go on while entities change; not longer than a bound on age.
+inline constexpr std::chrono::seconds pages_go_on_for{15 * 60};
 
 struct Trimming {
   const RowReader& rows;  // with the newest history row of the entity
@@ -30,14 +37,14 @@ struct Trimming {
   schemas::Bounds bounds;
   const std::vector<Index>* indexes;  // of the kind, or null
 };
-void trim_history(const Trimming& trimming, WriteSet& changes);
+void trim_history(const Trimming& trimming, TrimAllowance& left, WriteSet& changes);
 
 /// From which offset on lists of this kind can be read as of; 0 when nothing is trimmed.
 Offset kept_from(const RowReader& rows, const KindScope& scope);
 
 /// The row of a moment whose state is trimmed, whole: folded from the entity's events. Reads the
-/// log, and so blocks. history_trimmed when that takes more than 100,000 events.
-schemas::Result<std::string> restore(const RowReader& rows, eventstore::Log& log, LogId log_id,
+/// log, and so blocks: a second or two, for more work than that is history_trimmed.
+schemas::Result<std::string> restore(const RowReader& rows, eventstore::Log& log, LogId id,
                                      const KindScope& scope, const Entity& entity,
                                      const std::string& trimmed);
 

@@ -131,19 +131,6 @@ std::optional<std::string> key_of_line(const Origin& origin, std::optional<std::
   return *origin.idempotency_key + "\n" + std::to_string(number);
 }
 
-/// What the product's manifest seals, sealed. The key is for the digest of a line that holds it.
-Result<std::optional<schemas::HmacKey>> seal(const Origin& origin, const SealedKinds& kinds,
-                                             manager::AppendEvents& command, bool has_key) {
-  auto& sealing = origin.services.sealing;
-  auto sealed =
-      seal_events({sealing, kinds, origin.owner.organization, origin.owner.space}, command);
-  if (!sealed) return std::unexpected(std::move(sealed).error());
-  if (!has_key) return std::nullopt;
-  auto key = sealing.digest_key(origin.owner.organization);
-  if (!key) return std::unexpected(std::move(key).error());
-  return *key;
-}
-
 Result<Submission> parse_line(const Origin& origin, const SealedKinds& sealed_kinds,
                               std::string_view line, std::size_t number) {
   auto welcome = edge::still_welcome(origin.services, origin.caller);
@@ -161,7 +148,10 @@ Result<Submission> parse_line(const Origin& origin, const SealedKinds& sealed_ki
   submission.key = key_of_line(origin, std::move(key), number);
   std::optional<schemas::HmacKey> digest_key;
   if (!sealed_kinds.empty()) {
-    auto sealed = seal(origin, sealed_kinds, submission.command, submission.key.has_value());
+    const auto& owner = origin.owner;
+    auto sealed =
+        seal_events({origin.services.sealing, sealed_kinds, owner.organization, owner.space},
+                    submission.command);
     if (!sealed) return std::unexpected(std::move(sealed).error());
     digest_key = std::move(*sealed);
   }
@@ -192,13 +182,15 @@ Result<std::shared_ptr<const SealedKinds>> sealed_kinds_of(const Origin& origin)
   }
 }
 
-/// Off the connection's thread where something is to be sealed.
+/// Off the connection's thread where that may have to make a key.
 awaitable<Result<Submission>> parse(const Origin& origin, std::string_view line,
                                     std::size_t number) {
   const auto sealed_kinds = sealed_kinds_of(origin);
   if (!sealed_kinds) co_return std::unexpected(sealed_kinds.error());
   auto work = [&] { return guarded_parse(origin, **sealed_kinds, line, number); };
-  if ((*sealed_kinds)->empty()) co_return work();
+  const bool is_quick =
+      (*sealed_kinds)->empty() || origin.services.sealing.has_key(origin.owner.organization);
+  if (is_quick) co_return work();
   co_return co_await answer_on(origin.services.records, work);
 }
 

@@ -75,34 +75,28 @@ Result<void> find_values(eventstore::Sealing& sealing, const SealedPlace& place,
 
 /// An index that was declared a moment ago may not hold every row yet.
 Result<void> check_made(const Reading& reading, std::string_view product, std::string_view kind,
-                        const std::string& pointer) {
-  const auto build = projections::find_build(reading.rows(), product, kind, Index{{pointer}});
+                        const Index& index) {
+  const auto build = projections::find_build(reading.rows(), product, kind, index);
   if (build && build->done) return {};
   const auto looked_at = build ? build->looked_at : 0;
   return schemas::fail(schemas::ErrorCode::mark_not_reached,
-                       "the index " + pointer +
+                       "the index " + index.pointers.front() +
                            " is being made from the rows that were there "
                            "before it; " +
                            std::to_string(looked_at) + " of their versions are looked at so far");
 }
 
 /// Lists go back as far as the history of all entities of the kind is kept.
-Result<void> check_kept(const Ask& ask, const Reading& reading, std::string_view kind) {
-  if (!reading.as_of()) return {};
+Result<void> check_kept(const Reading& reading, std::string_view kind) {
+  const auto as_of = reading.as_of();
+  if (!as_of || *as_of < 0) return {};  // there was nothing before the first record
   const auto& place = reading.place();
   const auto kept =
       projections::kept_from(reading.rows(), {place.organization, place.space, place.topic, kind});
-  if (*reading.as_of() >= static_cast<std::int64_t>(kept)) return {};
-  const auto log = ask.services.topics.log_of(place.topic, place.organization);
-  auto earliest = mark_at(ask.services, log, static_cast<std::int64_t>(kept));
-  if (!earliest) return std::unexpected(std::move(earliest).error());
-  const auto mark = ask.services.marks.encode(place.organization, place.space, {&*earliest, 1});
-  return schemas::fail(
-      schemas::Error{schemas::ErrorCode::history_trimmed,
-                     "the history of this kind is bounded and was trimmed: lists go back to the "
-                     "earliest mark; single entities, and their events, go back to the beginning",
-                     {},
-                     {{"earliest_mark", schemas::json::quote(mark)}}});
+  if (static_cast<schemas::Offset>(*as_of) >= kept) return {};
+  return schemas::fail(schemas::ErrorCode::history_trimmed,
+                       "the history of this kind is bounded and was trimmed: lists go back to the "
+                       "earliest mark; single entities, and their events, go back further");
 }
 
 /// A list of a kind's rows, by these filters.
@@ -121,11 +115,8 @@ Answer list_declared(Ask& ask, Place place, std::string kind_name, const Declare
   std::map<std::string, std::string, std::less<>> projects;
   ListSpec spec{.kind = kind_name, .has_id = false, .keep = {}, .render = {}};
   spec.render = [&](std::string& out, const FoundRow& found) {
-    auto row = render_row(ask, place, kind_name, found, out);
-    if (!row) {
-      out += "null";
-      rendered = std::move(row);
-    }
+    if (rendered) rendered = render_row(ask, place, kind_name, found, out);
+    if (!rendered) out += "null";
   };
   if (includes_project(ask)) {
     spec.render = [&, row = spec.render](std::string& out, const FoundRow& found) {
@@ -141,9 +132,9 @@ Answer list_declared(Ask& ask, Place place, std::string kind_name, const Declare
     };
   }
   spec.admit = [&](Reading& reading) {
-    Result<void> made = check_kept(ask, reading, kind_name);
+    Result<void> made = check_kept(reading, kind_name);
     for (const auto& filter : filters) {
-      if (made) made = check_made(reading, product, kind_name, filter.pointer());
+      if (made) made = check_made(reading, product, kind_name, filter.index);
     }
     return made;
   };
@@ -157,6 +148,7 @@ Answer list_declared(Ask& ask, Place place, std::string kind_name, const Declare
     spec.by_index.emplace_back(filter.index.name(), filter.values);
   }
   auto some = co_await list_answer(ask, place, std::move(spec));
+  if (!some) co_await name_earliest_kept(ask, place, kind_name, some.error());
   if (!rendered) co_return std::unexpected(std::move(rendered).error());
   co_return some;
 }
@@ -192,6 +184,19 @@ std::optional<Filter> project_filter(const Ask& ask, const DeclaredKind& kind) {
 }
 
 }  // namespace
+
+awaitable<void> name_earliest_kept(const Ask& ask, const Place& place, std::string_view kind,
+                                   schemas::Error& error) {
+  if (error.code != schemas::ErrorCode::history_trimmed) co_return;
+  const auto kept = projections::kept_from(ask.services.rows,
+                                           {place.organization, place.space, place.topic, kind});
+  const auto log = ask.services.topics.log_of(place.topic, place.organization);
+  const auto earliest = co_await read_mark_at(ask.services, log, static_cast<std::int64_t>(kept));
+  if (!earliest) co_return;
+  const auto owner = ask.mark_owner();
+  const auto mark = ask.services.marks.encode(owner.organization, owner.space, {&*earliest, 1});
+  error.members.emplace_back("earliest_mark", schemas::json::quote(mark));
+}
 
 Result<void> render_row(const Ask& ask, const Place& place, std::string_view kind,
                         const FoundRow& found, std::string& out) {

@@ -99,7 +99,8 @@ class DryRun {
       ++counts.not_applied;
       return problem(event, "the manifest declares no type " + std::string(event.type()));
     }
-    if (auto fault = schema_fault(type->second, shown(event.kind(), entity.name, json->text))) {
+    const auto clear = [&] { return shown(event.kind(), entity.name, json->text); };
+    if (auto fault = type->second.schema ? schema_fault(type->second, clear()) : std::nullopt) {
       ++counts.schema_violations;
       problem(event, *fault);
     }

@@ -218,9 +218,42 @@ void write_request_body(Writer& writer, const Operation& operation) {
   writer.end_object().end_object();
 }
 
+/// What stands beside the bodies of answers. Only the first is always there.
+constexpr Field answer_headers[] = {
+    {.name = "X-Request-Id", .description = "names this request in logs and problems"},
+    {.name = "Tidemark",
+     .pattern = R"(^tm1_[\w-]+$)",
+     .description = "the mark of what the answer reflects"},
+    {.name = "ETag", .pattern = R"(^"\d+"$)", .description = "the version of what is answered"},
+    {.name = "Location", .description = "where what was made is"},
+    {.name = "Idempotent-Replayed",
+     .description = "true: the first answer again, nothing was written"},
+    {.name = "Retry-After", .pattern = R"(^\d+$)", .description = "seconds to wait"}};
+
+void write_header_references(Writer& writer, std::initializer_list<std::string_view> names) {
+  writer.name("headers").begin_object();
+  for (auto name : names) {
+    if (name.empty()) continue;
+    writer.name(name).begin_object();
+    writer.member("$ref", "#/components/headers/" + std::string(name)).end_object();
+  }
+  writer.end_object();
+}
+
+void write_headers_of(Writer& writer, const Operation& operation, unsigned status) {
+  const bool of_entity = operation.answer != nullptr && !operation.page;
+  const bool has_version = of_entity && (is_write(operation) || heeds_if_none_match(operation));
+  const bool has_place = status == 201 || status == 202;
+  write_header_references(writer, {"X-Request-Id",
+                                   operation.scope == Scope::open ? "" : "Tidemark",
+                                   has_version ? "ETag" : "", has_place ? "Location" : "",
+                                   is_write(operation) ? "Idempotent-Replayed" : ""});
+}
+
 void write_answer(Writer& writer, const Operation& operation, unsigned status) {
   writer.name(std::to_string(status)).begin_object();
   writer.member("description", status < 400 ? "success" : "not now");
+  write_headers_of(writer, operation, status);
   if (operation.answer != nullptr && status != 204) {
     writer.name("content").begin_object().name("application/json").begin_object().name("schema");
     if (operation.page) {
@@ -334,6 +367,7 @@ void write_refusal_components(Writer& writer, std::span<const Operation> operati
       names += (names.empty() ? "a problem: " : ", ") + std::string(type.name);
     }
     writer.name(refusal_name(status)).begin_object().member("description", names);
+    write_header_references(writer, {"X-Request-Id", status == 503 ? "Retry-After" : ""});
     writer.name("content").begin_object().name("application/problem+json").begin_object();
     writer.name("schema");
     write_reference(writer, "Problem");
@@ -350,6 +384,15 @@ void write_components(Writer& writer, std::span<const Operation> operations) {
   writer.name("components").begin_object().name("schemas").begin_object();
   for (const auto& [name, shape] : shapes) write_shape(writer, *shape);
   write_shape(writer, {"Problem", problem_fields});
+  writer.end_object();
+  writer.name("headers").begin_object();
+  for (const auto& header : answer_headers) {
+    writer.name(header.name).begin_object();
+    if (header.name == "X-Request-Id") writer.member("required", true);
+    writer.name("schema");
+    write_schema(writer, header);
+    writer.end_object();
+  }
   writer.end_object();
   write_refusal_components(writer, operations);
   writer.name("securitySchemes").begin_object().name("key").begin_object();

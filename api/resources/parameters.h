@@ -44,7 +44,9 @@ inline constexpr std::array<Field, 2> read_parameters{
 inline constexpr std::array<Field, 4> entity_parameters = joined(
     read_parameters,
     std::array{
-        Field{.name = "as_of", .description = "a mark or a time: the state as it was then"},
+        Field{.name = "as_of",
+              .pattern = R"(^(tm1_[\w-]+|\d{4}-\d\d-\d\d[Tt].+)$)",
+              .description = "a mark or a time: the state as it was then"},
         Field{.name = "fields",
               .description = "members that the answer shall have, with commas between them"}});
 

@@ -55,7 +55,7 @@ AppendEvents::Event read_event(ObjectReader& reader) {
   if (auto data = reader.value("data")) {
     if (data->is_object()) {
       event.data = schemas::json::minify(*data);
-      if (schemas::may_hold_sealed(event.data)) {
+      if (schemas::may_hold_sealed(event.data) && looks_sealed(*data)) {
         reader.wrong("data", "holds a text that begins with sealed:1:, as only sealed values do");
       }
     } else {
@@ -103,19 +103,19 @@ Response written(const manager::Outcome& outcome, std::string json) {
   return response;
 }
 
-/// Seals what the product's manifest says, off the connection's thread; most seal nothing.
+/// Seals what the product's manifest says; most seal nothing.
 awaitable<Result<void>> seal(Ask& ask, const Place& place, AppendEvents& command) {
+  auto& sealing = ask.services.sealing;
   const auto kinds = ask.services.sealed.of(ask.services, command.product);
   if (kinds->empty()) co_return Result<void>();
-  auto work = [&]() -> Result<void> {
-    if (ask.conditions.idempotency_key) {
-      auto digest_key = ask.services.sealing.digest_key(place.organization);
-      if (!digest_key) return std::unexpected(std::move(digest_key).error());
-      ask.digest_key = *digest_key;
-    }
-    return seal_events({ask.services.sealing, *kinds, place.organization, place.space}, command);
+  auto work = [&] {
+    return seal_events({sealing, *kinds, place.organization, place.space}, command);
   };
-  co_return co_await answer_on(ask.services.records, work);
+  auto digest_key =
+      sealing.has_key(place.organization) ? work() : co_await answer_on(ask.services.records, work);
+  if (!digest_key) co_return std::unexpected(std::move(digest_key).error());
+  ask.digest_key = *digest_key;
+  co_return Result<void>();
 }
 
 /// An undeclared kind is a path that leads nowhere when the path names it.

@@ -78,7 +78,8 @@ Answer answer_row(Ask& ask, DeclaredEntity of) {
     auto restore = [&] {
       return projections::restore(reading->rows(), ask.services.log, log, scope, entity, *row);
     };
-    auto restored = co_await answer_on(ask.services.records, restore);
+    auto restored = co_await answer_on(ask.services.scans, restore);
+    if (!restored) co_await name_earliest_kept(ask, of.place, of.kind, restored.error());
     if (!restored) co_return std::unexpected(std::move(restored).error());
     row = std::move(*restored);
   }

@@ -63,9 +63,9 @@ inline constexpr std::array<Field, 8> kind_fields{
           .nullable = true,
           .items_max = 16,
           .description =
-              "JSON pointers into the events' data: what stands there is encrypted before "
-              "it is written and opened in answers. It may be in indexes and unique "
-              "rules, from before the kind's first event",
+              "JSON pointers into the events' data: what stands there is encrypted before it "
+              "is written, opened in answers, and replaced as a whole by a merge. It may "
+              "be in indexes and unique rules, from before the kind's first event",
           .example = R"(["/email"])"},
     Field{.name = "keep_versions",
           .type = Type::integer,
@@ -73,8 +73,9 @@ inline constexpr std::array<Field, 8> kind_fields{
           .min = 1,
           .max = 1'000'000,
           .description =
-              "how many versions of an entity its history keeps; older states are folded "
-              "from its events when they are asked for, and lists of then are refused"},
+              "how many versions of an entity its history keeps, beside what was the newest in "
+              "the last 15 minutes; older states are folded from its events when they are "
+              "asked for, lists of then are refused"},
     Field{.name = "keep_age",
           .nullable = true,
           .pattern = "^[1-9][0-9]{0,3}[smhd]$",

@@ -70,23 +70,6 @@ std::unexpected<schemas::Error> lost(const MarkedPosition& position) {
 /// Longer does nobody wait for a turn to ask the brokers.
 constexpr std::chrono::seconds records_within{2};
 
-awaitable<Result<MarkedPosition>> read_mark_at(const Services& services, LogId log,
-                                               std::int64_t offset) {
-  if (offset < 0 || !services.log.shared()) co_return mark_at(services, log, offset);
-  if (auto check = services.progress.check_at(log, offset)) {
-    co_return MarkedPosition{log, offset, Position::whole_record, *check};
-  }
-  const auto until = std::chrono::steady_clock::now() + records_within;
-  auto read = [&]() -> Result<MarkedPosition> {
-    if (std::chrono::steady_clock::now() > until) {
-      return fail(ErrorCode::mark_not_reached,
-                  "others wait for the log's brokers too, which do not answer; try again");
-    }
-    return mark_at(services, log, offset);
-  };
-  co_return co_await answer_on(services.records, read);
-}
-
 /// That a marked place is still the log's own.
 awaitable<Result<void>> check_mark(const Services& services, const MarkedPosition& position) {
   const auto end = static_cast<std::int64_t>(services.log.durable_end(position.log));
@@ -165,6 +148,23 @@ std::optional<std::string> Reading::find(std::string_view kind, const schemas::E
     // Rows become visible an instant before the position does: take both anew.
     reflect(applied(ask_->services, log_));
   }
+}
+
+awaitable<Result<MarkedPosition>> read_mark_at(const Services& services, LogId log,
+                                               std::int64_t offset) {
+  if (offset < 0 || !services.log.shared()) co_return mark_at(services, log, offset);
+  if (auto check = services.progress.check_at(log, offset)) {
+    co_return MarkedPosition{log, offset, Position::whole_record, *check};
+  }
+  const auto until = std::chrono::steady_clock::now() + records_within;
+  auto read = [&]() -> Result<MarkedPosition> {
+    if (std::chrono::steady_clock::now() > until) {
+      return fail(ErrorCode::mark_not_reached,
+                  "others wait for the log's brokers too, which do not answer; try again");
+    }
+    return mark_at(services, log, offset);
+  };
+  co_return co_await answer_on(services.records, read);
 }
 
 Result<MarkedPosition> mark_at(const Services& services, LogId log, std::int64_t offset) {

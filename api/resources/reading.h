@@ -76,6 +76,10 @@ awaitable<Result<void>> reach(const Services& services, schemas::LogId log, Requ
 Result<schemas::MarkedPosition> mark_at(const Services& services, schemas::LogId log,
                                         std::int64_t offset);
 
+/// The same where brokers may have to be asked: not on the connection's thread then.
+awaitable<Result<schemas::MarkedPosition>> read_mark_at(const Services& services,
+                                                        schemas::LogId log, std::int64_t offset);
+
 /// projection_frozen when this place stands still.
 Result<void> check_frozen(const Services& services, const Place& place);
 

@@ -47,18 +47,19 @@ struct SealingPlace {
   schemas::Entity entity;
 };
 
-/// The value as JSON text that is sealed. What no index can hold, an object say, has a blind index
-/// too where others of the field have one.
+/// The value as JSON text that is sealed. What no index can hold, an object say, equals nothing.
 Result<std::string> seal_value(eventstore::Sealing& sealing, const eventstore::FieldPlace& place,
                                Value value, bool found_by) {
-  const auto json = schemas::json::minify(value);
-  auto sealed = sealing.seal(place, json);
+  auto sealed = sealing.seal(place, schemas::json::minify(value));
   if (!sealed) return std::unexpected(std::move(sealed).error());
   std::optional<schemas::BlindHash> blind;
-  if (found_by) {
-    auto hash = sealing.blind(place, projections::index_text(value).value_or(json));
+  const auto text = found_by ? projections::index_text(value) : std::nullopt;
+  if (text) {
+    auto hash = sealing.blind(place, *text);
     if (!hash) return std::unexpected(std::move(hash).error());
     blind = *hash;
+  } else if (found_by) {
+    schemas::random_bytes(blind.emplace());
   }
   return schemas::json::quote(schemas::sealed_text(schemas::bytes_of(*sealed), blind));
 }
@@ -79,24 +80,27 @@ Result<std::string> rewrite(Value root, const Replace& replace) {
   return json;
 }
 
-Result<void> seal_event(const SealRequest& request, std::string_view product,
+/// Answers whether there was anything to seal.
+Result<bool> seal_event(const SealRequest& request, std::string_view product,
                         manager::AppendEvents::Event& event) {
   const auto pointers = request.kinds.find(event.kind);
-  if (pointers == request.kinds.end()) return {};
+  if (pointers == request.kinds.end()) return false;
   const SealingPlace place(
       {request.organization, request.space, product, event.kind, event.entity});
   auto data = schemas::json::parse(event.data);
   ENSURE(data.has_value());
+  bool any = false;
   auto sealed =
       rewrite(data->root(),
               [&](std::string_view pointer, Value value) -> std::optional<Result<std::string>> {
                 const auto found = pointers->second.find(pointer);
                 if (found == pointers->second.end() || value.is_null()) return std::nullopt;
+                any = true;
                 return seal_value(request.sealing, place.field(pointer), value, found->second);
               });
   if (!sealed) return std::unexpected(std::move(sealed).error());
-  event.clear = std::exchange(event.data, std::move(*sealed));
-  return {};
+  if (any) event.clear = std::exchange(event.data, std::move(*sealed));
+  return any;
 }
 
 }  // namespace
@@ -123,12 +127,27 @@ std::shared_ptr<const SealedKinds> SealedCache::of(const Services& services,
   return kinds;
 }
 
-Result<void> seal_events(const SealRequest& request, manager::AppendEvents& command) {
+Result<std::optional<schemas::HmacKey>> seal_events(const SealRequest& request,
+                                                    manager::AppendEvents& command) {
+  bool any = false;
   for (auto& event : command.events) {
     auto sealed = seal_event(request, command.product, event);
-    if (!sealed) return sealed;
+    if (!sealed) return std::unexpected(std::move(sealed).error());
+    any = any || *sealed;
   }
-  return {};
+  if (!any) return std::nullopt;
+  auto key = request.sealing.digest_key(request.organization);
+  if (!key) return std::unexpected(std::move(key).error());
+  return *key;
+}
+
+bool looks_sealed(Value data) {
+  bool found = false;
+  schemas::json::rewrite(data, [&](std::string_view, Value value) -> std::optional<std::string> {
+    found = found || (value.is_string() && schemas::parse_sealed_text(*value.as_string()));
+    return std::nullopt;
+  });
+  return found;
 }
 
 Result<std::string> open_sealed(eventstore::Sealing& sealing, const SealedPlace& place,
@@ -143,7 +162,7 @@ Result<std::string> open_sealed(eventstore::Sealing& sealing, const SealedPlace&
                    const auto sealed = text ? schemas::parse_sealed_text(*text) : std::nullopt;
                    const auto bytes =
                        sealed ? schemas::parse_base64url(sealed->sealed) : std::nullopt;
-                   if (!bytes) return std::nullopt;
+                   if (!bytes || !eventstore::is_sealed_field(*bytes)) return std::nullopt;
                    auto opened = sealing.open(where.field(pointer), schemas::text_of(*bytes));
                    if (!opened) return std::unexpected(std::move(opened).error());
                    return std::string(opened->reveal());

@@ -47,15 +47,19 @@ struct SealedPlace {
   std::string_view entity;
 };
 
-/// Seals what the manifest says of these events, and makes the key for the digest of a request that
-/// holds it. May block.
 struct SealRequest {
   eventstore::Sealing& sealing;
   const SealedKinds& kinds;
   OrganizationId organization;
   Space space;
 };
-Result<void> seal_events(const SealRequest& request, manager::AppendEvents& command);
+/// Seals what the manifest says of these events. Answers what keys the digest of a request that
+/// holds what was sealed; empty: nothing was. May block, where the organization has no key yet.
+Result<std::optional<schemas::HmacKey>> seal_events(const SealRequest& request,
+                                                    manager::AppendEvents& command);
+
+/// Whether a value has the form of a sealed one, which nobody may send.
+bool looks_sealed(schemas::json::Value data);
 
 /// JSON with the sealed values in it opened. Quick when there are none; else it may block.
 Result<std::string> open_sealed(eventstore::Sealing& sealing, const SealedPlace& place,

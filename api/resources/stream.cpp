@@ -113,14 +113,21 @@ Result<ChunkPtr> read_chunk(const Follower& follower) {
   auto take = [&](const TimelineEvent& event, std::string_view product, const std::string& mark) {
     const auto start = chunk->text.size();
     appended = append_domain_event(follower, chunk->text, event, product, mark);
+    if (!appended) return false;
     const auto text = std::string_view(chunk->text).substr(start);
     // Here and not where it is sent: a connection's thread has others to serve.
     const auto hash = text.size() > piece_bytes_max ? std::hash<std::string_view>{}(text) : 0;
     chunk->stops.push_back({chunk->text.size(), event.position, hash});
-    return appended && chunk->text.size() < chunk_bytes_max;
+    return chunk->text.size() < chunk_bytes_max;
   };
   auto end = feed.forward(chunk->after, {}, take);
-  if (!appended) return std::unexpected(std::move(appended).error());
+  if (!appended && chunk->stops.empty()) return std::unexpected(std::move(appended).error());
+  if (!appended) {
+    // What stands before it is sent.
+    chunk->text.resize(chunk->stops.back().end);
+    chunk->after = follower.passed;
+    for (const auto& stop : chunk->stops) chunk->after.set(stop.position);
+  }
   if (!end) return std::unexpected(std::move(end).error());
   chunk->end = *end;
   if (!follower.caller.restricted()) {

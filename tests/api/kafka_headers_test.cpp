@@ -18,7 +18,7 @@ using Attributes = std::map<std::string, std::string>;
 /// Those that a message has elsewhere, or cannot have, left out.
 Attributes of_json(const schemas::BatchView& batch) {
   std::string text;
-  append_event(text, batch, 0, "git", "tm1_mark");
+  EXPECT_TRUE(append_event(text, batch, 0, "git", "tm1_mark", nullptr));
   const auto document = schemas::json::parse(text);
   EXPECT_TRUE(document) << text;
   Attributes attributes;

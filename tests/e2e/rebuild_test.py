@@ -204,7 +204,7 @@ class Killed(Rows):
         self.server.stop()
         rows = os.path.join(self.server.data, "rows")
         before = self.whole()
-        shutil.copytree(os.path.join(other.data, "rows", "3"), os.path.join(rows, "3.98"))  # of another log
+        shutil.copytree(os.path.join(other.data, "rows", "4"), os.path.join(rows, "4.98"))  # of another log
         os.mkdir(os.path.join(rows, "3.99"))
         with open(os.path.join(rows, "3.99", "CURRENT"), "w", encoding="ascii") as file:
             file.write("MANIFEST-000001\n")
@@ -220,7 +220,7 @@ class Killed(Rows):
         other.organization().post("/v2/projects", {"name": "Elsewhere", "slug": "elsewhere"})
         other.stop()
         before = self.status()["generation"]
-        shutil.copytree(os.path.join(other.data, "rows", "3"), os.path.join(self.server.data, "rows", f"3.{before + 1}"))
+        shutil.copytree(os.path.join(other.data, "rows", "4"), os.path.join(self.server.data, "rows", f"4.{before + 1}"))
         until(lambda: "are not taken over yet" in self.server.output(), "refused")
         self.assertEqual(self.status()["generation"], before)
         self.acme.post("/v2/projects", {"name": "Goes on", "slug": unique("goes-on")})

@@ -242,19 +242,22 @@ TEST_F(Indexes, AreTheSameWhateverTheOrderInWhichPartitionsCome) {
     };
     // Bounded history is trimmed before, while and after an index over it is made.
     const auto bounded = [&](std::string_view indexes) {
-      return manifest(std::string(indexes) + (random() % 2 == 0 ? R"(,"keep_versions":2)" : ""));
+      return manifest(std::string(indexes) + (random() % 2 == 0 ? R"(,"keep_versions":3)" : ""));
     };
     run(platform(), DeclareProduct{"git", bounded("")});
     for (int i = 0; i < 60; ++i) {
       if (i == 20) run(platform(), DeclareProduct{"git", bounded(one_index)});
       if (i == 40) run(platform(), DeclareProduct{"git", bounded(two_indexes)});
       const auto data = R"({"a":)" + std::to_string(random() % 3) + R"(,"b":"x"})";
-      run(of(random() % 2 == 0 ? acme : other),
-          AppendEvents{"git",
-                       {event("e" + std::to_string(random() % 5),
-                              random() % 5 == 0 ? "gone" : "changed", data),
-                        event("e" + std::to_string(random() % 5), "set", data)},
-                       {}});
+      std::vector<AppendEvents::Event> events;
+      for (auto n = 1 + random() % 5; n > 0; --n) {
+        const auto other_data = R"({"a":)" + std::to_string(random() % 3) + "}";
+        events.push_back(event("e" + std::to_string(random() % 4),
+                               random() % 5 == 0 ? "gone" : "changed", other_data));
+      }
+      events.push_back(event("e" + std::to_string(random() % 5), "set", data));
+      run(of(random() % 2 == 0 ? acme : other), AppendEvents{"git", std::move(events), {}});
+      fresh.clock().pass(std::chrono::minutes(random() % 20));
       if (random() % 20 == 0) fresh.crash(random() % 4);
     }
     fresh.core().tick();
