@@ -450,14 +450,22 @@ std::uint32_t EventView::schema() const {
   return event(table_).schema();
 }
 
+namespace {
+
+Json read_json(const fb::Json& json) {
+  return {view(json.text()),
+          static_cast<Fold>(json.fold()),
+          {json.keep_versions(), json.keep_seconds()}};
+}
+
+}  // namespace
+
 EventData EventView::data() const {
   const auto& e = event(table_);
   if (e.data() == nullptr) return UnknownEvent{};  // the verifier lets a type without data pass
   switch (e.data_type()) {
     case fb::EventData::Json:
-      return Json{view(e.data_as_Json()->text()),
-                  static_cast<Fold>(e.data_as_Json()->fold()),
-                  {e.data_as_Json()->keep_versions(), e.data_as_Json()->keep_seconds()}};
+      return read_json(*e.data_as_Json());
     case fb::EventData::OrganizationCreated: {
       const auto* data = e.data_as_OrganizationCreated();
       return OrganizationCreated{view(data->name()), view(data->slug())};

@@ -244,8 +244,7 @@ void write_headers_of(Writer& writer, const Operation& operation, unsigned statu
   const bool of_entity = operation.answer != nullptr && !operation.page;
   const bool has_version = of_entity && (is_write(operation) || heeds_if_none_match(operation));
   const bool has_place = status == 201 || status == 202;
-  write_header_references(writer, {"X-Request-Id",
-                                   operation.scope == Scope::open ? "" : "Tidemark",
+  write_header_references(writer, {"X-Request-Id", operation.scope == Scope::open ? "" : "Tidemark",
                                    has_version ? "ETag" : "", has_place ? "Location" : "",
                                    is_write(operation) ? "Idempotent-Replayed" : ""});
 }

@@ -173,7 +173,7 @@ class Killed(Rows):
         self.fill()
         self.server.stop()
         expected = self.hash()
-        building = os.path.join(self.server.data, "rows", "3.building")
+        building = os.path.join(self.server.data, "rows", "4.building")
         shutil.copytree(os.path.join(self.server.data, "rows", self.whole()[-1]), building)
         done = json.loads(self.projections("rebuild", "--json").stdout)
         self.assertEqual(done["records"], 0, "everything was there already")
@@ -205,8 +205,8 @@ class Killed(Rows):
         rows = os.path.join(self.server.data, "rows")
         before = self.whole()
         shutil.copytree(os.path.join(other.data, "rows", "4"), os.path.join(rows, "4.98"))  # of another log
-        os.mkdir(os.path.join(rows, "3.99"))
-        with open(os.path.join(rows, "3.99", "CURRENT"), "w", encoding="ascii") as file:
+        os.mkdir(os.path.join(rows, "4.99"))
+        with open(os.path.join(rows, "4.99", "CURRENT"), "w", encoding="ascii") as file:
             file.write("MANIFEST-000001\n")
         self.server.start()
         self.assertEqual(self.whole(), before)
