@@ -88,6 +88,12 @@ Result<RootKey> root_key_for(FileSystem& files, const KeyringPlace& place, const
   return make_root_key(files, path);
 }
 
+std::unexpected<schemas::Error> has_new_root(const std::string& topic) {
+  return fail(
+      ErrorCode::root_key_missing,
+      "the keyring in topic " + topic + " has a new root key; start this process again with it");
+}
+
 /// The topic as a server asks it: seldom, so that nothing stays open for it. `root` is what the
 /// server has opened it with.
 class TopicPlace final : public KeyPlace {
@@ -103,9 +109,7 @@ class TopicPlace final : public KeyPlace {
       return fail(ErrorCode::internal, "topic " + (*topic)->name() + " holds no keys any more");
     }
     if (reading->keys->root == root_) return std::move(*reading->keys);
-    return fail(ErrorCode::root_key_missing,
-                "the keyring in topic " + (*topic)->name() +
-                    " has a new root key; start this process again with it");
+    return has_new_root((*topic)->name());
   }
   Result<StoredKeys> add(const Make& make) override {
     if (auto same = read(); !same) return same;
@@ -136,7 +140,8 @@ Result<KeyringReading> judge(std::span<const KeyringRecord> records) {
     }
     if (name.starts_with("rotated.")) {
       if (!reading.keys || !name.starts_with(rotation_of(*reading.keys))) continue;
-      reading = {std::move(*stored), {name}};
+      reading.keys = std::move(*stored);
+      reading.names.push_back(name);
       continue;
     }
     if (!reading.keys) reading.keys = StoredKeys{stored->root, {}};
@@ -240,12 +245,15 @@ Result<StoredKeys> KeyringTopic::add(const Fingerprint& root, const KeyPlace::Ma
     auto reading = read();
     if (!reading) return fail(std::move(reading).error());
     if (!reading->keys) return fail(ErrorCode::internal, "topic " + name_ + " holds no keys");
+    if (reading->keys->root != root) return has_new_root(name_);
     const StoredKeys one{root, {make(reading->keys->keys.back().id + 1)}};
     const auto name = new_name(one);
     auto written = write({name, encode_keys(one)});
     reading = written ? read() : fail(std::move(written).error());
     if (!reading) return fail(std::move(reading).error());
     const bool counts = std::ranges::find(reading->names, name) != reading->names.end();
+    // Under a root key that came since, it is among those that this process cannot open.
+    if (counts && reading->keys->root != root) return has_new_root(name_);
     if (counts) return std::move(*reading->keys);
     static_cast<void>(write({name, {}}));  // another process has taken the id
     if (std::chrono::steady_clock::now() > deadline) {
@@ -260,8 +268,9 @@ Result<void> KeyringTopic::rotate(const StoredKeys& before, const StoredKeys& af
   auto written = write({name, encode_keys(after)});
   auto reading = written ? read() : fail(std::move(written).error());
   if (!reading) return fail(std::move(reading).error());
-  if (std::ranges::find(reading->names, name) != reading->names.end()) return {};
-  static_cast<void>(write({name, {}}));
+  const bool counts = std::ranges::find(reading->names, name) != reading->names.end();
+  if (counts && reading->keys->root == after.root) return {};
+  if (!counts) static_cast<void>(write({name, {}}));
   return fail(ErrorCode::no_owner,
               "others have written to " + name_ + " meanwhile; stop every process and try again");
 }

@@ -50,7 +50,9 @@ struct KeyringRecord {
 /// What counts of records in the order of their offsets.
 struct KeyringReading {
   std::optional<StoredKeys> keys;  // by id; none: there are no keys yet
-  std::vector<std::string> names;  // of the records from which they are
+  /// Of the records that counted where they stand. Others' counting may rest on them, so they stay
+  /// for ever, those too whose keys a rotation wrapped anew since.
+  std::vector<std::string> names;
 };
 schemas::Result<KeyringReading> judge(std::span<const KeyringRecord> records);
 

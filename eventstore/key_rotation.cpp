@@ -76,28 +76,83 @@ std::vector<std::uint32_t> keys_that_stay_shut(const StoredKeys& stored, const R
   return shut;
 }
 
-Result<void> finish_rotation(FileSystem& files, const std::string& root_key,
-                             const Fingerprint& wraps) {
+namespace {
+
+std::string kept_as(const std::string& root_key, const Fingerprint& fingerprint) {
+  return fmt::format("{}.{:02x}", root_key, fmt::join(fingerprint, ""));
+}
+
+/// Several data directories, and so several processes, may name one root key.
+Result<std::unique_ptr<FileLock>> lock_root_key(FileSystem& files, const std::string& root_key) {
+  auto lock = files.lock(std::filesystem::path(root_key).parent_path() / "rotation.lock");
+  if (lock) return lock;
+  auto error = std::move(lock).error();
+  error.detail = fmt::format("another process gives {} its successor, wait until it is done: {}",
+                             root_key, error.detail);
+  return fail(std::move(error));
+}
+
+/// What would be left to do; empty: nothing.
+Result<std::optional<RootKey>> unfinished(FileSystem& files, const std::string& root_key,
+                                          const Fingerprint& wraps) {
   auto next = read_root_key(files, next_to(root_key));
-  if (!next) return fail(std::move(next).error());
+  if (!next) {
+    auto error = std::move(next).error();
+    error.detail += "; if it holds no root key nothing is wrapped by it: move it away";
+    return fail(std::move(error));
+  }
   // One that nothing is wrapped with yet is of a rotation that did not get far.
-  if (!*next || fingerprint_of((*next)->view()) != wraps) return {};
+  if (!*next || fingerprint_of((*next)->view()) != wraps) return std::nullopt;
+  return next;
+}
+
+Result<void> finish_locked(FileSystem& files, const std::string& root_key,
+                           const Fingerprint& wraps) {
+  const auto next = unfinished(files, root_key, wraps);
+  if (!next) return fail(next.error());
+  if (!*next) return {};
   auto before = read_root_key(files, root_key);
   if (!before) return fail(std::move(before).error());
   if (*before) {
-    const auto fingerprint = fingerprint_of((*before)->view());
-    const auto kept = fmt::format("{}.{:02x}", root_key, fmt::join(fingerprint, ""));
+    const auto kept = kept_as(root_key, fingerprint_of((*before)->view()));
     if (auto moved = files.rename(root_key, kept); !moved) return moved;
   }
   if (auto moved = files.rename(next_to(root_key), root_key); !moved) return moved;
   return files.sync_directory(std::filesystem::path(root_key).parent_path());
 }
 
+/// That the key which wraps everything now is where it will be looked for.
+Result<void> check_kept(FileSystem& files, const std::string& root_path, const RootKey& next) {
+  const auto fingerprint = fingerprint_of(next.view());
+  const auto there = read_root_key(files, root_path);
+  if (there && *there && fingerprint_of((*there)->view()) == fingerprint) return {};
+  const auto saved = kept_as(root_path, fingerprint);
+  if (auto copied = copy_root_key(files, next, saved); !copied) return copied;
+  return fail(ErrorCode::internal,
+              fmt::format("the keyring has its new root key, but {} is another one: the new one is "
+                          "in {}, put it in its place",
+                          root_path, saved));
+}
+
+}  // namespace
+
+Result<void> finish_rotation(FileSystem& files, const std::string& root_key,
+                             const Fingerprint& wraps) {
+  const auto next = unfinished(files, root_key, wraps);
+  if (!next) return fail(next.error());
+  if (!*next) return {};
+  const auto lock = lock_root_key(files, root_key);
+  if (!lock) return fail(lock.error());
+  return finish_locked(files, root_key, wraps);
+}
+
 Result<KeyRotation> rotate_root_key(FileSystem& files, const KeyringPlace& place,
                                     const RotatedKeyring& keyring) {
   const auto root_path = place.root_key_path();
   const auto& before = keyring.before;
-  if (auto ended = finish_rotation(files, root_path, before.root); !ended) {
+  const auto lock = lock_root_key(files, root_path);
+  if (!lock) return fail(lock.error());
+  if (auto ended = finish_locked(files, root_path, before.root); !ended) {
     return fail(std::move(ended).error());
   }
   auto root = required_root(files, root_path);
@@ -110,13 +165,20 @@ Result<KeyRotation> rotate_root_key(FileSystem& files, const KeyringPlace& place
   }
   auto next = next_root_key(files, next_to(root_path));
   if (!next) return fail(std::move(next).error());
-  KeyRotation done{.root_key = root_path,
-                   .old_root_key = fmt::format("{}.{:02x}", root_path, fmt::join(before.root, ""))};
+  KeyRotation done{.root_key = root_path, .old_root_key = kept_as(root_path, before.root)};
   const auto after = wrapped_anew(before, *root, *next, done);
-  if (auto replaced = keyring.replace(after); !replaced) return fail(std::move(replaced).error());
-  if (auto ended = finish_rotation(files, root_path, after.root); !ended) {
+  if (auto replaced = keyring.replace(after); !replaced) {
+    auto error = std::move(replaced).error();
+    error.detail += fmt::format(
+        "; {} may wrap the keys all the same, now or soon: keep it, and "
+        "rotate again",
+        next_to(root_path));
+    return fail(std::move(error));
+  }
+  if (auto ended = finish_locked(files, root_path, after.root); !ended) {
     return fail(std::move(ended).error());
   }
+  if (auto kept = check_kept(files, root_path, *next); !kept) return fail(std::move(kept).error());
   return done;
 }
 

@@ -74,12 +74,16 @@ Result<std::optional<RootKey>> read_root_key(FileSystem& files, const std::strin
 Result<RootKey> make_root_key(FileSystem& files, const std::string& path) {
   std::array<std::uint8_t, key_bytes> bytes;
   schemas::random_bytes(bytes);
-  schemas::Secret secret(schemas::text_of(bytes));
-  const auto text = to_hex(bytes);
-  if (auto written = replace_whole(files, path, schemas::bytes_of(text.reveal())); !written) {
+  RootKey key{schemas::Secret(schemas::text_of(bytes)), path, true};
+  if (auto written = copy_root_key(files, key, path); !written) {
     return fail(std::move(written).error());
   }
-  return RootKey{std::move(secret), path, true};
+  return key;
+}
+
+Result<void> copy_root_key(FileSystem& files, const RootKey& key, const std::string& path) {
+  const auto text = to_hex(key.view());
+  return replace_whole(files, path, schemas::bytes_of(text.reveal()));
 }
 
 }  // namespace eventstore

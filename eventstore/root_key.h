@@ -23,5 +23,7 @@ struct RootKey {
 schemas::Result<std::optional<RootKey>> read_root_key(FileSystem& files, const std::string& path);
 /// Makes a new one; durable when it returns. There must be none yet.
 schemas::Result<RootKey> make_root_key(FileSystem& files, const std::string& path);
+/// The same key in another file; durable when it returns.
+schemas::Result<void> copy_root_key(FileSystem& files, const RootKey& key, const std::string& path);
 
 }  // namespace eventstore

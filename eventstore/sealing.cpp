@@ -44,7 +44,7 @@ std::span<const std::uint8_t, 32> key_of(const Secret& key) {
 }  // namespace
 
 bool is_sealed_field(Bytes bytes) {
-  return bytes.size() >= head_bytes + tag_bytes && bytes.front() == format;
+  return bytes.size() >= head_bytes + tag_bytes && bytes.front() >= format;
 }
 
 Sealing::Sealing(std::unique_ptr<KeyPlace> place, const StoredKeys& stored, RootKey root)

@@ -24,7 +24,7 @@
 // clang-format on
 namespace eventstore {
 
-/// Whether the bytes have the form of a sealed field.
+/// Whether the bytes have the form of a sealed field, of this or a later format.
 bool is_sealed_field(schemas::Bytes bytes);
 
 /// Where the keys of a keyring are kept. Calls may block for as long as a disk or brokers take.

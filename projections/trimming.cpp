@@ -116,10 +116,10 @@ namespace {
 /// Reads events of one entity, newest first: neighbours stand in one record often.
 class EventsBack {
  public:
-  EventsBack(eventstore::Log& log, LogId id) : log_(log), id_(id) {}
+  EventsBack(eventstore::Log& log, LogId id) : reader_(log.reader(id)) {}
   schemas::Result<schemas::BatchView> record(Offset offset) {
     if (!record_ || record_->offset != offset) {
-      auto read = log_.read_one(id_, offset);
+      auto read = reader_->read(offset);
       if (!read) return std::unexpected(std::move(read).error());
       record_ = std::move(*read);
     }
@@ -127,8 +127,7 @@ class EventsBack {
   }
 
  private:
-  eventstore::Log& log_;
-  LogId id_;
+  std::unique_ptr<eventstore::RecordReader> reader_;
   std::optional<eventstore::StoredRecord> record_;
 };
 
@@ -152,6 +151,7 @@ schemas::Result<std::string> restore(const RowReader& rows, eventstore::Log& log
   constexpr std::size_t events_max = 100'000;
   constexpr std::size_t bytes_max = std::size_t{256} << 20;  // parsed
   constexpr std::size_t piece = 256;
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(2);
   const auto head = decode_head(trimmed, nullptr);
   const Reader reader(rows, scope.organization, scope.space);
   EventsBack events(log, id);
@@ -176,7 +176,8 @@ schemas::Result<std::string> restore(const RowReader& rows, eventstore::Log& log
       if (whole) break;
       changes.push_back({std::string(json->text), json->fold, batch->recorded()});
       bytes += json->text.size();
-      if (changes.size() > events_max || bytes > bytes_max) return too_much();
+      const bool late = std::chrono::steady_clock::now() > until;
+      if (changes.size() > events_max || bytes > bytes_max || late) return too_much();
       whole = json->fold == schemas::Fold::replace;
       if (whole) break;
     }
@@ -184,7 +185,7 @@ schemas::Result<std::string> restore(const RowReader& rows, eventstore::Log& log
   std::optional<Declared> state;
   for (auto change = changes.rbegin(); change != changes.rend(); ++change) {
     bytes += state ? state->json.size() : 0;
-    if (bytes > bytes_max) return too_much();
+    if (bytes > bytes_max || std::chrono::steady_clock::now() > until) return too_much();
     auto after =
         evolve(std::move(state), schemas::Json{change->json, change->fold}, {change->recorded});
     if (!after) return std::unexpected(std::move(after).error());

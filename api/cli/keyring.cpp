@@ -140,7 +140,7 @@ Step<KeyRotation> kept(schemas::Result<KeyRotation> rotated) {
   return std::move(*rotated);
 }
 
-Step<KeyRotation> rotate_on_kafka(const Settings& settings, const eventstore::KeyringPlace& place) {
+Step<KeyRotation> rotate_on_kafka(const Settings& settings, const SettingFlags& flags) {
   auto options = kafka_options(settings, settings.log);
   if (!options) return stop(Exit::usage, describe(options.error()));
   if (auto reached = reach_kafka(*options); !reached) return stop(reached.error());
@@ -152,20 +152,26 @@ Step<KeyRotation> rotate_on_kafka(const Settings& settings, const eventstore::Ke
                             "on SIGTERM)",
                             **living, settings.log));
   }
-  return kept(eventstore::kafka::rotate_root_key(*options, eventstore::posix_files(), place));
+  auto directory = lock_data(flags, DataDirectory::Missing::refuse_rows);
+  if (!directory) return std::unexpected(std::move(directory).error());
+  return kept(eventstore::kafka::rotate_root_key(*options, eventstore::posix_files(),
+                                                 {directory->path(), settings.root_key}));
+}
+
+Step<KeyRotation> rotate_file(const Settings& settings, const SettingFlags& flags) {
+  auto directory = lock_data(flags);
+  if (!directory) return std::unexpected(std::move(directory).error());
+  return kept(eventstore::rotate_root_key(eventstore::posix_files(),
+                                          {directory->path(), settings.root_key}));
 }
 
 Step<void> rotate(const Options& options) {
   auto configuration = options.flags.load();
   if (!configuration) return std::unexpected(std::move(configuration).error());
   const auto& settings = configuration->settings;
-  auto directory = lock_data(options.flags);
-  if (!directory) return std::unexpected(std::move(directory).error());
-  const eventstore::KeyringPlace place{directory->path(), settings.root_key};
-  auto rotated = log_is_on_kafka(settings)
-                     ? rotate_on_kafka(settings, place)
-                     : kept(eventstore::rotate_root_key(eventstore::posix_files(), place));
-  if (!rotated) return std::unexpected(std::move(rotated).error());
+  const auto work = log_is_on_kafka(settings) ? rotate_on_kafka : rotate_file;
+  const auto rotated = work(settings, options.flags);
+  if (!rotated) return std::unexpected(rotated.error());
   fmt::print(
       "{} keys are wrapped by the new root key {}, and {} data keys are new\n"
       "the root key from before is {}; backups from before need it\n",

@@ -241,12 +241,14 @@ void write_header_references(Writer& writer, std::initializer_list<std::string_v
 }
 
 void write_headers_of(Writer& writer, const Operation& operation, unsigned status) {
-  const bool of_entity = operation.answer != nullptr && !operation.page;
+  const bool of_entity = operation.answer != nullptr && !operation.page &&
+                         operation.body != Body::events && status != 204;
   const bool has_version = of_entity && (is_write(operation) || heeds_if_none_match(operation));
-  const bool has_place = status == 201 || status == 202;
-  write_header_references(writer, {"X-Request-Id", operation.scope == Scope::open ? "" : "Tidemark",
-                                   has_version ? "ETag" : "", has_place ? "Location" : "",
-                                   is_write(operation) ? "Idempotent-Replayed" : ""});
+  const bool has_mark = operation.scope != Scope::open && !is_stream(operation);
+  write_header_references(writer,
+                          {"X-Request-Id", has_mark ? "Tidemark" : "", has_version ? "ETag" : "",
+                           of_entity && status == 201 ? "Location" : "",
+                           is_write(operation) ? "Idempotent-Replayed" : ""});
 }
 
 void write_answer(Writer& writer, const Operation& operation, unsigned status) {
@@ -284,6 +286,7 @@ void write_successes(Writer& writer, const Operation& operation) {
   }
   if (heeds_if_none_match(operation)) {
     writer.name("304").begin_object().member("description", "as If-None-Match knows it");
+    write_header_references(writer, {"X-Request-Id", "Tidemark", "ETag"});
     writer.end_object();
   }
 }

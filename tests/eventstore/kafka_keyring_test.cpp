@@ -78,6 +78,8 @@ TEST(KeyringRule, ARotationCountsIfItIsMadeOfWhatCountsWhereItStands) {
   const auto reading = judge(records);
   ASSERT_TRUE(reading && reading->keys);
   EXPECT_EQ(reading->keys->keys.size(), 2U) << "written under the root key before, too late";
+  EXPECT_THAT(reading->names, testing::ElementsAre("a", name(2)))
+      << "the rotation rests on what counted before it: nobody may delete that";
   const auto other = first_keys(root_key('x'));
   EXPECT_EQ(root_of({start, {name(2), encode_keys(after)}, {name(2), encode_keys(other)}}),
             fingerprint_of(new_root.view()))
