@@ -136,7 +136,7 @@ class Brokers:
 
     def start(self, node):
         with open(os.path.join(self.directory, f"{node + 1}.log"), "ab") as log:
-            self.processes[node] = subprocess.Popen([*self.java(512), "kafka.Kafka", self.settings_of(node)], stdout=log, stderr=log)
+            self.processes[node] = subprocess.Popen([*self.java(1024), "kafka.Kafka", self.settings_of(node)], stdout=log, stderr=log)
 
     def wait_for(self, node):
         deadline = time.monotonic() + START_SECONDS
