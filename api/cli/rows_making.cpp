@@ -123,9 +123,10 @@ class Rebuild {
  private:
   Step<void> open_making();
   Step<void> open_rows();
-  Step<std::uint64_t> pass(Folding& folding);
-  Step<std::uint64_t> pass(Folding& folding, eventstore::Log& log,
-                           const eventstore::Topics& topics);
+  /// How many events it folded; empty: it begins again.
+  using Passed = Step<std::optional<std::uint64_t>>;
+  Passed pass(Folding& folding);
+  Passed pass(Folding& folding, eventstore::Log& log, const eventstore::Topics& topics);
   Step<void> check_space() const;
   std::unexpected<Stop> give_up(const schemas::Error& error);
   void wait_until_taken_over(const RowsDirectory::Whole& made);
@@ -145,10 +146,12 @@ Step<Folded> Rebuild::run() {
   if (auto room = check_space(); !room) return std::unexpected(room.error());
   if (auto opened = open_rows(); !opened) return std::unexpected(opened.error());
   Folding folding(&*making_);
-  for (std::uint64_t events = close_events; events >= close_events;) {
+  // Beside a server that writes as fast as this folds, no pass ends closer than the one before.
+  for (std::optional<std::uint64_t> before, events; !events || *events >= close_events;) {
     auto passed = pass(folding);
     if (!passed) return std::unexpected(std::move(passed).error());
-    events = *passed;
+    before = std::exchange(events, *passed);
+    if (before && events && *events >= *before) break;
   }
   auto folded = folding.folded(*rows_);
   rows_.reset();
@@ -227,8 +230,7 @@ Step<void> Rebuild::open_rows() {
   return {};
 }
 
-/// Answers how many events it folded.
-Step<std::uint64_t> Rebuild::pass(Folding& folding) {
+Rebuild::Passed Rebuild::pass(Folding& folding) {
   if (stopped_) return pass(folding, *stopped_->log, stopped_->topics);
   auto beside = open_beside(
       settings_, [this](schemas::LogId log) { return projections::folded_of(*rows_, log); });
@@ -236,8 +238,8 @@ Step<std::uint64_t> Rebuild::pass(Folding& folding) {
   return pass(folding, *(*beside)->log, (*beside)->topics);
 }
 
-Step<std::uint64_t> Rebuild::pass(Folding& folding, eventstore::Log& log,
-                                  const eventstore::Topics& topics) {
+Rebuild::Passed Rebuild::pass(Folding& folding, eventstore::Log& log,
+                              const eventstore::Topics& topics) {
   auto done = folding.pass(log, topics, *rows_);
   if (done && done->stopped > 0) {
     return stop(
@@ -254,7 +256,7 @@ Step<std::uint64_t> Rebuild::pass(Folding& folding, eventstore::Log& log,
   rows_.reset();
   if (auto gone = making_->begin_again(); !gone) return stop(gone.error());
   if (auto opened = open_rows(); !opened) return std::unexpected(opened.error());
-  return close_events;
+  return std::nullopt;
 }
 
 void Rebuild::wait_until_taken_over(const RowsDirectory::Whole& made) {
