@@ -112,7 +112,6 @@ class TopicPlace final : public KeyPlace {
     return has_new_root((*topic)->name());
   }
   Result<StoredKeys> add(const Make& make) override {
-    if (auto same = read(); !same) return same;
     auto topic = KeyringTopic::open(options_);
     if (!topic) return fail(std::move(topic).error());
     return (*topic)->add(root_, make);

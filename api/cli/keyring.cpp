@@ -7,7 +7,6 @@
 #include "api/cli/offline.h"
 #include "api/kafka_settings.h"
 #include "eventstore/kafka_keyring.h"
-#include "eventstore/kafka_living.h"
 #include "eventstore/key_rotation.h"
 #include "schemas/json_writer.h"
 
@@ -141,17 +140,8 @@ Step<KeyRotation> kept(schemas::Result<KeyRotation> rotated) {
 }
 
 Step<KeyRotation> rotate_on_kafka(const Settings& settings, const SettingFlags& flags) {
-  auto options = kafka_options(settings, settings.log);
-  if (!options) return stop(Exit::usage, describe(options.error()));
-  if (auto reached = reach_kafka(*options); !reached) return stop(reached.error());
-  const auto living = eventstore::kafka::hear_living_process(*options);
-  if (!living) return stop(living.error());
-  if (*living) {
-    return stop(Exit::failed,
-                fmt::format("process {} uses the log at {}; stop all of them first (a server ends "
-                            "on SIGTERM)",
-                            **living, settings.log));
-  }
+  auto options = reach_unused_log(settings, settings.log);
+  if (!options) return std::unexpected(std::move(options).error());
   auto directory = lock_data(flags, DataDirectory::Missing::refuse_rows);
   if (!directory) return std::unexpected(std::move(directory).error());
   return kept(eventstore::kafka::rotate_root_key(*options, eventstore::posix_files(),

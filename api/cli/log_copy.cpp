@@ -5,11 +5,10 @@
 
 #include <fmt/format.h>
 
+#include "api/cli/offline.h"
 #include "api/cli/progress.h"
 #include "api/data_directory.h"
-#include "api/kafka_settings.h"
 #include "eventstore/kafka_keyring.h"
-#include "eventstore/kafka_living.h"
 #include "eventstore/kafka_log.h"
 #include "eventstore/log_copy.h"
 #include "schemas/json_writer.h"
@@ -106,17 +105,8 @@ Opened open_directory(const std::string& path, End end) {
 }
 
 Opened open_kafka(const Settings& settings, const std::string& address) {
-  auto options = kafka_options(settings, address);
-  if (!options) return stop(Exit::usage, describe(options.error()));
-  if (auto reached = reach_kafka(*options); !reached) return stop(reached.error());
-  const auto living = eventstore::kafka::hear_living_process(*options);
-  if (!living) return stop(living.error());
-  if (*living) {
-    return stop(Exit::failed,
-                fmt::format("process {} uses the log at {}; stop all of them first (a server ends "
-                            "on SIGTERM)",
-                            **living, address));
-  }
+  auto options = reach_unused_log(settings, address);
+  if (!options) return std::unexpected(std::move(options).error());
   auto place = std::make_unique<Place>();
   place->name = address;
   auto log = eventstore::KafkaLog::open(*options, place->writer);

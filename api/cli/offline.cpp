@@ -4,6 +4,7 @@
 
 #include "api/cli/journal_source.h"
 #include "api/kafka_settings.h"
+#include "eventstore/kafka_living.h"
 
 namespace api::cli {
 
@@ -67,6 +68,20 @@ Step<std::unique_ptr<OfflineData>> open_data(DataDirectory directory,
   }
   if (auto loaded = load_topics(*data->log, data->topics); !loaded) return stop(loaded.error());
   return data;
+}
+
+Step<eventstore::kafka::Options> reach_unused_log(const Settings& settings,
+                                                  const std::string& address) {
+  auto options = kafka_options(settings, address);
+  if (!options) return stop(Exit::usage, describe(options.error()));
+  if (auto reached = reach_kafka(*options); !reached) return stop(reached.error());
+  const auto living = eventstore::kafka::hear_living_process(*options);
+  if (!living) return stop(living.error());
+  if (!*living) return std::move(*options);
+  return stop(Exit::failed,
+              fmt::format("process {} uses the log at {}; stop all of them first (a server ends on "
+                          "SIGTERM)",
+                          **living, address));
 }
 
 }  // namespace api::cli

@@ -39,6 +39,10 @@ struct LogBeside {
 Step<std::unique_ptr<LogBeside>> open_beside(const Settings& settings,
                                              eventstore::KafkaLog::Folded folded = {});
 
+/// How a log on Kafka is reached that no process uses.
+Step<eventstore::kafka::Options> reach_unused_log(const Settings& settings,
+                                                  const std::string& address);
+
 /// The lock only.
 Step<DataDirectory> lock_data(const SettingFlags& flags,
                               DataDirectory::Missing missing = DataDirectory::Missing::refuse);
