@@ -195,6 +195,9 @@ TEST_F(KafkaFaults, WithoutALeaderRecordsWaitAndAreWrittenOnce) {
   EXPECT_EQ(expect_told_is_held().state.sequence, 20u);
 }
 
+/// One record at a time: while a partition changes hands librdkafka 2.0.2 may drop the first of two
+/// and take the success of the second for both. A broker refuses the second, which is out of
+/// sequence; the mock takes it. What is told then is ManySuccessesBehindAReportThatLies….
 class KafkaFailOver : public KafkaFaults {
  protected:
   KafkaFailOver() : KafkaFaults(2) {}
@@ -206,8 +209,8 @@ TEST_F(KafkaFailOver, ALogIsReadWrittenAndOpenedWhereTheOldLeaderIsAskedFirst) {
     harness_.lead("tm.blue", in_blue, 1 + (round + 1) % 2);
     const auto held = held_by(harness_);  // opened now
     EXPECT_EQ(held.state.sequence, writer_.state().sequence);
-    log_->append({writer_.noop("a"), writer_.noop("b")});
-    wait_for_end(writer_.state().next_offset);
+    write(writer_.noop("a"));
+    write(writer_.noop("b"));
   }
   EXPECT_TRUE(witness_.failures().empty());
   EXPECT_EQ(expect_told_is_held().state.sequence, 8u);
