@@ -1,0 +1,235 @@
+#include <array>
+#include <cmath>
+#include <concepts>
+#include <limits>
+#include <vector>
+
+#include "schemas/cel/functions.h"
+#include "schemas/cel/text.h"
+
+namespace schemas::cel {
+namespace {
+
+constexpr std::int64_t second = 1'000'000'000;
+
+Value made(std::int64_t value) {
+  return Value::integer(value);
+}
+Value made(std::uint64_t value) {
+  return Value::unsigned_integer(value);
+}
+
+/// Both of one kind of integer, or both double.
+template <typename Integers, typename Reals>
+Value calculate(Arguments arguments, Integers integers, Reals reals) {
+  const auto left = arguments[0], right = arguments[1];
+  if (left.kind() != right.kind()) return no_overload();
+  switch (left.kind()) {
+    case Kind::integer:
+      return integers(left.as_integer(), right.as_integer());
+    case Kind::unsigned_integer:
+      return integers(left.as_unsigned(), right.as_unsigned());
+    case Kind::real:
+      return reals(left.as_real(), right.as_real());
+    default:
+      return no_overload();
+  }
+}
+
+Value shifted(Timestamp time, __int128 nanoseconds) {
+  auto sum = __int128{time.seconds} * second + time.nanoseconds + nanoseconds;
+  auto seconds = sum / second;
+  auto rest = sum % second;
+  if (rest < 0) {
+    rest += second;
+    --seconds;
+  }
+  const Timestamp made{.seconds = static_cast<std::int64_t>(seconds),
+                       .nanoseconds = static_cast<std::uint32_t>(rest)};
+  return in_range(made) ? Value::timestamp(made) : out_of_range();
+}
+
+Value duration(__int128 nanoseconds) {
+  const bool fits = nanoseconds >= std::numeric_limits<std::int64_t>::min() &&
+                    nanoseconds <= std::numeric_limits<std::int64_t>::max();
+  return fits ? Value::duration(static_cast<std::int64_t>(nanoseconds)) : out_of_range();
+}
+
+__int128 nanoseconds(Timestamp time) {
+  return __int128{time.seconds} * second + time.nanoseconds;
+}
+
+Value joined(Memory& memory, Value left, Value right) {
+  if (!memory.spend(left.size() + right.size())) return Memory::over_limits();
+  std::vector<Value> items;
+  items.reserve(left.size() + right.size());
+  for (const auto part : {left, right}) {
+    for (Items i(part); i.has(); i.next()) items.push_back(i.value());
+  }
+  return memory.list(items);
+}
+
+Value add(Memory& memory, Arguments arguments) {
+  const auto left = arguments[0], right = arguments[1];
+  using enum Kind;
+  if (left.kind() == timestamp && right.kind() == Kind::duration) {
+    return shifted(left.as_timestamp(), right.as_integer());
+  }
+  if (left.kind() == Kind::duration && right.kind() == timestamp) {
+    return shifted(right.as_timestamp(), left.as_integer());
+  }
+  if (left.kind() != right.kind()) return no_overload();
+  switch (left.kind()) {
+    case Kind::duration:
+      return cel::duration(__int128{left.as_integer()} + right.as_integer());
+    case string:
+    case bytes:
+      return memory.concatenation(left.kind(), left.text(), right.text());
+    case list:
+      return joined(memory, left, right);
+    default:
+      break;
+  }
+  const auto sum = []<typename T>(T a, T b) {
+    T result{};
+    return __builtin_add_overflow(a, b, &result) ? out_of_range() : made(result);
+  };
+  return calculate(arguments, sum, [](double a, double b) { return Value::real(a + b); });
+}
+
+Value subtract(Memory& /*memory*/, Arguments arguments) {
+  const auto left = arguments[0], right = arguments[1];
+  if (left.kind() == Kind::timestamp && right.kind() == Kind::duration) {
+    return shifted(left.as_timestamp(), -__int128{right.as_integer()});
+  }
+  if (left.kind() == Kind::timestamp && right.kind() == Kind::timestamp) {
+    return cel::duration(nanoseconds(left.as_timestamp()) - nanoseconds(right.as_timestamp()));
+  }
+  if (left.kind() == Kind::duration && right.kind() == Kind::duration) {
+    return cel::duration(__int128{left.as_integer()} - right.as_integer());
+  }
+  const auto difference = []<typename T>(T a, T b) {
+    T result{};
+    return __builtin_sub_overflow(a, b, &result) ? out_of_range() : made(result);
+  };
+  return calculate(arguments, difference, [](double a, double b) { return Value::real(a - b); });
+}
+
+Value multiply(Memory& /*memory*/, Arguments arguments) {
+  const auto product = []<typename T>(T a, T b) {
+    T result{};
+    return __builtin_mul_overflow(a, b, &result) ? out_of_range() : made(result);
+  };
+  return calculate(arguments, product, [](double a, double b) { return Value::real(a * b); });
+}
+
+template <typename T>
+bool has_no_quotient(T a, T b) {
+  return std::is_signed_v<T> && a == std::numeric_limits<T>::min() && b == static_cast<T>(-1);
+}
+
+Value divide(Memory& /*memory*/, Arguments arguments) {
+  const auto quotient = []<typename T>(T a, T b) {
+    if (b == 0) return Value::error("divide by zero");
+    return has_no_quotient(a, b) ? out_of_range() : made(static_cast<T>(a / b));
+  };
+  return calculate(arguments, quotient, [](double a, double b) { return Value::real(a / b); });
+}
+
+Value modulo(Memory& /*memory*/, Arguments arguments) {
+  const auto rest = []<typename T>(T a, T b) {
+    if (b == 0) return Value::error("modulus by zero");
+    return has_no_quotient(a, b) ? out_of_range() : made(static_cast<T>(a % b));
+  };
+  return calculate(arguments, rest, [](double, double) { return no_overload(); });
+}
+
+Value negate(Memory& /*memory*/, Arguments arguments) {
+  const auto value = arguments[0];
+  if (value.kind() == Kind::real) return Value::real(-value.as_real());
+  if (value.kind() != Kind::integer && value.kind() != Kind::duration) return no_overload();
+  std::int64_t result = 0;
+  if (__builtin_sub_overflow(std::int64_t{0}, value.as_integer(), &result)) return out_of_range();
+  return value.kind() == Kind::integer ? Value::integer(result) : Value::duration(result);
+}
+
+Value negation(Memory& /*memory*/, Arguments arguments) {
+  if (arguments[0].kind() != Kind::boolean) return no_overload();
+  return Value::boolean(!arguments[0].as_boolean());
+}
+
+/// Lists and maps are looked through: what that may cost is not known before.
+bool spend_equality(Memory& memory, Value left, Value right) {
+  const auto size = std::min(left.size(), right.size());
+  switch (left.kind()) {
+    case Kind::string:
+    case Kind::bytes:
+      return memory.spend_text(size);
+    case Kind::list:
+      if (right.kind() != Kind::list) return true;
+      for (Items a(left), b(right); a.has() && b.has(); a.next(), b.next()) {
+        if (!memory.spend(1) || !spend_equality(memory, a.value(), b.value())) return false;
+      }
+      return true;
+    case Kind::map:
+      if (right.kind() != Kind::map || !memory.spend(size * size)) return right.kind() != Kind::map;
+      for (Items a(left), b(right); a.has() && b.has(); a.next(), b.next()) {
+        if (!spend_equality(memory, a.value(), b.value())) return false;
+      }
+      return true;
+    default:
+      return true;
+  }
+}
+
+template <bool is_equal>
+Value equality(Memory& memory, Arguments arguments) {
+  if (!spend_equality(memory, arguments[0], arguments[1])) return Memory::over_limits();
+  return Value::boolean(equal(arguments[0], arguments[1]) == is_equal);
+}
+
+template <Order wanted, bool or_same>
+Value comparison(Memory& memory, Arguments arguments) {
+  if (!spend_equality(memory, arguments[0], arguments[1])) return Memory::over_limits();
+  const auto order = compare(arguments[0], arguments[1]);
+  if (order == Order::no_overload) return no_overload();
+  return Value::boolean(order == wanted || (or_same && order == Order::same));
+}
+
+Value contained(Memory& memory, Arguments arguments) {
+  const auto value = arguments[0], in = arguments[1];
+  if (in.kind() == Kind::map) {
+    if (!memory.spend(in.size())) return Memory::over_limits();
+    return Value::boolean(in.find(value).has_value());
+  }
+  if (in.kind() != Kind::list) return no_overload();
+  for (Items i(in); i.has(); i.next()) {
+    if (!memory.spend(1) || !spend_equality(memory, value, i.value())) return Memory::over_limits();
+    if (equal(value, i.value())) return Value::boolean(true);
+  }
+  return Value::boolean(false);
+}
+
+}  // namespace
+
+std::span<const Function> operators() {
+  static constexpr std::array<Function, 14> all{{
+      {"_+_", 2, 2, false, add},
+      {"_-_", 2, 2, false, subtract},
+      {"_*_", 2, 2, false, multiply},
+      {"_/_", 2, 2, false, divide},
+      {"_%_", 2, 2, false, modulo},
+      {"-_", 1, 1, false, negate},
+      {"!_", 1, 1, false, negation},
+      {"_==_", 2, 2, false, equality<true>},
+      {"_!=_", 2, 2, false, equality<false>},
+      {"_<_", 2, 2, false, comparison<Order::less, false>},
+      {"_<=_", 2, 2, false, comparison<Order::less, true>},
+      {"_>_", 2, 2, false, comparison<Order::greater, false>},
+      {"_>=_", 2, 2, false, comparison<Order::greater, true>},
+      {"@in", 2, 2, false, contained},
+  }};
+  return all;
+}
+
+}  // namespace schemas::cel
