@@ -7,7 +7,7 @@ namespace {
 
 bool same(const ChunkCache::Key& a, const ChunkCache::Key& b) {
   return a.scope.organization == b.scope.organization && a.scope.space == b.scope.space &&
-         a.before.positions == b.before.positions && a.types == b.types;
+         a.before.positions == b.before.positions && a.types == b.types && a.where == b.where;
 }
 
 }  // namespace

@@ -36,6 +36,7 @@ class ChunkCache {
   struct Key {
     MarkOwner scope;
     std::vector<std::string> types;
+    std::string where;  // the source of the condition, if there is one
     Passed before;
   };
 

@@ -140,6 +140,11 @@ Result<EventFilter> parse_event_filter(const Ask& ask) {
       }
       filter.products.push_back(value);
     }
+    if (name == "filter") {
+      auto where = schemas::cel::Filter::compile(value);
+      if (!where) return edge::wrong_parameter("filter", where.error().detail);
+      filter.where = std::make_shared<const schemas::cel::Filter>(std::move(*where));
+    }
     if (name == "kind") filter.kinds.push_back(value);
     if (name == "subject") filter.subjects.push_back(value);
   }

@@ -36,12 +36,19 @@ inline constexpr Field type_parameter{
     .many = Many::list,
     .description = "an event type, or its beginning with * behind it: project.*"};
 
+inline constexpr Field filter_parameter{
+    .name = "filter",
+    .description =
+        "a condition in CEL over `event` as it is shown here, such as "
+        "event.data.size > 100 && event.subject.startsWith('a/'); an event for which it "
+        "comes to an error is left out"};
+
 inline constexpr auto event_list_parameters = joined(
     read_parameters,
     std::array{
         Field{.name = "after", .description = "beginning, or the mark behind which to go on"},
         Field{.name = "limit", .type = Type::integer, .min = 1, .max = 1000},
-        Field{.name = "order", .choices = order_choices}, type_parameter,
+        Field{.name = "order", .choices = order_choices}, type_parameter, filter_parameter,
         Field{.name = "product", .many = Many::list}, Field{.name = "kind", .many = Many::list},
         Field{.name = "subject", .many = Many::list},
         Field{.name = "from", .description = "inclusive: a mark, or the time of acceptance"},

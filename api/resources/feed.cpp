@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "api/resources/event_json.h"
 #include "api/resources/reading.h"
 #include "projections/reader.h"
 
@@ -15,8 +16,10 @@ using schemas::Offset;
 using schemas::Position;
 using schemas::Time;
 
-/// What one call looks at at most, so that a filter that drops nearly all cannot hold a thread.
+/// What one call looks at at most, so that a filter that drops nearly all cannot hold a thread. So
+/// many steps of a condition are as good as an event.
 constexpr std::size_t looked_at_max = 5'000;
+constexpr std::size_t steps_per_look = 200;
 constexpr std::chrono::milliseconds tick{1};
 
 bool one_of(const std::vector<std::string>& values, std::string_view value) {
@@ -32,6 +35,36 @@ bool is_type_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
          c == '_' || c == '-';
 }
+
+/// Asks the condition, for which an event is written as it is shown, and read.
+class Sieve {
+ public:
+  Sieve(const Services& services, const EventFilter& filter)
+      : services_(services), filter_(filter) {}
+
+  Result<bool> takes(const TimelineEvent& event, std::string_view product) {
+    ++looked_at_;
+    if (!filter_.matches(event.event())) return false;
+    if (filter_.where == nullptr) return true;
+    text_.clear();
+    auto shown = append_event(text_, event.batch, event.index, product, {}, &services_.sealing);
+    if (!shown) return std::unexpected(std::move(shown).error());
+    const auto document = schemas::json::parse(text_);
+    if (!document) return std::unexpected(document.error());
+    const bool takes = filter_.where->matches(document->root(), memory_);
+    looked_at_ += 1 + memory_.spent() / steps_per_look;
+    return takes;
+  }
+
+  bool tired() const { return looked_at_ >= looked_at_max; }
+
+ private:
+  const Services& services_;
+  const EventFilter& filter_;
+  schemas::cel::Memory memory_{schemas::cel::filter_limits};
+  std::string text_;
+  std::size_t looked_at_ = 0;
+};
 
 }  // namespace
 
@@ -259,13 +292,15 @@ Result<Feed::End> Feed::forward(Passed& passed, const std::optional<TimelineKey>
   if (until) until_time = until->recorded + tick;
   auto timeline = this->timeline();
   projections::TimelineWalk walk(timeline, Direction::ascending, places_of(passed), until_time);
-  for (std::size_t looked_at = 0; looked_at < looked_at_max; ++looked_at) {
+  for (Sieve sieve(services_, filter_); !sieve.tired();) {
     const auto event = walk.next();
     if (!event) return std::unexpected(event.error());
     if (!*event || (until && key_of(**event) >= *until)) return End::reached;
     passed.set((*event)->position);
-    if (!filter_.matches((*event)->event())) continue;
-    if (!take(**event, name_of((*event)->log.topic), mark_of(passed))) return End::enough;
+    const auto product = name_of((*event)->log.topic);
+    const auto taken = sieve.takes(**event, product);
+    if (!taken) return std::unexpected(taken.error());
+    if (*taken && !take(**event, product, mark_of(passed))) return End::enough;
   }
   return End::enough;
 }
@@ -276,14 +311,16 @@ Result<Feed::End> Feed::backward(Passed& passed, const std::optional<TimelineKey
   if (from) from_time = from->recorded;
   auto timeline = this->timeline();
   projections::TimelineWalk walk(timeline, Direction::descending, places_before(before), from_time);
-  for (std::size_t looked_at = 0; looked_at < looked_at_max; ++looked_at) {
+  for (Sieve sieve(services_, filter_); !sieve.tired();) {
     const auto event = walk.next();
     if (!event) return std::unexpected(event.error());
     if (!*event || (from && key_of(**event) < *from)) return End::reached;
     passed = passed_before(key_of(**event));
     passed.set((*event)->position);
-    if (!filter_.matches((*event)->event())) continue;
-    if (!take(**event, name_of((*event)->log.topic), mark_of(passed))) return End::enough;
+    const auto product = name_of((*event)->log.topic);
+    const auto taken = sieve.takes(**event, product);
+    if (!taken) return std::unexpected(taken.error());
+    if (*taken && !take(**event, product, mark_of(passed))) return End::enough;
   }
   return End::enough;
 }

@@ -9,6 +9,7 @@
 
 #include "api/resources/ask.h"
 #include "projections/timeline.h"
+#include "schemas/cel/filter.h"
 
 /// Reading one organization's events: which of them, from where, and the mark behind each one.
 namespace api::resources {
@@ -24,9 +25,12 @@ struct EventFilter {
   std::vector<std::string> subjects;
   /// Products to follow; empty: all, also those to come.
   std::vector<std::string> products;
+  /// A condition besides, over the event as it is shown.
+  std::shared_ptr<const schemas::cel::Filter> where;
   /// Of a restricted key: only events of these projects.
   std::shared_ptr<const projections::Access> access;
 
+  /// All but `where`.
   bool matches(const schemas::EventView& event) const;
 };
 

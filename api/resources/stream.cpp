@@ -38,6 +38,7 @@ struct Follower {
   const Services& services;
   edge::Caller caller;
   std::vector<std::string> types;
+  std::shared_ptr<const schemas::cel::Filter> where;
   Passed passed;
   std::string text;  // a control event on its way out; nothing while it sleeps
   /// Of the event behind that place, when its beginning is out. It is read again for the rest, and
@@ -50,7 +51,7 @@ struct Follower {
   std::optional<Begun> begun;
 
   MarkOwner scope() const { return {caller.organization, caller.space}; }
-  EventFilter filter() const { return {.types = types, .access = caller.access}; }
+  EventFilter filter() const { return {.types = types, .where = where, .access = caller.access}; }
 };
 
 enum class State : std::uint8_t { goes_on, peer_gone, slow_reader, revoked, shutdown };
@@ -91,7 +92,8 @@ Result<void> append_domain_event(const Follower& follower, std::string& out,
 using ChunkPtr = std::shared_ptr<const Chunk>;  // shared with other streams at the same place
 
 ChunkCache::Key key_of(const Follower& follower) {
-  return {follower.scope(), follower.types, follower.passed};
+  return {follower.scope(), follower.types, follower.where ? follower.where->source() : "",
+          follower.passed};
 }
 
 /// The chunk if another stream has read it. What a restricted key sees is its own.
@@ -327,8 +329,13 @@ Answer stream_events(Ask& ask) {
   if (!filter) co_return std::unexpected(std::move(filter).error());
   auto reached = co_await reach_followed(ask, *filter, begin->mark);
   if (!reached) co_return std::unexpected(std::move(reached).error());
-  auto follower = std::make_unique<Follower>(
-      Follower{ask.services, ask.caller(), std::move(filter->types), Passed{}, {}});
+  auto follower = std::make_unique<Follower>(Follower{.services = ask.services,
+                                                      .caller = ask.caller(),
+                                                      .types = std::move(filter->types),
+                                                      .where = std::move(filter->where),
+                                                      .passed = {},
+                                                      .text = {},
+                                                      .begun = {}});
   auto place = [&] {
     auto snapshot = ask.services.rows.snapshot();
     const auto followed_events = follower->filter();

@@ -16,6 +16,6 @@ inline constexpr auto stream_parameters =
            std::array{Field{.name = "after",
                             .description = "now, beginning, or the mark behind which to go on; "
                                            "the header Last-Event-ID goes before it"},
-                      type_parameter});
+                      type_parameter, filter_parameter});
 
 }  // namespace api::resources

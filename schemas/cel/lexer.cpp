@@ -170,7 +170,10 @@ Result<Token> Lexer::text(bool raw, bool bytes, std::size_t prefix) {
              .text = {},
              .at = begin};
   while (!source_.substr(at_).starts_with(quote)) {
-    if (at_ == source_.size()) return fault("a text without its closing quote");
+    if (at_ == source_.size()) {
+      at_ = begin;
+      return fault("a text without its closing quote");
+    }
     const char c = source_[at_];
     if (!is_long && (c == '\n' || c == '\r')) {
       return fault("a text in single quotes ends on its line; write \\n, or three quotes");

@@ -40,6 +40,7 @@ class Memory {
   /// For looking at as much text.
   bool spend_text(std::size_t bytes) { return spend(1 + bytes / 64); }
   bool exceeded() const { return exceeded_; }
+  std::size_t spent() const { return limits_.steps - steps_; }
 
   /// A copy that lives as long; an error when the limit is reached, as of all that follow.
   Value string(std::string_view text) { return text_value(Kind::string, {&text, 1}); }
