@@ -1,6 +1,7 @@
 # TIMEOUT 120
 """The list of events: API.md, "Events". Its stream is in stream_test.py."""
 import time
+from urllib.parse import quote
 
 from harness import ServerTest, run
 
@@ -66,6 +67,50 @@ class Events(ServerTest):
         self.assertEqual(types(f"subject={project}"), ["project.created", "project.changed"])
         self.assertEqual(types("product=projects&kind=file"), [])
         self.assertIn("key.created", types(""))
+
+    def test_a_condition_in_cel(self):
+        product = self.declare_files()
+        files = [{"kind": "file", "entity": f"src/{n}.cpp", "type": "file.added", "data": {"size": n, "tags": ["hot"] * (n % 3)}} for n in range(40)]
+        self.owner.post(f"/v2/products/{product}/events", {"events": files})
+
+        def sizes(condition, more=""):
+            return [event["data"]["size"] for event in self.owner.events(f"filter={quote(condition)}{more}")]
+
+        self.assertEqual(sizes("event.data.size >= 37"), [37, 38, 39])
+        self.assertEqual(sizes("event.type == 'file.added' && event.data.size % 20.0 == 7.0"), [], "% takes no doubles")
+        self.assertEqual(sizes("has(event.data.size) && event.data.size % 20 == 7"), [7, 27])
+        self.assertEqual(sizes("event.subject.matches('/1[0-2][.]') && size(event.data.tags) > 0"), [10, 11])
+        self.assertEqual(sizes("event.data.tags.exists(t, t == 'hot') && event.data.size < 5"), [1, 2, 4])
+        self.assertEqual(sizes("timestamp(event.recordedtime) > timestamp('2026-01-01T00:00:00Z') && event.data.size < 2"), [0, 1])
+        self.assertEqual(sizes("true", f"&product={product}"), list(range(40)))
+        self.assertEqual(sizes("event.data.size < 3", "&type=project.*"), [])
+        self.assertEqual(sizes("has(event.mark)"), [], "a mark is the reader's place, no part of the event")
+        self.assertEqual(self.owner.events(f"filter={quote('event.colour == 7')}"), [])
+        self.assertEqual(self.owner.events(f"filter={quote('event.data')}"), [])
+        page = self.owner.get(f"/v2/events?order=desc&limit=2&filter={quote('event.data.size % 2 == 0')}")
+        self.assertEqual([event["data"]["size"] for event in page["data"]], [38, 36])
+        rest = self.owner.get(f"/v2/events?order=desc&limit=2&after={page['next']}&filter={quote('event.data.size % 2 == 0')}")
+        self.assertEqual([event["data"]["size"] for event in rest["data"]], [34, 32])
+
+    def test_a_condition_that_costs_much_takes_pages_and_not_time(self):
+        product = self.declare_files()
+        data = {"list": list(range(150))}
+        files = [{"kind": "file", "entity": str(n), "type": "file.added", "data": data} for n in range(400)]
+        self.owner.post(f"/v2/products/{product}/events", {"events": files})
+        costly = quote("has(event.data.list) && event.data.list.all(a, event.data.list.exists(b, b == a && b < 30) || a >= 30)")
+        page = self.owner.get(f"/v2/events?after=beginning&limit=1000&type=file.*&filter={costly}")
+        self.assertFalse(page["caught_up"])
+        self.assertLess(len(page["data"]), 400)
+        over = quote("event.data.list.all(a, event.data.list.all(b, event.data.list.all(c, true)))")
+        self.assertEqual(self.owner.events(f"type=file.*&filter={over}"), [], "more than an event may cost")
+
+    def test_wrong_conditions(self):
+        for condition, detail in (("event.data.size >", "ends too early"), ("size > 3", "nothing is called 'size'"),
+                                  ("event.type.startswith('x')", "no method 'startswith'"), ("event.a.matches('(')", "regular expression"),
+                                  ("", "ends too early"), ("(" * 200, "too deep")):
+            for path in ("/v2/events", "/v2/events/stream"):
+                refused = self.owner.get(f"{path}?filter={quote(condition)}", expect=400)
+                self.problem(refused, "invalid-parameter", parameter="filter", detail=detail)
 
     def test_order_descending(self):
         for n in range(7):

@@ -6,6 +6,7 @@ import signal
 import socket
 import threading
 import time
+from urllib.parse import quote
 
 from client import StreamClosed
 from harness import ServerTest, run
@@ -66,6 +67,29 @@ class Streams(ServerTest):
                 self.owner.post(f"{path}/{action}")
             self.owner.delete(path)
             self.assertEqual([event["type"] for _, event in stream.take(2)], ["project.archived", "project.deleted"])
+
+    def test_conditions_in_cel(self):
+        product = self.declare_files()
+
+        def write(numbers):
+            self.owner.post(f"/v2/products/{product}/events", {"events": [
+                {"kind": "file", "entity": f"f{n}", "type": "file.added", "data": {"size": n}} for n in numbers]})
+
+        def follow(condition, after="beginning"):
+            return self.owner.stream(f"after={after}&type=file.*&filter={quote(condition)}")
+
+        write(range(10))
+        with follow("event.data.size % 2 == 0") as even, follow("event.data.size % 2 == 1") as odd, follow("event.data.size > 7") as large:
+            self.assertEqual([event["data"]["size"] for _, event in even.take(5)], [0, 2, 4, 6, 8])
+            self.assertEqual([event["data"]["size"] for _, event in odd.take(5)], [1, 3, 5, 7, 9])
+            self.assertEqual([event["data"]["size"] for _, event in large.take(2)], [8, 9])
+            write(range(10, 14))
+            self.assertEqual([event["data"]["size"] for _, event in even.take(2)], [10, 12])
+            marks = odd.take(2)
+            self.assertEqual([event["data"]["size"] for _, event in marks], [11, 13])
+            self.assertEqual([event["data"]["size"] for _, event in large.take(4)], [10, 11, 12, 13])
+        with follow("event.data.size % 2 == 0", marks[0][0]) as resumed:
+            self.assertEqual(resumed.next()[1]["data"]["size"], 12)
 
     def test_a_position_resumes_too(self):
         with self.owner.stream("after=now") as stream:
