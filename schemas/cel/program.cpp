@@ -23,6 +23,12 @@ Result<Program> Program::compile(std::string_view source,
   return Program(std::move(impl));
 }
 
+std::optional<Value> Program::constant() const {
+  const auto& root = impl_->compiled.root;
+  if (root.operation != Expression::Operation::literal) return std::nullopt;
+  return root.literal;
+}
+
 Value Program::evaluate(std::span<const Value> variables, Memory& memory) const {
   memory.reset();
   constexpr std::size_t few = 8;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -24,6 +25,9 @@ class Program {
   /// One value for each of the variables, in their order. The result lives in `memory`, which
   /// forgets what it held, and in the values; it is an error if there is no other.
   Value evaluate(std::span<const Value> variables, Memory& memory) const;
+
+  /// What it comes to if that is known without any values. Lives as long as the program.
+  std::optional<Value> constant() const;
 
  private:
   struct Impl;

@@ -198,6 +198,58 @@ class Importing(ServerTest):
         self.assertEqual(replay("--to", events[4]["recordedtime"]), events[:4])
         self.assertIn("from", tidemark("replay", "--from", "yesterday", env=self.environment, expect=3).stderr)
 
+    def test_replay_is_paced_counted_and_resumed(self):
+        self.server.declare(self.product, FILES)
+        self.importing(self.lines(*(f"f{number % 7}" for number in range(60))))
+
+        def replay(*arguments, expect=0):
+            return tidemark("replay", "--product", self.product, *arguments, env=self.environment, expect=expect)
+
+        events = [json.loads(line) for line in replay().stdout.splitlines()]
+        kept = [json.loads(line)["subject"] for line in replay("--filter", "event.subject in ['f1', 'f3']").stdout.splitlines()]
+        self.assertEqual(kept, [event["subject"] for event in events if event["subject"] in ("f1", "f3")])
+        self.assertIn("nothing is called 'subject'", replay("--filter", "subject == 'f1'", expect=3).stderr)
+
+        counted = json.loads(replay("--dry-run", "--json").stdout)
+        self.assertEqual(counted, {"events": 60, "by_type": {"file.modified": 60}, "first": events[0]["recordedtime"], "last": events[-1]["recordedtime"]})
+        self.assertRegex(replay("--dry-run", "--subject", "f1").stdout, r"^9 events, \S+Z to \S+Z\n +9  file.modified\n$")
+        self.assertEqual(replay("--dry-run", "--kind", "none").stdout, "0 events\n")
+
+        begun = time.monotonic()
+        self.assertEqual(len(replay("--rate", "20/s", "--limit", "11").stdout.splitlines()), 11)
+        self.assertGreater(time.monotonic() - begun, 0.5, "ten intervals of 50 ms")
+        time.sleep(1.2)
+        self.importing(self.lines("late", name="late.jsonl"))
+        begun = time.monotonic()
+        self.assertEqual(len(replay("--speed", "2x").stdout.splitlines()), 61)
+        self.assertGreater(time.monotonic() - begun, 0.6, "1.2 s twice as fast")
+
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "events.jsonl")
+
+            def content():
+                with open(path, encoding="utf-8") as file:
+                    return file.read()
+            self.assertEqual(replay("--output", path, "--limit", "20").stdout, "")
+            self.assertIn("--resume", replay("--output", path, expect=2).stderr)
+            first = content()
+            self.assertEqual(len(first.splitlines()), 20)
+            for cut in (len(first), len(first) - 1, len(first) - 40):  # whole, without its line end, within a line
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(first[:cut])
+                replay("--output", path, "--resume")
+                self.assertEqual([json.loads(line) for line in content().splitlines()][:60], events)
+                self.assertEqual(len(content().splitlines()), 61)
+            replay("--output", path, "--resume")
+            self.assertEqual(len(content().splitlines()), 61)
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("{}\n")
+            self.assertIn("no mark", replay("--output", path, "--resume", expect=2).stderr)
+            self.assertEqual(content(), "{}\n")
+        for wrong in (("--rate", "0"), ("--rate", "fast"), ("--rate", "-1/s"), ("--speed", "0x"), ("--speed", "nan"), ("--resume",), ("--json",),
+                      ("--dry-run", "--output", "x")):
+            self.assertIn(wrong[0], replay(*wrong, expect=2).stderr)
+
     def test_keys(self):
         with open(self.server.key_file, encoding="ascii") as file:
             environment = {**self.environment, "TIDEMARK_KEY": file.read().strip()}

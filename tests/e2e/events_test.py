@@ -107,7 +107,7 @@ class Events(ServerTest):
     def test_wrong_conditions(self):
         for condition, detail in (("event.data.size >", "ends too early"), ("size > 3", "nothing is called 'size'"),
                                   ("event.type.startswith('x')", "no method 'startswith'"), ("event.a.matches('(')", "regular expression"),
-                                  ("", "ends too early"), ("(" * 200, "too deep")):
+                                  ("", "ends too early"), ("1 + 1", "is int whatever"), ("(" * 200, "too deep")):
             for path in ("/v2/events", "/v2/events/stream"):
                 refused = self.owner.get(f"{path}?filter={quote(condition)}", expect=400)
                 self.problem(refused, "invalid-parameter", parameter="filter", detail=detail)

@@ -212,7 +212,9 @@ TEST(CelFilter, TakesWhatComesToTrueAndNothingElse) {
   EXPECT_FALSE(matches("!(event.data.colour == 'red')")) << "an error as well";
   EXPECT_TRUE(matches("!has(event.data.colour)"));
   EXPECT_FALSE(matches("event.data.size")) << "no boolean";
-  EXPECT_FALSE(matches("'true'"));
+  EXPECT_TRUE(matches("true"));
+  EXPECT_EQ(Filter::compile("'true'").error().detail,
+            "is string whatever the event is; a filter comes to true or false");
 }
 
 }  // namespace
