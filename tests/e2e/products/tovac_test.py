@@ -43,6 +43,7 @@ class Tovac(ProductTest):
     def test_memories_expire_and_were_there_before(self):
         kept = self.write(self.memory("m1", "2026-11-30", weight=0.07), self.memory("m2", "2026-12-31"), self.memory("m3", None))
         self.assertEqual(self.entities("memory?/expires_on=2026-11-30&/expires_on=2026-12-31"), ["m1", "m2"])
+        self.assertEqual(self.state("memory", "m2")["text"], "likes short answers", "sealed in the log, open in answers")
         for entity in self.entities("memory?/expires_on=2026-11-30"):
             self.write((entity, "memory.expired", {"by": "sweeper", "reason": "its day came"}))
         self.assertEqual(self.entities("memory?/agent=writer"), ["m2", "m3"])
