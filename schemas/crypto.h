@@ -97,5 +97,8 @@ std::optional<Secret> aes_256_gcm_open(SealingKey key, Bytes associated, Bytes s
 /// no other alphabet, no stray bits in the last character.
 std::string base64url(Bytes bytes);
 std::optional<std::vector<std::uint8_t>> parse_base64url(std::string_view text);
+/// Base64 with padding (RFC 4648 4). Decoding takes it without padding too.
+std::string base64(Bytes bytes);
+std::optional<std::vector<std::uint8_t>> parse_base64(std::string_view text);
 
 }  // namespace schemas

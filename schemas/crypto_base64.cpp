@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 
 #include "schemas/crypto.h"
@@ -54,6 +55,25 @@ std::optional<std::vector<std::uint8_t>> parse_base64url(std::string_view text) 
   const std::uint32_t stray = pending & ((1u << bits) - 1);
   if (stray != 0) return std::nullopt;
   return bytes;
+}
+
+std::string base64(Bytes bytes) {
+  auto text = base64url(bytes);
+  std::ranges::replace(text, '-', '+');
+  std::ranges::replace(text, '_', '/');
+  text.append((4 - text.size() % 4) % 4, '=');
+  return text;
+}
+
+std::optional<std::vector<std::uint8_t>> parse_base64(std::string_view text) {
+  if (text.size() % 4 == 0 && text.ends_with('=')) {
+    text.remove_suffix(text.ends_with("==") ? 2 : 1);
+  }
+  if (text.find_first_of("-_") != text.npos) return std::nullopt;
+  std::string other(text);
+  std::ranges::replace(other, '+', '-');
+  std::ranges::replace(other, '/', '_');
+  return parse_base64url(other);
 }
 
 }  // namespace schemas

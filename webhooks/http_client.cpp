@@ -139,13 +139,19 @@ http::request<Body> head_of(const HttpRequest& request, const HttpUrl& url) {
 
 }  // namespace
 
-awaitable<HttpResult<HttpAnswer>> HttpConnection::ask(HttpRequest request) {
+awaitable<HttpResult<void>> HttpConnection::send(HttpRequest request) {
   auto message = head_of<http::string_body>(request, impl_->url);
   message.body() = std::move(request.body);
   message.prepare_payload();
   impl_->stream.expires_after(impl_->limits.write);
   auto [code, bytes] = co_await http::async_write(impl_->stream, message, as_result);
   if (code) co_return failed(code, "sending a request");
+  co_return HttpResult<void>();
+}
+
+awaitable<HttpResult<HttpAnswer>> HttpConnection::ask(HttpRequest request) {
+  auto sent = co_await send(std::move(request));
+  if (!sent) co_return std::unexpected(std::move(sent).error());
   auto answer = co_await read_head();
   if (!answer) co_return answer;
   auto body = co_await read_rest();

@@ -71,6 +71,7 @@ struct HttpLimits {
 /// One outgoing HTTP/1.1 connection, used for one exchange after the other:
 ///
 ///     ask                          a whole request, a whole answer
+///     send, read_head, read_some…  a whole request, an answer in pieces
 ///     begin · write… · end         a request whose body is sent in pieces,
 ///     read_head · read_some…       while another coroutine reads the answer: both may go on at
 ///     once
@@ -86,6 +87,9 @@ class HttpConnection {
   HttpConnection& operator=(HttpConnection&&) noexcept;
 
   awaitable<HttpResult<HttpAnswer>> ask(HttpRequest request);
+
+  /// Sends a whole request.
+  awaitable<HttpResult<void>> send(HttpRequest request);
 
   /// Sends the head of a request; its `body` is left out.
   awaitable<HttpResult<void>> begin(HttpRequest request);

@@ -89,6 +89,7 @@ int run(int argc, const char* const* argv, Serve serve) {
   add_serve(program, job, std::move(serve));
   add_import(program, job);
   add_replay(program, job);
+  add_listen(program, job);
   add_projections(program, job);
   add_log(program, job);
   add_log_topics(*program.get_subcommand("log"), job);

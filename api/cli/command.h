@@ -66,6 +66,7 @@ using Serve = std::function<int(const Settings&)>;
 void add_serve(CLI::App& program, Job& job, Serve serve);
 void add_import(CLI::App& program, Job& job);
 void add_replay(CLI::App& program, Job& job);
+void add_listen(CLI::App& program, Job& job);
 void add_projections(CLI::App& program, Job& job);
 void add_log(CLI::App& program, Job& job);
 void add_backup(CLI::App& program, Job& job);

@@ -59,6 +59,20 @@ std::unexpected<Stop> stop(const webhooks::HttpFailure& failure) {
   return stop(Exit::failed, failure.detail);
 }
 
+std::string percent_encoded(std::string_view text) {
+  constexpr std::string_view unreserved =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+  std::string out;
+  for (const char c : text) {
+    if (unreserved.find(c) != unreserved.npos) {
+      out.push_back(c);
+    } else {
+      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+  }
+  return out;
+}
+
 std::string describe_problem(Value problem) {
   auto text = fmt::format("{}: {}", text_member(problem, "title"), text_member(problem, "detail"));
   if (const auto errors = problem.find("errors")) {

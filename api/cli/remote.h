@@ -29,6 +29,9 @@ Step<Remote> remote_of(const SettingFlags& flags);
 
 inline const webhooks::HttpHeaders json_headers = {{"Content-Type", "application/json"}};
 
+/// For a query: everything but unreserved characters (RFC 3986 2.3) is encoded.
+std::string percent_encoded(std::string_view text);
+
 /// One exchange on a connection of its own. An answer of 400 and above stops with Exit::refused.
 Step<webhooks::HttpAnswer> ask(const Remote& remote, webhooks::HttpRequest request);
 

@@ -56,21 +56,6 @@ struct Options {
   bool json = false;
 };
 
-/// Everything but unreserved characters (RFC 3986 2.3) is encoded.
-std::string percent_encoded(std::string_view text) {
-  constexpr std::string_view unreserved =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-  std::string out;
-  for (const char c : text) {
-    if (unreserved.find(c) != unreserved.npos) {
-      out.push_back(c);
-    } else {
-      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-  }
-  return out;
-}
-
 class Query {
  public:
   void add(std::string_view name, std::string_view value) {

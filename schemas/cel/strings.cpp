@@ -231,24 +231,12 @@ Value quote(Memory& memory, Arguments arguments) {
 
 Value encode(Memory& memory, Arguments arguments) {
   if (!are(arguments, {Kind::bytes})) return no_overload();
-  auto text = base64url(bytes_of(arguments[0].text()));
-  std::ranges::replace(text, '-', '+');
-  std::ranges::replace(text, '_', '/');
-  text.append((4 - text.size() % 4) % 4, '=');
-  return memory.string(text);
+  return memory.string(base64(bytes_of(arguments[0].text())));
 }
 
 Value decode(Memory& memory, Arguments arguments) {
   if (!are(arguments, {Kind::string})) return no_overload();
-  std::string text(arguments[0].text());
-  while (text.ends_with('=') && arguments[0].size() % 4 == 0 &&
-         arguments[0].size() - text.size() < 2) {
-    text.pop_back();
-  }
-  if (text.find_first_of("-_") != text.npos) return Value::error("no Base64");
-  std::ranges::replace(text, '+', '-');
-  std::ranges::replace(text, '/', '_');
-  const auto bytes = parse_base64url(text);
+  const auto bytes = parse_base64(arguments[0].text());
   if (!bytes) return Value::error("no Base64");
   return memory.bytes({reinterpret_cast<const char*>(bytes->data()), bytes->size()});
 }

@@ -1,0 +1,280 @@
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/steady_timer.hpp>
+#include <fmt/format.h>
+
+#include "api/cli/command.h"
+#include "api/cli/remote.h"
+#include "api/version.h"
+#include "eventstore/clock.h"
+#include "schemas/json.h"
+#include "schemas/time.h"
+#include "webhooks/event_source.h"
+#include "webhooks/signature.h"
+
+namespace api::cli {
+namespace {
+
+using webhooks::EventSource;
+using webhooks::HttpConnection;
+using webhooks::HttpFailure;
+using webhooks::HttpHeaders;
+using webhooks::HttpUrl;
+using webhooks::SigningSecret;
+using Clock = std::chrono::steady_clock;
+
+constexpr auto footer =
+    R"(Follows an organization's events and posts each to a URL, one after the other, signed as a webhook is
+(Standard Webhooks): webhook-id, webhook-timestamp and webhook-signature, the CloudEvent as body. Every
+delivery is a line on stdout: when, the receiver's status, how long it took, type, subject, id. What fails
+is not sent again. When the server is away it is asked again, and nothing between is left out.
+
+Examples:
+  tidemark listen --forward http://localhost:3000/hook
+  tidemark listen --forward http://localhost:3000/hook --type 'project.*' --secret whsec_…
+  tidemark listen --forward http://localhost:3000/hook --after beginning --filter "event.kind == 'file'")";
+
+constexpr std::chrono::milliseconds again_after_min{250};
+constexpr std::chrono::milliseconds again_after_max{10'000};
+
+struct Options {
+  SettingFlags flags;
+  std::string forward;
+  std::string secret;
+  std::string after = "now";
+  std::vector<std::string> types;
+  std::string filter;
+  double timeout_seconds = 15;
+};
+
+/// Sends one event after the other to the developer's machine.
+class Forwarder {
+ public:
+  Forwarder(HttpUrl url, SigningSecret secret, double timeout_seconds)
+      : url_(std::move(url)), secret_(std::move(secret)) {
+    limits_.read = limits_.write = limits_.connect =
+        std::chrono::milliseconds(static_cast<std::int64_t>(timeout_seconds * 1'000));
+    limits_.body_bytes_max = std::uint64_t{1} << 20;
+  }
+
+  /// Posts an event, and says how that went.
+  awaitable<Step<void>> forward(std::string body) {
+    const auto event = schemas::json::parse(body);
+    if (!event)
+      co_return stop(Exit::failed, "the server's event is no JSON: " + event.error().detail);
+    const auto id = member(event->root(), "id");
+    const auto now = eventstore::system_clock().wall();
+    const auto begun = Clock::now();
+    const auto answer = co_await post(id, std::move(body), now);
+    const auto took = std::chrono::duration<double, std::milli>(Clock::now() - begun).count();
+    const auto line =
+        fmt::format("{}  {}  {:.0f} ms  {}  {}  {}\n", schemas::to_text(now),
+                    answer ? std::to_string(answer->status) : "failed", took,
+                    member(event->root(), "type"), member(event->root(), "subject"), id);
+    if (!answer) fmt::print(stderr, "{}\n", answer.error().detail);
+    if (std::fputs(line.c_str(), stdout) == EOF || std::fflush(stdout) != 0) {
+      co_return stop(Exit::failed, "stdout cannot be written");
+    }
+    co_return Step<void>();
+  }
+
+ private:
+  static std::string member(schemas::json::Value event, std::string_view name) {
+    const auto found = event.find(name);
+    return std::string(found ? found->as_string().value_or("") : "");
+  }
+
+  awaitable<webhooks::HttpResult<webhooks::HttpAnswer>> post(const std::string& id,
+                                                             std::string body, schemas::Time now) {
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count();
+    const auto timestamp = std::to_string(seconds);
+    webhooks::HttpRequest request{
+        .method = "POST",
+        .target = url_.path.empty() ? "/" : "",
+        .headers = {{"Content-Type", "application/cloudevents+json"},
+                    {"User-Agent", fmt::format("tidemark/{}", version)},
+                    {"webhook-id", id},
+                    {"webhook-timestamp", timestamp},
+                    {"webhook-signature", secret_.sign(id, timestamp, body)}},
+        .body = std::move(body)};
+    if (connection_) {
+      auto answer = co_await connection_->ask(request);
+      const bool closed_meanwhile = !answer && answer.error().kind == HttpFailure::Kind::broken;
+      if (!closed_meanwhile) co_return kept(std::move(answer));
+    }
+    connection_.reset();
+    auto opened = co_await HttpConnection::open(url_, limits_);
+    if (!opened) co_return std::unexpected(std::move(opened).error());
+    connection_ = std::move(*opened);
+    co_return kept(co_await connection_->ask(std::move(request)));
+  }
+
+  webhooks::HttpResult<webhooks::HttpAnswer> kept(
+      webhooks::HttpResult<webhooks::HttpAnswer> answer) {
+    if (!answer || answer->header("Connection") == "close") connection_.reset();
+    return answer;
+  }
+
+  HttpUrl url_;
+  SigningSecret secret_;
+  webhooks::HttpLimits limits_;
+  std::optional<HttpConnection> connection_;
+};
+
+/// Follows the stream of events, over as many connections as it takes.
+class Listener {
+ public:
+  Listener(const Options& options, Remote remote, Forwarder forwarder)
+      : options_(options), remote_(std::move(remote)), forwarder_(std::move(forwarder)) {}
+
+  awaitable<Step<void>> run() {
+    auto again_after = again_after_min;
+    for (;;) {
+      const auto was = last_id_;
+      const auto ended = co_await follow();
+      if (!ended) co_return ended;
+      if (!begun_) co_return stop(Exit::failed, ended_);
+      again_after = last_id_ == was ? std::min(again_after * 2, again_after_max) : again_after_min;
+      fmt::print(stderr, "{}; again in {} ms\n", ended_, again_after.count());
+      boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor, again_after);
+      co_await timer.async_wait(boost::asio::use_awaitable);
+    }
+  }
+
+ private:
+  std::string target() const {
+    std::string query = "/v2/events/stream?after=" + percent_encoded(options_.after);
+    for (const auto& type : options_.types) query += "&type=" + percent_encoded(type);
+    if (!options_.filter.empty()) query += "&filter=" + percent_encoded(options_.filter);
+    return query;
+  }
+
+  /// One connection: until it ends, for a reason that goes into ended_, or something is wrong that
+  /// will be wrong the next time too.
+  awaitable<Step<void>> follow() {
+    auto connection = co_await HttpConnection::open(remote_.url);
+    if (!connection) co_return ends(connection.error().detail);
+    webhooks::HttpRequest request{
+        .method = "GET", .target = target(), .headers = remote_.headers, .body = {}};
+    request.headers.emplace_back("Accept", "text/event-stream");
+    if (!last_id_.empty()) request.headers.emplace_back("Last-Event-ID", last_id_);
+    auto sent = co_await connection->send(std::move(request));
+    if (!sent) co_return ends(sent.error().detail);
+    auto answer = co_await connection->read_head();
+    if (!answer) co_return ends(answer.error().detail);
+    if (answer->status != 200) {
+      auto body = co_await connection->read_rest();
+      answer->body = body ? std::move(*body) : "";
+      const auto why = "the server refused: " + describe_refusal(*answer);
+      const bool may_pass = answer->status >= 500 || answer->status == 429;
+      co_return may_pass ? ends(why) : stop(Exit::refused, why);
+    }
+    co_return co_await read(*connection);
+  }
+
+  awaitable<Step<void>> read(HttpConnection& connection) {
+    EventSource source;
+    std::vector<char> piece(std::size_t{16} << 10);
+    for (;;) {
+      auto got = co_await connection.read_some(piece);
+      if (!got) co_return ends(got.error().detail);
+      if (*got == 0) co_return ends("the server closed the stream");
+      std::vector<EventSource::Event> events;
+      source.feed({piece.data(), *got}, [&](const EventSource::Event& event) {
+        events.push_back(event);
+        return true;
+      });
+      for (auto& event : events) {
+        if (auto done = co_await take(std::move(event)); !done) co_return done;
+      }
+    }
+  }
+
+  awaitable<Step<void>> take(EventSource::Event event) {
+    if (event.name.empty()) {
+      if (auto forwarded = co_await forwarder_.forward(std::move(event.data)); !forwarded) {
+        co_return forwarded;
+      }
+    } else if (event.name == "gap") {
+      fmt::print(stderr, "events are missing: {}\n", event.data);
+    } else if (event.name == "closing" && event.data.contains("revoked")) {
+      co_return stop(Exit::refused, "the key is not valid any more");
+    } else if (event.name == "position" && !begun_) {
+      fmt::print(stderr, "listening\n");
+    }
+    begun_ = true;
+    last_id_ = std::move(event.id);
+    co_return Step<void>();
+  }
+
+  Step<void> ends(std::string why) {
+    ended_ = std::move(why);
+    return {};
+  }
+
+  const Options& options_;
+  Remote remote_;
+  Forwarder forwarder_;
+  std::string last_id_;
+  std::string ended_;
+  bool begun_ = false;
+};
+
+Step<SigningSecret> secret_of(const Options& options) {
+  if (options.secret.empty()) {
+    auto made = SigningSecret::make();
+    fmt::print(stderr, "signing with {}\n", made.text());
+    return made;
+  }
+  auto secret = SigningSecret::parse(options.secret);
+  if (!secret) return stop(Exit::usage, "--secret: " + secret.error().detail);
+  return std::move(*secret);
+}
+
+Step<void> listen(const Options& options) {
+  auto url = webhooks::parse_http_url(options.forward);
+  if (!url) return stop(Exit::usage, "--forward: " + url.error().detail);
+  auto remote = remote_of(options.flags);
+  if (!remote) return std::unexpected(std::move(remote).error());
+  auto secret = secret_of(options);
+  if (!secret) return std::unexpected(std::move(secret).error());
+  Listener listener(options, std::move(*remote),
+                    Forwarder(std::move(*url), std::move(*secret), options.timeout_seconds));
+  return run_to_end(listener.run());
+}
+
+}  // namespace
+
+void add_listen(CLI::App& program, Job& job) {
+  auto options = std::make_shared<Options>();
+  auto* app =
+      program.add_subcommand("listen", "Forward events to a URL of this machine as they happen");
+  app->footer(footer);
+  options->flags.add_to(*app, client_settings);
+  app->add_option("--forward", options->forward, "where to post events")
+      ->type_name("URL")
+      ->required();
+  app->add_option("--secret", options->secret, "what to sign with (one is made and told)")
+      ->type_name("whsec_…");
+  app->add_option("--after", options->after, "where to begin: now, beginning, or a mark")
+      ->type_name("PLACE")
+      ->capture_default_str();
+  app->add_option("--type", options->types,
+                  "only events of this type; * at its end for all that begin so")
+      ->type_name("TEXT")
+      ->allow_extra_args(false);
+  app->add_option("--filter", options->filter, "only events for which this condition holds")
+      ->type_name("CEL");
+  app->add_option("--timeout", options->timeout_seconds, "how long a receiver may take")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0.1, 300.0))
+      ->capture_default_str();
+  app->callback([options, &job] { job = job_of([options] { return listen(*options); }); });
+}
+
+}  // namespace api::cli
