@@ -20,6 +20,7 @@ using schemas::Time;
 /// many steps of a condition are as good as an event.
 constexpr std::size_t looked_at_max = 5'000;
 constexpr std::size_t steps_per_look = 200;
+constexpr std::size_t bytes_per_look = 4'096;  // of a text that it is asked over
 constexpr std::chrono::milliseconds tick{1};
 
 bool one_of(const std::vector<std::string>& values, std::string_view value) {
@@ -52,7 +53,7 @@ class Sieve {
     const auto document = schemas::json::parse(text_);
     if (!document) return std::unexpected(document.error());
     const bool takes = filter_.where->matches(document->root(), memory_);
-    looked_at_ += 1 + memory_.spent() / steps_per_look;
+    looked_at_ += 1 + memory_.spent() / steps_per_look + text_.size() / bytes_per_look;
     return takes;
   }
 

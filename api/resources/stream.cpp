@@ -123,15 +123,15 @@ Result<ChunkPtr> read_chunk(const Follower& follower) {
     return chunk->text.size() < chunk_bytes_max;
   };
   auto end = feed.forward(chunk->after, {}, take);
-  if (!appended && chunk->stops.empty()) return std::unexpected(std::move(appended).error());
-  if (!appended) {
+  if (end && !appended) end = std::unexpected(std::move(appended).error());
+  if (!end && chunk->stops.empty()) return std::unexpected(std::move(end).error());
+  if (!end) {
     // What stands before it is sent.
     chunk->text.resize(chunk->stops.back().end);
     chunk->after = follower.passed;
     for (const auto& stop : chunk->stops) chunk->after.set(stop.position);
   }
-  if (!end) return std::unexpected(std::move(end).error());
-  chunk->end = *end;
+  chunk->end = end.value_or(Feed::End::enough);
   if (!follower.caller.restricted()) {
     follower.services.streams.chunks().put(key_of(follower), chunk);
   }

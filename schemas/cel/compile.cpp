@@ -50,7 +50,6 @@ class Compiler {
 
   Result<Compiled> compile(const Syntax& syntax) {
     auto root = expression(syntax);
-    if (constants_.exceeded()) fault(syntax, "its constants take too much");
     if (fault_) return std::unexpected(std::move(*fault_));
     return Compiled{.root = std::move(root), .locals = locals_max_};
   }
@@ -69,6 +68,12 @@ class Compiler {
 
   Expression expression(const Syntax& syntax) {
     if (fault_) return {};
+    auto made = operation(syntax);
+    if (constants_.exceeded()) return fault(syntax, "takes too much, though it is constant");
+    return made;
+  }
+
+  Expression operation(const Syntax& syntax) {
     switch (syntax.kind) {
       case Syntax::Kind::null:
         return literal(Value::null());
@@ -136,7 +141,8 @@ class Compiler {
   /// `a.b.c` as written, if it is names all through and the first is no local.
   std::optional<std::string> dotted(const Syntax& syntax) const {
     if (syntax.kind == Syntax::Kind::identifier) {
-      return local(syntax.text) ? std::nullopt : std::optional(syntax.text);
+      const bool is_local = !syntax.of_root && local(syntax.text);
+      return is_local ? std::nullopt : std::optional(syntax.text);
     }
     if (syntax.kind != Syntax::Kind::select || syntax.optional) return std::nullopt;
     auto front = dotted(*syntax.operands[0]);
@@ -156,7 +162,7 @@ class Compiler {
   }
 
   Expression name(const Syntax& syntax) {
-    if (const auto slot = local(syntax.text)) {
+    if (const auto slot = syntax.of_root ? std::nullopt : local(syntax.text)) {
       Expression made;
       made.operation = Operation::local;
       made.slot = *slot;
@@ -185,6 +191,9 @@ class Compiler {
     if (name == "_||_") return parts(Operation::any_of, syntax);
     if (name == "_?_:_") return parts(Operation::choice, syntax);
     if (name == "has") return has(syntax);
+    if (name == "matches" && syntax.operands.size() == 2) {
+      return matches(syntax, *syntax.operands[0], *syntax.operands[1]);
+    }
     return function(syntax, name, false, syntax.operands);
   }
 
@@ -202,6 +211,15 @@ class Compiler {
     const auto macro = std::ranges::find_if(range_macros, is_named);
     if (macro != range_macros.end()) return range(syntax, *macro);
     const auto& name = syntax.text;
+    const auto other = std::ranges::find(range_macros, name, &RangeMacro::name);
+    if (other != range_macros.end()) {
+      return fault(syntax, fmt::format("'{}' takes {} and an expression over {}", name,
+                                       other->names == 1 ? "a name" : "two names",
+                                       other->names == 1 ? "it" : "them"));
+    }
+    if (name == "matches" && arguments.size() == 1) {
+      return matches(syntax, *syntax.operands[0], *arguments[0]);
+    }
     if (name == "optMap") return bind_optional(syntax, Operation::map_optional);
     if (name == "optFlatMap") return bind_optional(syntax, Operation::map_flat);
     if ((name == "or" || name == "orValue") && arguments.size() == 1) {
@@ -233,17 +251,24 @@ class Compiler {
     made.operation = Operation::call;
     made.function = found;
     for (const auto& operand : operands) made.operands.push_back(expression(*operand));
-    return name == "matches" ? matches(syntax, std::move(made)) : fold(std::move(made));
+    return fold(std::move(made));
   }
 
-  Expression matches(const Syntax& syntax, Expression made) {
-    const auto& pattern = made.operands[1];
-    if (pattern.operation != Operation::literal || pattern.literal.kind() != Kind::string)
-      return made;
-    auto compiled = Pattern::compile(pattern.literal.text());
+  /// A pattern is compiled here and once: compiling costs more than most expressions.
+  Expression matches(const Syntax& syntax, const Syntax& text, const Syntax& pattern) {
+    constexpr std::size_t patterns_max = 16;
+    const auto written = expression(pattern);
+    if (fault_) return {};
+    if (written.operation != Operation::literal || written.literal.kind() != Kind::string) {
+      return fault(syntax, "matches() takes a text that is written here, no other");
+    }
+    if (++patterns_ > patterns_max) return fault(syntax, "is one regular expression too many");
+    auto compiled = Pattern::compile(written.literal.text());
     if (!compiled) return fault(syntax, compiled.error().detail);
+    Expression made;
     made.operation = Operation::matches;
     made.pattern = std::move(*compiled);
+    made.operands.push_back(expression(text));
     return made;
   }
 
@@ -327,6 +352,7 @@ class Compiler {
   Memory& constants_;
   std::vector<Local> locals_;
   std::size_t locals_max_ = 0;
+  std::size_t patterns_ = 0;
   std::optional<Error> fault_;
 };
 

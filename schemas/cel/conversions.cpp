@@ -92,7 +92,6 @@ Value to_string(Memory& memory, Arguments arguments) {
     case Kind::string:
       return value;
     case Kind::bytes:
-      if (!memory.spend_text(value.size())) return Memory::over_limits();
       if (!json::valid_utf8(value.text())) return Value::error("invalid UTF-8");
       return Value::string(value.text());
     case Kind::boolean:
@@ -157,11 +156,10 @@ Value type(Memory& /*memory*/, Arguments arguments) {
   return Value::type(arguments[0].type_name());
 }
 
-Value size(Memory& memory, Arguments arguments) {
+Value size(Memory& /*memory*/, Arguments arguments) {
   const auto value = arguments[0];
   switch (value.kind()) {
     case Kind::string:
-      if (!memory.spend_text(value.size())) return Memory::over_limits();
       return Value::integer(static_cast<std::int64_t>(count_characters(value.text())));
     case Kind::bytes:
     case Kind::list:
@@ -180,12 +178,12 @@ std::span<const Function> conversions() {
       {"uint", 1, 1, false, to_unsigned},
       {"double", 1, 1, false, to_real},
       {"string", 1, 1, false, to_string},
-      {"bytes", 1, 1, false, to_bytes},
+      {"bytes", 1, 1, false, to_bytes, false},
       {"bool", 1, 1, false, to_boolean},
       {"timestamp", 1, 1, false, to_timestamp},
       {"duration", 1, 1, false, to_duration},
-      {"dyn", 1, 1, false, same},
-      {"type", 1, 1, false, type},
+      {"dyn", 1, 1, false, same, false},
+      {"type", 1, 1, false, type, false},
       {"size", 1, 1, false, size},
       {"size", 1, 1, true, size},
   }};

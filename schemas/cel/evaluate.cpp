@@ -16,8 +16,7 @@ Value no_such_key(Memory& memory, Value key) {
 /// What `of` has under a key, nothing, or an error.
 std::optional<Value> look_up(Value of, Value key, Memory& memory) {
   if (of.kind() == Kind::map) {
-    if (!memory.spend(1 + of.size() / 8)) return Memory::over_limits();
-    return of.find(key);
+    return of.find(key, &memory);
   }
   if (of.kind() != Kind::list) return no_overload();
   std::int64_t index = 0;
@@ -76,8 +75,7 @@ Value has(const Expression& expression, Scope& scope) {
     of = *of.inner();
   }
   if (of.kind() != Kind::map) return no_overload();
-  if (!scope.memory.spend(1 + of.size() / 8)) return Memory::over_limits();
-  return Value::boolean(of.find(expression.literal).has_value());
+  return Value::boolean(of.find(expression.literal, &scope.memory).has_value());
 }
 
 /// What an element with a question mark before it stands for; an error if it is no optional.
@@ -109,9 +107,9 @@ bool is_key(Value value) {
 std::optional<Value> add_entry(std::vector<Entry>& entries, Value key, Value value,
                                Memory& memory) {
   if (!is_key(key)) return Value::error("unsupported key type");
-  if (!memory.spend(1 + entries.size())) return Memory::over_limits();
   for (const auto& entry : entries) {
-    if (equal(entry.key, key)) return Value::error("a key twice in a map");
+    if (!memory.spend(1)) return Memory::over_limits();
+    if (equal(entry.key, key, &memory)) return Value::error("a key twice in a map");
   }
   entries.push_back({key, value});
   return std::nullopt;
@@ -145,6 +143,11 @@ Value call(const Expression& expression, Scope& scope) {
   for (std::size_t i = 0; i < operands.size(); ++i) {
     arguments[i] = evaluate(operands[i], scope);
     if (arguments[i].is_error()) return arguments[i];
+    const bool is_text = arguments[i].kind() == Kind::string || arguments[i].kind() == Kind::bytes;
+    if (is_text && expression.function->reads_texts &&
+        !scope.memory.spend_text(arguments[i].size())) {
+      return Memory::over_limits();
+    }
   }
   return expression.function->call(scope.memory, arguments);
 }
@@ -153,7 +156,9 @@ Value matches(const Expression& expression, Scope& scope) {
   const auto text = evaluate(expression.operands[0], scope);
   if (text.is_error()) return text;
   if (text.kind() != Kind::string) return no_overload();
-  if (!scope.memory.spend_text(text.size())) return Memory::over_limits();
+  // In the worst case every byte is held against every instruction of the pattern.
+  const auto work = text.size() * expression.pattern->instructions() / 256;
+  if (!scope.memory.spend(1 + work)) return Memory::over_limits();
   return Value::boolean(expression.pattern->found_in(text.text()));
 }
 

@@ -7,6 +7,7 @@
 
 #include "schemas/cel/functions.h"
 #include "schemas/cel/text.h"
+#include "schemas/json.h"
 
 /// `format` of cel-go's extension for strings: %s %d %f %e %b %o %x %X %%, %f and %e with ".3".
 namespace schemas::cel {
@@ -139,13 +140,21 @@ int take_precision(std::string_view& rest) {
 
 /// Whether the steps last for writing a value out, which may be a list of lists.
 bool spend_writing(Memory& memory, Value value) {
-  if (value.kind() != Kind::list && value.kind() != Kind::map) {
-    return memory.spend_text(value.kind() == Kind::timestamp ? 0 : value.size());
+  switch (value.kind()) {
+    case Kind::string:
+    case Kind::bytes:
+      return memory.spend_text(value.size());
+    case Kind::optional:
+      return memory.spend(1) && (value.inner() == nullptr || spend_writing(memory, *value.inner()));
+    case Kind::list:
+    case Kind::map:
+      for (Items i(value); i.has(); i.next()) {
+        if (!spend_writing(memory, i.key()) || !spend_writing(memory, i.value())) return false;
+      }
+      return true;
+    default:
+      return memory.spend(1);
   }
-  for (Items i(value); i.has(); i.next()) {
-    if (!memory.spend(1) || !spend_writing(memory, i.value())) return false;
-  }
-  return true;
 }
 
 Value format(Memory& memory, Arguments arguments) {
@@ -155,7 +164,6 @@ Value format(Memory& memory, Arguments arguments) {
   std::string out;
   Items values(arguments[1]);
   auto rest = arguments[0].text();
-  if (!memory.spend_text(rest.size())) return Memory::over_limits();
   while (!rest.empty()) {
     const auto at = rest.find('%');
     out += rest.substr(0, at);
@@ -175,6 +183,7 @@ Value format(Memory& memory, Arguments arguments) {
     values.next();
     rest.remove_prefix(1);
   }
+  if (!json::valid_utf8(out)) return Value::error("bytes that are no UTF-8 in a text");
   return memory.string(out);
 }
 

@@ -18,6 +18,7 @@ struct Function {
   std::uint8_t arguments_max;
   bool has_receiver;
   Value (*call)(Memory& memory, Arguments arguments);
+  bool reads_texts = true;  // those among its arguments, whole: which is charged before
 };
 
 inline constexpr std::uint8_t any_number = 255;

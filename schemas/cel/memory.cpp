@@ -27,6 +27,7 @@ void* Memory::allocate(std::size_t bytes) {
   bytes = (bytes + align - 1) / align * align;
   if (bytes > limits_.bytes - bytes_) {
     exceeded_ = true;
+    steps_ = 0;
     return nullptr;
   }
   bytes_ += bytes;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <concepts>
@@ -158,54 +159,29 @@ Value negation(Memory& /*memory*/, Arguments arguments) {
   return Value::boolean(!arguments[0].as_boolean());
 }
 
-/// Lists and maps are looked through: what that may cost is not known before.
-bool spend_equality(Memory& memory, Value left, Value right) {
-  const auto size = std::min(left.size(), right.size());
-  switch (left.kind()) {
-    case Kind::string:
-    case Kind::bytes:
-      return memory.spend_text(size);
-    case Kind::list:
-      if (right.kind() != Kind::list) return true;
-      for (Items a(left), b(right); a.has() && b.has(); a.next(), b.next()) {
-        if (!memory.spend(1) || !spend_equality(memory, a.value(), b.value())) return false;
-      }
-      return true;
-    case Kind::map:
-      if (right.kind() != Kind::map || !memory.spend(size * size)) return right.kind() != Kind::map;
-      for (Items a(left), b(right); a.has() && b.has(); a.next(), b.next()) {
-        if (!spend_equality(memory, a.value(), b.value())) return false;
-      }
-      return true;
-    default:
-      return true;
-  }
-}
-
 template <bool is_equal>
 Value equality(Memory& memory, Arguments arguments) {
-  if (!spend_equality(memory, arguments[0], arguments[1])) return Memory::over_limits();
-  return Value::boolean(equal(arguments[0], arguments[1]) == is_equal);
+  return Value::boolean(equal(arguments[0], arguments[1], &memory) == is_equal);
 }
 
 template <Order wanted, bool or_same>
 Value comparison(Memory& memory, Arguments arguments) {
-  if (!spend_equality(memory, arguments[0], arguments[1])) return Memory::over_limits();
-  const auto order = compare(arguments[0], arguments[1]);
+  const auto left = arguments[0], right = arguments[1];
+  const bool of_texts = left.kind() == Kind::string || left.kind() == Kind::bytes;
+  if (of_texts && !memory.spend_text(std::min(left.size(), right.size()))) {
+    return Memory::over_limits();
+  }
+  const auto order = compare(left, right);
   if (order == Order::no_overload) return no_overload();
   return Value::boolean(order == wanted || (or_same && order == Order::same));
 }
 
 Value contained(Memory& memory, Arguments arguments) {
   const auto value = arguments[0], in = arguments[1];
-  if (in.kind() == Kind::map) {
-    if (!memory.spend(in.size())) return Memory::over_limits();
-    return Value::boolean(in.find(value).has_value());
-  }
+  if (in.kind() == Kind::map) return Value::boolean(in.find(value, &memory).has_value());
   if (in.kind() != Kind::list) return no_overload();
-  for (Items i(in); i.has(); i.next()) {
-    if (!memory.spend(1) || !spend_equality(memory, value, i.value())) return Memory::over_limits();
-    if (equal(value, i.value())) return Value::boolean(true);
+  for (Items i(in); i.has() && memory.spend(1); i.next()) {
+    if (equal(value, i.value(), &memory)) return Value::boolean(true);
   }
   return Value::boolean(false);
 }
@@ -214,20 +190,20 @@ Value contained(Memory& memory, Arguments arguments) {
 
 std::span<const Function> operators() {
   static constexpr std::array<Function, 14> all{{
-      {"_+_", 2, 2, false, add},
-      {"_-_", 2, 2, false, subtract},
-      {"_*_", 2, 2, false, multiply},
-      {"_/_", 2, 2, false, divide},
-      {"_%_", 2, 2, false, modulo},
-      {"-_", 1, 1, false, negate},
-      {"!_", 1, 1, false, negation},
-      {"_==_", 2, 2, false, equality<true>},
-      {"_!=_", 2, 2, false, equality<false>},
-      {"_<_", 2, 2, false, comparison<Order::less, false>},
-      {"_<=_", 2, 2, false, comparison<Order::less, true>},
-      {"_>_", 2, 2, false, comparison<Order::greater, false>},
-      {"_>=_", 2, 2, false, comparison<Order::greater, true>},
-      {"@in", 2, 2, false, contained},
+      {"_+_", 2, 2, false, add, false},
+      {"_-_", 2, 2, false, subtract, false},
+      {"_*_", 2, 2, false, multiply, false},
+      {"_/_", 2, 2, false, divide, false},
+      {"_%_", 2, 2, false, modulo, false},
+      {"-_", 1, 1, false, negate, false},
+      {"!_", 1, 1, false, negation, false},
+      {"_==_", 2, 2, false, equality<true>, false},
+      {"_!=_", 2, 2, false, equality<false>, false},
+      {"_<_", 2, 2, false, comparison<Order::less, false>, false},
+      {"_<=_", 2, 2, false, comparison<Order::less, true>, false},
+      {"_>_", 2, 2, false, comparison<Order::greater, false>, false},
+      {"_>=_", 2, 2, false, comparison<Order::greater, true>, false},
+      {"@in", 2, 2, false, contained, false},
   }};
   return all;
 }

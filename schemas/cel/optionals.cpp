@@ -61,8 +61,8 @@ Value value(Memory& /*memory*/, Arguments arguments) {
 
 std::span<const Function> optional_functions() {
   static constexpr std::array<Function, 5> all{{
-      {"optional.of", 1, 1, false, of},
-      {"optional.ofNonZeroValue", 1, 1, false, of_non_zero},
+      {"optional.of", 1, 1, false, of, false},
+      {"optional.ofNonZeroValue", 1, 1, false, of_non_zero, false},
       {"optional.none", 0, 0, false, none},
       {"hasValue", 1, 1, true, has_value},
       {"value", 1, 1, true, value},

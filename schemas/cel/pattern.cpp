@@ -30,6 +30,10 @@ Result<Pattern> Pattern::compile(std::string_view expression) {
   return Pattern(std::move(impl));
 }
 
+std::size_t Pattern::instructions() const {
+  return static_cast<std::size_t>(impl_->expression.ProgramSize());
+}
+
 bool Pattern::found_in(std::string_view text) const {
   return RE2::PartialMatch(text, impl_->expression);
 }

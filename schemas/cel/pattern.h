@@ -18,6 +18,9 @@ class Pattern {
   /// Whether the expression is found anywhere in the text.
   bool found_in(std::string_view text) const;
 
+  /// How large it is compiled: what a byte of text may cost.
+  std::size_t instructions() const;
+
  private:
   struct Impl;
   explicit Pattern(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}

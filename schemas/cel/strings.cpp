@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "schemas/cel/functions.h"
-#include "schemas/cel/pattern.h"
 #include "schemas/cel/text.h"
 #include "schemas/crypto.h"
 
@@ -26,22 +25,25 @@ Value no_position(Memory& memory, std::int64_t at) {
 
 using Ask = bool (*)(std::string_view text, std::string_view part);
 
+/// Of no more text than the part has.
 template <Ask ask>
 Value question(Memory& memory, Arguments arguments) {
   if (!are(arguments, {Kind::string, Kind::string})) return no_overload();
-  if (!memory.spend_text(arguments[0].size())) return Memory::over_limits();
+  if (!memory.spend_text(arguments[1].size())) return Memory::over_limits();
   return Value::boolean(ask(arguments[0].text(), arguments[1].text()));
 }
 
-Value matches(Memory& memory, Arguments arguments) {
+/// A search begins anew at each byte, in the worst case.
+bool spend_search(Memory& memory, std::string_view text, std::string_view part) {
+  constexpr std::size_t together = 64;
+  return memory.spend(1 + text.size() * std::min(part.size(), together) / together);
+}
+
+Value contains(Memory& memory, Arguments arguments) {
   if (!are(arguments, {Kind::string, Kind::string})) return no_overload();
-  constexpr std::size_t compiling = 1'000;  // steps; a literal pattern is compiled once
-  if (!memory.spend(compiling) || !memory.spend_text(arguments[0].size())) {
-    return Memory::over_limits();
-  }
-  const auto pattern = Pattern::compile(arguments[1].text());
-  if (!pattern) return memory.error(pattern.error().detail);
-  return Value::boolean(pattern->found_in(arguments[0].text()));
+  const auto text = arguments[0].text(), part = arguments[1].text();
+  if (!spend_search(memory, text, part)) return Memory::over_limits();
+  return Value::boolean(text.contains(part));
 }
 
 /// The byte at a position that an argument gives; empty when the text ends before.
@@ -53,7 +55,6 @@ std::optional<std::size_t> position(std::string_view text, Value argument) {
 Value char_at(Memory& memory, Arguments arguments) {
   if (!are(arguments, {Kind::string, Kind::integer})) return no_overload();
   const auto text = arguments[0].text();
-  if (!memory.spend_text(text.size())) return Memory::over_limits();
   const auto at = position(text, arguments[1]);
   if (!at) return no_position(memory, arguments[1].as_integer());
   const auto rest = text.substr(*at);
@@ -68,7 +69,7 @@ Value found(std::string_view text, std::size_t at) {
 Value index_of(Memory& memory, Arguments arguments) {
   if (!are(arguments, {Kind::string, Kind::string, Kind::integer})) return no_overload();
   const auto text = arguments[0].text();
-  if (!memory.spend_text(text.size())) return Memory::over_limits();
+  if (!spend_search(memory, text, arguments[1].text())) return Memory::over_limits();
   const auto from = arguments.size() > 2 ? position(text, arguments[2]) : 0;
   if (!from) return no_position(memory, arguments[2].as_integer());
   return found(text, text.find(arguments[1].text(), *from));
@@ -77,7 +78,7 @@ Value index_of(Memory& memory, Arguments arguments) {
 Value last_index_of(Memory& memory, Arguments arguments) {
   if (!are(arguments, {Kind::string, Kind::string, Kind::integer})) return no_overload();
   const auto text = arguments[0].text();
-  if (!memory.spend_text(text.size())) return Memory::over_limits();
+  if (!spend_search(memory, text, arguments[1].text())) return Memory::over_limits();
   const auto from = arguments.size() > 2 ? position(text, arguments[2]) : text.size();
   if (!from) return no_position(memory, arguments[2].as_integer());
   return found(text, text.rfind(arguments[1].text(), *from));
@@ -105,6 +106,7 @@ std::size_t limit(Arguments arguments, std::size_t which) {
 /// characters. False: the limits are reached.
 bool cut(Memory& memory, std::string_view text, std::string_view separator, std::size_t count,
          std::vector<Value>& pieces) {
+  if (!spend_search(memory, text, separator)) return false;
   while (pieces.size() + 1 < count) {
     const auto at =
         separator.empty() ? (text.empty() ? text.npos : *offset_of(text, 1)) : text.find(separator);
@@ -172,7 +174,6 @@ Value replace(Memory& memory, Arguments arguments) {
 Value substring(Memory& memory, Arguments arguments) {
   if (!are(arguments, {Kind::string, Kind::integer, Kind::integer})) return no_overload();
   const auto text = arguments[0].text();
-  if (!memory.spend_text(text.size())) return Memory::over_limits();
   const auto begin = position(text, arguments[1]);
   if (!begin) return no_position(memory, arguments[1].as_integer());
   const auto end = arguments.size() > 2 ? position(text, arguments[2]) : text.size();
@@ -189,10 +190,9 @@ constexpr auto blanks = std::to_array<std::string_view>(
      "\xE2\x80\x89", "\xE2\x80\x8A", "\xE2\x80\xA8", "\xE2\x80\xA9", "\xE2\x80\xAF", "\xE2\x81\x9F",
      "\xE3\x80\x80"});
 
-Value trim(Memory& memory, Arguments arguments) {
+Value trim(Memory& /*memory*/, Arguments arguments) {
   if (!are(arguments, {Kind::string})) return no_overload();
   auto text = arguments[0].text();
-  if (!memory.spend_text(text.size())) return Memory::over_limits();
   const auto leads = [&](std::string_view blank) { return text.starts_with(blank); };
   const auto trails = [&](std::string_view blank) { return text.ends_with(blank); };
   for (auto at = std::ranges::find_if(blanks, leads); at != blanks.end();
@@ -208,11 +208,14 @@ Value trim(Memory& memory, Arguments arguments) {
 
 Value reverse(Memory& memory, Arguments arguments) {
   if (!are(arguments, {Kind::string})) return no_overload();
-  std::string reversed;
-  for (auto text = arguments[0].text(); !text.empty();) {
-    const auto size = *offset_of(text, 1);
-    reversed.insert(0, text.substr(0, size));
-    text.remove_prefix(size);
+  const auto text = arguments[0].text();
+  std::string reversed(text.size(), '\0');
+  auto to = reversed.end();
+  for (std::size_t from = 0; from < text.size();) {
+    const auto character = text.substr(from, *offset_of(text.substr(from), 1));
+    to -= static_cast<std::ptrdiff_t>(character.size());
+    std::ranges::copy(character, to);
+    from += character.size();
   }
   return memory.string(reversed);
 }
@@ -247,19 +250,14 @@ bool starts_with(std::string_view text, std::string_view part) {
 bool ends_with(std::string_view text, std::string_view part) {
   return text.ends_with(part);
 }
-bool contains(std::string_view text, std::string_view part) {
-  return text.contains(part);
-}
 
 }  // namespace
 
 std::span<const Function> string_functions() {
-  static constexpr std::array<Function, 19> all{{
-      {"startsWith", 2, 2, true, question<starts_with>},
-      {"endsWith", 2, 2, true, question<ends_with>},
-      {"contains", 2, 2, true, question<contains>},
-      {"matches", 2, 2, true, matches},
-      {"matches", 2, 2, false, matches},
+  static constexpr std::array<Function, 17> all{{
+      {"startsWith", 2, 2, true, question<starts_with>, false},
+      {"endsWith", 2, 2, true, question<ends_with>, false},
+      {"contains", 2, 2, true, contains},
       {"charAt", 2, 2, true, char_at},
       {"indexOf", 2, 3, true, index_of},
       {"lastIndexOf", 2, 3, true, last_index_of},

@@ -201,7 +201,7 @@ class Parser {
     const bool optional = take("?");
     const bool quoted = token_.kind == Token::Kind::quoted;
     if (!quoted && token_.kind != Token::Kind::identifier) return fault("a name is expected here");
-    if (is_word(token_.source)) return fault("is a word of the language");
+    if (!quoted && is_word(token_.source)) return fault("is a word of the language");
     auto node = make(Kind::select, at);
     node->text = token_.source;
     node->optional = optional;
@@ -257,7 +257,9 @@ class Parser {
     if (take("{")) return map(at);
     if (take(".")) {
       if (token_.kind != Token::Kind::identifier) return fault("a name is expected here");
-      return identifier();
+      auto node = identifier();
+      if (node) node->of_root = true;
+      return node;
     }
     switch (token_.kind) {
       case Token::Kind::identifier:

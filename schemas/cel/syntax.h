@@ -39,6 +39,7 @@ struct Syntax {
   Kind kind = Kind::null;
   bool has_receiver = false;  // of a call
   bool optional = false;      // of select and index: .? and [?
+  bool of_root = false;       // of an identifier: .name, which is no local
   std::int64_t integer = 0;
   double real = 0;
   std::string text;

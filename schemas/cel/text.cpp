@@ -113,26 +113,19 @@ std::optional<std::int64_t> take_unit(std::string_view& text) {
   return std::nullopt;
 }
 
-bool add_digit(std::int64_t& number, char digit) {
-  return !__builtin_mul_overflow(number, 10, &number) &&
-         !__builtin_add_overflow(number, digit - '0', &number);
-}
-
-std::optional<std::int64_t> in_nanoseconds(const Amount& amount, std::int64_t unit) {
-  std::int64_t whole = 0;
-  for (const char digit : amount.whole) {
-    if (!add_digit(whole, digit)) return std::nullopt;
-  }
-  if (__builtin_mul_overflow(whole, unit, &whole)) return std::nullopt;
-  std::int64_t part = 0;
-  std::int64_t scale = 1;
-  for (const char digit : amount.fraction.substr(0, 18)) {
-    add_digit(part, digit);
+/// Empty for what is longer than a duration can be, by far.
+std::optional<__int128> in_nanoseconds(const Amount& amount, std::int64_t unit) {
+  constexpr std::size_t digits_max = 20;
+  if (amount.whole.size() > digits_max) return std::nullopt;
+  __int128 whole = 0;
+  for (const char digit : amount.whole) whole = whole * 10 + (digit - '0');
+  __int128 part = 0;
+  __int128 scale = 1;
+  for (const char digit : amount.fraction.substr(0, digits_max)) {
+    part = part * 10 + (digit - '0');
     scale *= 10;
   }
-  const auto nanoseconds = static_cast<std::int64_t>(__int128{part} * unit / scale);
-  if (__builtin_add_overflow(whole, nanoseconds, &whole)) return std::nullopt;
-  return whole;
+  return whole * unit + part * unit / scale;
 }
 
 }  // namespace
@@ -213,14 +206,18 @@ std::optional<std::int64_t> parse_duration(std::string_view text) {
   if (negative || text.starts_with('+')) text.remove_prefix(1);
   if (text == "0") return 0;
   if (text.empty()) return std::nullopt;
-  std::int64_t sum = 0;
+  __int128 sum = 0;
+  constexpr auto sum_max = __int128{1} << 63;
   while (!text.empty()) {
     const auto amount = take_amount(text);
     const auto unit = amount ? take_unit(text) : std::nullopt;
     const auto part = unit ? in_nanoseconds(*amount, *unit) : std::nullopt;
-    if (!part || __builtin_add_overflow(sum, *part, &sum)) return std::nullopt;
+    if (!part) return std::nullopt;
+    sum += *part;
+    if (sum > sum_max) return std::nullopt;
   }
-  return negative ? -sum : sum;
+  if (!negative && sum == sum_max) return std::nullopt;
+  return static_cast<std::int64_t>(negative ? -sum : sum);
 }
 
 std::size_t count_characters(std::string_view text) {

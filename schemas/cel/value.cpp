@@ -3,6 +3,8 @@
 #include <cmath>
 #include <limits>
 
+#include "schemas/cel/memory.h"
+
 namespace schemas::cel {
 namespace {
 
@@ -44,20 +46,24 @@ Order compare_numbers(Value left, Value right) {
   return order(left.as_real(), right.as_real());
 }
 
-bool equal_lists(Value left, Value right) {
+bool spend(Memory* memory, std::size_t steps) {
+  return memory == nullptr || memory->spend(steps);
+}
+
+bool equal_lists(Value left, Value right, Memory* memory) {
   if (left.size() != right.size()) return false;
   Items theirs(right);
   for (Items ours(left); ours.has(); ours.next(), theirs.next()) {
-    if (!equal(ours.value(), theirs.value())) return false;
+    if (!spend(memory, 1) || !equal(ours.value(), theirs.value(), memory)) return false;
   }
   return true;
 }
 
-bool equal_maps(Value left, Value right) {
+bool equal_maps(Value left, Value right, Memory* memory) {
   if (left.size() != right.size()) return false;
   for (Items ours(left); ours.has(); ours.next()) {
-    const auto theirs = right.find(ours.key());
-    if (!theirs || !equal(ours.value(), *theirs)) return false;
+    const auto theirs = right.find(ours.key(), memory);
+    if (!theirs || !equal(ours.value(), *theirs, memory)) return false;
   }
   return true;
 }
@@ -121,14 +127,18 @@ Value Value::at(std::size_t index) const {
   return of(json::Value(node));
 }
 
-std::optional<Value> Value::find(Value key) const {
+std::optional<Value> Value::find(Value key, Memory* memory) const {
   if (!of_json_) {
     for (std::size_t i = 0; i < size_; ++i) {
-      if (equal(entries_[i].key, key)) return entries_[i].value;
+      if (!spend(memory, 1)) return std::nullopt;
+      if (equal(entries_[i].key, key, memory)) return entries_[i].value;
     }
     return std::nullopt;
   }
-  if (key.kind() != Kind::string) return std::nullopt;
+  // Names are hardly ever of the same length as the key and other than it: their number counts.
+  if (key.kind() != Kind::string || !spend(memory, 1 + size_ / 8 + key.size() / 64)) {
+    return std::nullopt;
+  }
   const auto found = json::Value(node_).find(key.text());
   return found ? std::optional(of(*found)) : std::nullopt;
 }
@@ -182,22 +192,27 @@ Value Items::value() const {
   return is_map() ? value_.entries_[index_].value : value_.items_[index_];
 }
 
-bool equal(Value left, Value right) {
+bool equal(Value left, Value right, Memory* memory) {
   if (left.is_number() && right.is_number()) return compare_numbers(left, right) == Order::same;
   if (left.kind() != right.kind()) return false;
   switch (left.kind()) {
     case Kind::null:
       return true;
     case Kind::list:
-      return equal_lists(left, right);
+      return equal_lists(left, right, memory);
     case Kind::map:
-      return equal_maps(left, right);
+      return equal_maps(left, right, memory);
     case Kind::type:
       return left.text() == right.text();
     case Kind::optional: {
       const auto *ours = left.inner(), *theirs = right.inner();
-      return ours == nullptr || theirs == nullptr ? ours == theirs : equal(*ours, *theirs);
+      if (ours == nullptr || theirs == nullptr) return ours == theirs;
+      return spend(memory, 1) && equal(*ours, *theirs, memory);
     }
+    case Kind::string:
+    case Kind::bytes:
+      return left.size() == right.size() && spend(memory, left.size() / 64) &&
+             left.text() == right.text();
     default:
       return compare(left, right) == Order::same;
   }

@@ -29,6 +29,7 @@ enum class Kind : std::uint8_t {
 };
 
 struct Entry;
+class Memory;
 
 /// An instant to the nanosecond: seconds since 1970, years 1 to 9999.
 struct Timestamp {
@@ -85,7 +86,8 @@ class Value {
   /// An element of a list. JSON arrays are walked.
   Value at(std::size_t index) const;
   /// What a map has under a key; numbers of different kinds are the same key if they are equal.
-  std::optional<Value> find(Value key) const;
+  /// As far as `memory`, if given, has steps for looking.
+  std::optional<Value> find(Value key, Memory* memory = nullptr) const;
 
   /// The name that `type()` gives.
   std::string_view type_name() const;
@@ -142,8 +144,9 @@ class Items {
 };
 
 /// CEL's ==: numbers by what they are, whatever their kinds; values of other kinds that differ are
-/// not equal; NaN is not equal to itself.
-bool equal(Value left, Value right);
+/// not equal; NaN is not equal to itself. Every element and text that is looked at is charged to
+/// `memory`, if given; what it says when that is exceeded means nothing.
+bool equal(Value left, Value right, Memory* memory = nullptr);
 
 enum class Order : std::uint8_t { less, same, greater, unordered, no_overload };
 /// CEL's < and >. Texts go by their bytes, which is by code points.

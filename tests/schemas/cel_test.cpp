@@ -67,6 +67,7 @@ TEST(Cel, ErrorsSayWhatIsNotThere) {
   EXPECT_EQ(evaluate("event.data.name", R"({"data":7})"), "error: has no fields: int");
   EXPECT_EQ(evaluate("event.list[3]", R"({"list":[1]})"), "error: index out of bounds");
   EXPECT_EQ(evaluate("1 + 'a'"), "error: no such overload");
+  EXPECT_EQ(evaluate("'%s'.format([b'\\xff'])"), "error: bytes that are no UTF-8 in a text");
   EXPECT_EQ(evaluate("event.a.b || true"), "true") << "one that decides does so";
   EXPECT_EQ(evaluate("optional.none().or(optional.of(1)).value()"), "1");
   EXPECT_EQ(evaluate("optional.of(1).orValue(1 / 0)"), "1") << "is not looked at";
@@ -95,6 +96,8 @@ TEST(Cel, WhatCannotBeCompiledIsToldWithItsPlace) {
   EXPECT_EQ(refused("event.all(1, true)"),
             "character 11 ('1, true)'): a name is expected here, which the rest can use");
   EXPECT_EQ(refused("Message{a: 1}"), "character 8 ('{a: 1}'): is not expected here");
+  EXPECT_EQ(refused("event.tags.exists(t == 'a')"),
+            "character 12 ('exists(t == '): 'exists' takes a name and an expression over it");
   EXPECT_TRUE(refused("event.name.matches('(')").contains("regular expression"));
   EXPECT_TRUE(refused("event.name.matches('(?=a)')").contains("look-around"));
   EXPECT_EQ(refused("'a' + 'b"), "character 7 (''b'): a text without its closing quote");
@@ -111,6 +114,13 @@ std::string repeat(std::string_view text, std::size_t count) {
   return all;
 }
 
+TEST(Cel, ADotInFrontNamesNoLocal) {
+  EXPECT_EQ(evaluate("event.l.exists(event, .event.n == event)", R"({"n":2,"l":[1,2]})"), "true");
+  EXPECT_EQ(evaluate("event.l.exists(event, event.n == 2)", R"({"n":2,"l":[1,2]})").substr(0, 6),
+            "error:");
+  EXPECT_EQ(evaluate("event.`in` + event.`null`", R"({"in":1,"null":2})"), "3");
+}
+
 TEST(Cel, WhatIsTooDeepIsRefusedAndWhatIsLongIsNot) {
   EXPECT_EQ(evaluate(repeat("(", 90) + "1" + repeat(")", 90)), "1");
   for (const auto& deep : {repeat("(", 30'000), repeat("!", 30'000) + "true", repeat("-", 30'000),
@@ -125,23 +135,56 @@ TEST(Cel, WhatIsTooDeepIsRefusedAndWhatIsLongIsNot) {
 
 TEST(Cel, WorkIsBoundedWhateverIsWritten) {
   const std::string thousand = "[" + repeat("1,", 1'000) + "1]";
-  const auto event = R"({"l":)" + thousand.substr(0, thousand.size()) + R"(,"t":")" +
+  const auto event = R"({"n":1,"l":)" + thousand.substr(0, thousand.size()) + R"(,"t":")" +
                      repeat("x", 100'000) + R"("})";
+  std::string many_members = R"({"z":0)";
+  for (int i = 0; i < 3'000; ++i) many_members += ",\"m" + std::to_string(i) + "\":0";
+  many_members += "}";
   constexpr std::string_view over = "error: the expression takes too long or too much";
-  for (const std::string_view costly :
-       {"event.l.all(a, event.l.all(b, a == b))", "event.l.map(a, event.t + event.t).size() > 0",
-        "event.l.all(a, event.t.contains('y') || event.t.size() > 1)",
-        "event.l.map(a, event.l.map(b, [a, b])).size() > 0",
-        "event.l.all(a, event.t.matches(event.t))", "event.l.all(a, event.t != event.t + 'x')",
-        "'%s%s%s%s'.format([event.l.map(a, event.t), 1, 2, 3]).size() > 0",
-        "event.l.all(a, '%s'.format([event.t]).size() > 0)",
-        "event.l.all(a, event.t.replace('x', 'yy').size() > 0)",
-        "event.l.all(a, [event.t].join(event.t).size() > 0)"}) {
+  const std::string shared = repeat("cel.bind(a, [a, a], ", 40);
+  const auto doubled = [&](std::string_view use) {
+    return "cel.bind(a, [event.n], " + shared + std::string(use) + repeat(")", 41);
+  };
+  for (const std::string& costly : {
+           std::string("event.l.all(a, event.l.all(b, a == b))"),
+           std::string("event.l.map(a, event.t + event.t).size() > 0"),
+           std::string("event.l.all(a, event.t.contains('y') || event.t.size() > 1)"),
+           std::string("event.l.map(a, event.l.map(b, [a, b])).size() > 0"),
+           std::string("event.l.all(a, event.t != event.t + 'x')"),
+           std::string("'%s%s%s%s'.format([event.l.map(a, event.t), 1, 2, 3]).size() > 0"),
+           std::string("event.l.all(a, '%s'.format([event.t]).size() > 0)"),
+           std::string("event.l.all(a, event.t.replace('x', 'yy').size() > 0)"),
+           std::string("event.l.all(a, [event.t].join(event.t).size() > 0)"),
+           std::string("event.l.all(a, event.t.reverse() != 'x')"),
+           std::string("event.l.all(a, event.t.lowerAscii() != 'x')"),
+           std::string("event.l.all(a, strings.quote(event.t) != 'x')"),
+           std::string("event.l.all(a, base64.encode(bytes(event.t)) != 'x')"),
+           std::string("!event.l.exists(a, event.t.contains(event.t.substring(50000) + 'y'))"),
+           std::string("event.l.all(a, event.t.indexOf(event.t.substring(50000) + 'y') == -1)"),
+           std::string("event.l.all(a, event.t.matches('(?:x|y)*x(?:[xy]?){200}z') || true)"),
+           std::string("event.l.all(a, {event.t + 'a': 1, event.t + 'b': 2}.size() == 2)"),
+           std::string("event.l.all(a, {event.t: 1} == {event.t: 1})"),
+           std::string("'%s'.format([event.l.map(i, {event.t: 1})]).size() > 0"),
+           doubled("a == a"),
+           doubled("optional.of(a) == optional.of(a)"),
+           doubled("{'a': a, 'b': 0} == {'b': 0, 'a': a}"),
+           doubled("a in [a]"),
+           doubled("'%s'.format([[optional.of(a)]]).size() > 0"),
+       }) {
     EXPECT_EQ(evaluate(costly, event), over) << costly;
     EXPECT_EQ(evaluate("true || " + std::string(costly), event), "true") << "was not looked at";
     EXPECT_EQ(evaluate(std::string(costly) + " || true", event), over) << "nothing makes it good";
   }
   EXPECT_EQ(evaluate("event.l.all(a, a == 1)", event), "true");
+  EXPECT_EQ(evaluate("event.l.all(a, event.t.startsWith('x'))", event), "true") << "looks at one";
+  EXPECT_EQ(evaluate("event.x == event.y", R"({"x":)" + many_members + R"(,"y":{}})"), "false");
+  EXPECT_EQ(
+      evaluate("event.x == event.y", R"({"x":)" + many_members + R"(,"y":)" + many_members + "}"),
+      over);
+  EXPECT_TRUE(evaluate("'a'.matches(event.t)", event).contains("written here"));
+  EXPECT_TRUE(evaluate("true" + repeat(" && event.t.matches('a')", 17)).contains("too many"));
+  EXPECT_TRUE(evaluate("'" + repeat("a", 400) + "'.replace('', '" + repeat("b", 4'000) + "') == ''")
+                  .contains("takes too much"));
 }
 
 TEST(Cel, MemoryIsUsedAgain) {
@@ -186,6 +229,8 @@ TEST(CelText, DurationsAndTimes) {
   EXPECT_EQ(parse_duration("+.5ms"), 500'000);
   EXPECT_EQ(parse_duration("1.0000000000000000000000009ns"), 1);
   EXPECT_EQ(parse_duration("0"), 0);
+  EXPECT_EQ(parse_duration("-9223372036.854775808s"), std::numeric_limits<std::int64_t>::min());
+  EXPECT_FALSE(parse_duration("9223372036.854775808s"));
   for (const std::string_view wrong :
        {"", "-", "1", "s", ".s", "1x", "1s2", "1 s", "9223372037s"}) {
     EXPECT_FALSE(parse_duration(wrong)) << wrong;
