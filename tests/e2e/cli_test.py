@@ -15,7 +15,7 @@ KEY = r"^le_(live|test)_[0-9A-Za-z]{50}$"
 
 class WithoutServer(unittest.TestCase):
     def test_every_command_has_help_with_examples(self):
-        for command in ("serve", "import", "replay", "projections rebuild", "projections hash", "log verify", "log dump",
+        for command in ("serve", "import", "replay", "listen", "projections rebuild", "projections hash", "log verify", "log dump",
                         "log accept-loss", "backup", "restore", "keys create", "keys generate", "config show"):
             help_text = tidemark(*command.split(), "--help").stdout
             self.assertIn(f"\n  tidemark {command}", help_text.replace("TIDEMARK_LISTEN=0.0.0.0:80 ", ""), command)

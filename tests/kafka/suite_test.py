@@ -50,6 +50,7 @@ LEFT_OUT = {
     "faults": "faults of a disk; here those of brokers, faults_test.py",
     "load": "the limits of one process; here bench/",
     "load_soak": "as load",
+    "listen": "a client of one server's stream, which no log changes",
     "log_copy": "between data directories; here log_copy_test.py",
     "run": "./run; here run_cluster_test.py",
 }
