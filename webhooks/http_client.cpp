@@ -145,8 +145,10 @@ awaitable<HttpResult<void>> HttpConnection::send(HttpRequest request) {
   message.prepare_payload();
   impl_->stream.expires_after(impl_->limits.write);
   auto [code, bytes] = co_await http::async_write(impl_->stream, message, as_result);
-  if (code) co_return failed(code, "sending a request");
-  co_return HttpResult<void>();
+  if (!code) co_return HttpResult<void>();
+  auto what = failure(code, "sending a request");
+  if (what.kind == HttpFailure::Kind::broken) what.kind = HttpFailure::Kind::closed;
+  co_return std::unexpected(std::move(what));
 }
 
 awaitable<HttpResult<HttpAnswer>> HttpConnection::ask(HttpRequest request) {
@@ -187,18 +189,29 @@ awaitable<HttpResult<void>> HttpConnection::end() {
 }
 
 awaitable<HttpResult<HttpAnswer>> HttpConnection::read_head() {
-  auto& parser = impl_->parser.emplace();
-  parser.body_limit(boost::none);
-  impl_->stream.expires_after(impl_->limits.read);
-  auto [code, bytes] =
-      co_await http::async_read_header(impl_->stream, impl_->received, parser, as_result);
-  if (code) co_return failed(code, "reading an answer");
-  HttpAnswer answer;
-  answer.status = parser.get().result_int();
-  for (const auto& field : parser.get()) {
-    answer.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
+  constexpr int interim_max = 16;
+  for (int interim = 0; interim < interim_max; ++interim) {
+    auto& parser = impl_->parser.emplace();
+    parser.body_limit(boost::none);
+    impl_->stream.expires_after(impl_->limits.read);
+    auto [code, bytes] =
+        co_await http::async_read_header(impl_->stream, impl_->received, parser, as_result);
+    if (code) {
+      auto what = failure(code, "reading an answer");
+      const bool nothing_came = !parser.got_some() && what.kind == HttpFailure::Kind::broken;
+      if (nothing_came) what.kind = HttpFailure::Kind::closed;
+      co_return std::unexpected(std::move(what));
+    }
+    HttpAnswer answer;
+    answer.status = parser.get().result_int();
+    if (answer.status / 100 == 1 && answer.status != 101) continue;
+    for (const auto& field : parser.get()) {
+      answer.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
+    }
+    co_return answer;
   }
-  co_return answer;
+  co_return std::unexpected(
+      HttpFailure{HttpFailure::Kind::malformed, "reading an answer: nothing but interim ones"});
 }
 
 awaitable<HttpResult<std::size_t>> HttpConnection::read_some(std::span<char> out) {

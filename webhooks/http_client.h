@@ -33,7 +33,9 @@ schemas::Result<HttpUrl> parse_http_url(std::string_view text);
 struct HttpFailure {
   enum class Kind : std::uint8_t {
     unreachable,  // no name, no route, nobody listens: nothing was sent
-    broken,       // the connection ended in the middle; what was sent may have been done
+    closed,       // the connection ended before any answer: one that was kept may just have been
+                  // let go, or what was sent was done
+    broken,       // it ended in the middle of one; what was sent may have been done
     timeout,      // the same, by our own deadline
     malformed,    // what came back is not HTTP, or more of it than we take
   };
@@ -76,7 +78,7 @@ struct HttpLimits {
 ///     read_head · read_some…       while another coroutine reads the answer: both may go on at
 ///     once
 ///
-/// Every wait has a deadline. After a failure the connection is of no more use. It lives on the
+/// Every wait but the resolver's has a deadline. After a failure the connection is of no more use. It lives on the
 /// executor of the coroutine that opened it. It does not resolve redirects, keep cookies, speak TLS
 /// or choose whom it may talk to: that guard belongs between resolving a name and connecting.
 class HttpConnection {
@@ -97,7 +99,7 @@ class HttpConnection {
   awaitable<HttpResult<void>> write(std::string_view piece);
   awaitable<HttpResult<void>> end();
 
-  /// The answer without its body.
+  /// The answer without its body; interim ones (1xx) are passed over.
   awaitable<HttpResult<HttpAnswer>> read_head();
   /// How many bytes of the body were put into `out`; 0 behind its end.
   awaitable<HttpResult<std::size_t>> read_some(std::span<char> out);

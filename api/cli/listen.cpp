@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -32,7 +34,8 @@ constexpr auto footer =
     R"(Follows an organization's events and posts each to a URL, one after the other, signed as a webhook is
 (Standard Webhooks): webhook-id, webhook-timestamp and webhook-signature, the CloudEvent as body. Every
 delivery is a line on stdout: when, the receiver's status, how long it took, type, subject, id. What fails
-is not sent again. When the server is away it is asked again, and nothing between is left out.
+is told and left behind; only where a kept connection ends before any answer is the event sent once more,
+with the same webhook-id. When the server is away it is asked again, and nothing between is left out.
 
 Examples:
   tidemark listen --forward http://localhost:3000/hook
@@ -55,11 +58,13 @@ struct Options {
 /// Sends one event after the other to the developer's machine.
 class Forwarder {
  public:
-  Forwarder(HttpUrl url, SigningSecret secret, double timeout_seconds)
-      : url_(std::move(url)), secret_(std::move(secret)) {
-    limits_.read = limits_.write = limits_.connect =
-        std::chrono::milliseconds(static_cast<std::int64_t>(timeout_seconds * 1'000));
-    limits_.body_bytes_max = std::uint64_t{1} << 20;
+  Forwarder(HttpUrl url, std::string path, SigningSecret secret, double timeout_seconds)
+      : url_(std::move(url)),
+        path_(std::move(path)),
+        secret_(std::move(secret)),
+        timeout_(static_cast<std::int64_t>(timeout_seconds * 1'000)) {
+    url_.path.clear();
+    limits_.connect = limits_.write = limits_.read = timeout_;
   }
 
   /// Posts an event, and says how that went.
@@ -89,13 +94,14 @@ class Forwarder {
     return std::string(found ? found->as_string().value_or("") : "");
   }
 
-  awaitable<webhooks::HttpResult<webhooks::HttpAnswer>> post(const std::string& id,
-                                                             std::string body, schemas::Time now) {
+  using Answer = webhooks::HttpResult<webhooks::HttpAnswer>;
+
+  awaitable<Answer> post(const std::string& id, std::string body, schemas::Time now) {
     const auto seconds = std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count();
     const auto timestamp = std::to_string(seconds);
     webhooks::HttpRequest request{
         .method = "POST",
-        .target = url_.path.empty() ? "/" : "",
+        .target = path_,
         .headers = {{"Content-Type", "application/cloudevents+json"},
                     {"User-Agent", fmt::format("tidemark/{}", version)},
                     {"webhook-id", id},
@@ -103,27 +109,67 @@ class Forwarder {
                     {"webhook-signature", secret_.sign(id, timestamp, body)}},
         .body = std::move(body)};
     if (connection_) {
-      auto answer = co_await connection_->ask(request);
-      const bool closed_meanwhile = !answer && answer.error().kind == HttpFailure::Kind::broken;
-      if (!closed_meanwhile) co_return kept(std::move(answer));
+      auto answer = co_await exchange(request);
+      if (answer || answer.error().kind != HttpFailure::Kind::closed) co_return answer;
     }
-    connection_.reset();
     auto opened = co_await HttpConnection::open(url_, limits_);
     if (!opened) co_return std::unexpected(std::move(opened).error());
     connection_ = std::move(*opened);
-    co_return kept(co_await connection_->ask(std::move(request)));
+    auto answer = co_await exchange(std::move(request));
+    co_return answer;
   }
 
-  webhooks::HttpResult<webhooks::HttpAnswer> kept(
-      webhooks::HttpResult<webhooks::HttpAnswer> answer) {
-    if (!answer || answer->header("Connection") == "close") connection_.reset();
-    return answer;
+  /// On the connection, which is kept if the answer was read whole. All of it takes no longer than
+  /// the time-out.
+  awaitable<Answer> exchange(webhooks::HttpRequest request) {
+    boost::asio::steady_timer deadline(co_await boost::asio::this_coro::executor, timeout_);
+    bool late = false;
+    deadline.async_wait([this, &late, post = ++posts_](const boost::system::error_code& stopped) {
+      if (stopped || post != posts_) return;
+      late = true;
+      connection_->cancel();
+    });
+    auto sent = co_await connection_->send(std::move(request));
+    Answer answer = std::unexpected(HttpFailure{HttpFailure::Kind::closed, {}});
+    if (sent) {
+      answer = co_await connection_->read_head();
+    } else {
+      answer = std::unexpected(std::move(sent).error());
+    }
+    const bool whole = answer && co_await read_body(*connection_);
+    ++posts_;
+    deadline.cancel();
+    if (!whole || says_close(*answer)) connection_.reset();
+    if (!answer && late) {
+      co_return std::unexpected(
+          HttpFailure{HttpFailure::Kind::timeout, "no answer in time; what was sent may be done"});
+    }
+    co_return answer;
+  }
+
+  /// Whether it ended within what anyone would answer to a webhook; nobody looks at it.
+  static awaitable<bool> read_body(HttpConnection& connection) {
+    std::array<char, 4096> piece;
+    for (int pieces = 0; pieces < 64; ++pieces) {
+      const auto got = co_await connection.read_some(piece);
+      if (!got) co_return false;
+      if (*got == 0) co_return true;
+    }
+    co_return false;
+  }
+
+  static bool says_close(const webhooks::HttpAnswer& answer) {
+    const auto same = [](char a, char b) { return (a | 0x20) == b; };
+    return std::ranges::equal(answer.header("Connection"), std::string_view("close"), same);
   }
 
   HttpUrl url_;
+  std::string path_;
   SigningSecret secret_;
+  std::chrono::milliseconds timeout_;
   webhooks::HttpLimits limits_;
   std::optional<HttpConnection> connection_;
+  std::uint64_t posts_ = 0;  // tells a deadline that it is over
 };
 
 /// Follows the stream of events, over as many connections as it takes.
@@ -135,11 +181,11 @@ class Listener {
   awaitable<Step<void>> run() {
     auto again_after = again_after_min;
     for (;;) {
-      const auto was = last_id_;
+      heard_ = false;
       const auto ended = co_await follow();
       if (!ended) co_return ended;
       if (!begun_) co_return stop(Exit::failed, ended_);
-      again_after = last_id_ == was ? std::min(again_after * 2, again_after_max) : again_after_min;
+      again_after = heard_ ? again_after_min : std::min(again_after * 2, again_after_max);
       fmt::print(stderr, "{}; again in {} ms\n", ended_, again_after.count());
       boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor, again_after);
       co_await timer.async_wait(boost::asio::use_awaitable);
@@ -207,7 +253,7 @@ class Listener {
     } else if (event.name == "position" && !begun_) {
       fmt::print(stderr, "listening\n");
     }
-    begun_ = true;
+    begun_ = heard_ = true;
     last_id_ = std::move(event.id);
     co_return Step<void>();
   }
@@ -223,6 +269,7 @@ class Listener {
   std::string last_id_;
   std::string ended_;
   bool begun_ = false;
+  bool heard_ = false;  // anything, on this connection
 };
 
 Step<SigningSecret> secret_of(const Options& options) {
@@ -236,6 +283,12 @@ Step<SigningSecret> secret_of(const Options& options) {
   return std::move(*secret);
 }
 
+/// As it was given, with the slash at its end.
+std::string path_of(std::string_view url) {
+  const auto slash = url.find('/', std::string_view("http://").size());
+  return slash == url.npos ? "/" : std::string(url.substr(slash));
+}
+
 Step<void> listen(const Options& options) {
   auto url = webhooks::parse_http_url(options.forward);
   if (!url) return stop(Exit::usage, "--forward: " + url.error().detail);
@@ -244,7 +297,8 @@ Step<void> listen(const Options& options) {
   auto secret = secret_of(options);
   if (!secret) return std::unexpected(std::move(secret).error());
   Listener listener(options, std::move(*remote),
-                    Forwarder(std::move(*url), std::move(*secret), options.timeout_seconds));
+                    Forwarder(std::move(*url), path_of(options.forward), std::move(*secret),
+                              options.timeout_seconds));
   return run_to_end(listener.run());
 }
 

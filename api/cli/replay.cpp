@@ -152,7 +152,11 @@ class Replay {
     if (!begun_) begun_ = std::chrono::steady_clock::now();
     const auto due =
         *begun_ + timing_.due(count_.events, count_.first.value_or(recorded), recorded);
-    if (due <= std::chrono::steady_clock::now()) co_return Step<void>();
+    const auto now = std::chrono::steady_clock::now();
+    if (due <= now) {
+      if (timing_.per_second) *begun_ += now - due;  // what is late is not made up for in a rush
+      co_return Step<void>();
+    }
     if (auto seen = output_.flush(); !seen) co_return seen;
     boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor, due);
     co_await timer.async_wait(boost::asio::use_awaitable);
@@ -177,12 +181,12 @@ class Replay {
 
 awaitable<Step<void>> replay(const Options& options, ReplayTiming timing, ReplayOutput output,
                              Remote remote) {
-  auto connection = co_await HttpConnection::open(remote.url);
   const auto limit = options.limit.value_or(~std::uint64_t{0});
   Replay replay(options, timing, std::move(output));
   auto after = replay.after();
   while (replay.count() < limit) {
-    if (timing.is_paced()) connection = co_await HttpConnection::open(remote.url);  // idle too long
+    // One for each page: it may be long until the next is wanted.
+    auto connection = co_await HttpConnection::open(remote.url);
     if (!connection) co_return stop(connection.error());
     auto answer = co_await ask_on(
         *connection, remote, {"GET", target_of(options, after, limit - replay.count()), {}, {}});
@@ -238,12 +242,15 @@ void add_replay(CLI::App& program, Job& job) {
   app->add_option("--speed", options->speed, "as they were accepted, so many times as fast")
       ->type_name("Nx");
   auto* output = app->add_option("--output", options->output, "into this file")->type_name("FILE");
-  app->add_flag("--resume", options->resume, "go on behind the last event of the file")
-      ->needs(output);
+  auto* resume =
+      app->add_flag("--resume", options->resume, "go on behind the last event of the file")
+          ->needs(output);
   auto* dry_run = app->add_flag("--dry-run", options->dry_run, "only count them, by type");
   dry_run->excludes(output);
   app->add_flag("--json", options->json, "print the count as a JSON object")->needs(dry_run);
-  app->add_option("--limit", options->limit, "at most so many events")->type_name("N");
+  app->add_option("--limit", options->limit, "at most so many events")
+      ->type_name("N")
+      ->excludes(resume);
   app->callback([options, &job] {
     job = job_of([options]() -> Step<void> {
       const auto timing = timing_of(*options);

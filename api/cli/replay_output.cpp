@@ -5,6 +5,8 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -52,7 +54,10 @@ Step<Tail> tail_of(const std::string& path, std::uintmax_t size) {
   if (!file.read(text.data(), static_cast<std::streamsize>(text.size())))
     return cannot("read", path);
   const auto end = text.rfind('\n');
-  if (end == text.npos && begin == 0) return Tail{};
+  // Broken off within the first line.
+  constexpr std::string_view first_bytes = R"({"specversion")";
+  const auto shown = std::string_view(text).substr(0, first_bytes.size());
+  if (end == text.npos && begin == 0 && first_bytes.starts_with(shown)) return Tail{};
   if (end == text.npos) return stop(Exit::usage, path + " is no file of replayed events");
   const auto before = end == 0 ? text.npos : text.rfind('\n', end - 1);
   const auto start = before == text.npos ? 0 : before + 1;
@@ -84,10 +89,17 @@ Step<ReplayOutput> ReplayOutput::to_stdout() {
 }
 
 Step<ReplayOutput> ReplayOutput::to_file(const std::string& path, bool resume) {
+  auto* file = std::fopen(path.c_str(), "ab");
+  if (file == nullptr) return cannot("opened", path);
+  ReplayOutput output(file, path);
+  if (::flock(output.fd(), LOCK_EX | LOCK_NB) != 0) {
+    return stop(Exit::failed, path + " is being written by another process");
+  }
   std::error_code none;
   const auto size = std::filesystem::file_size(path, none);
   const bool has_events = !none && size > 0;
   std::string after;
+  std::uintmax_t end = 0;
   if (has_events && !resume) {
     return stop(Exit::usage, path +
                                  " is not empty; --resume goes on behind its last event, with "
@@ -105,12 +117,9 @@ Step<ReplayOutput> ReplayOutput::to_file(const std::string& path, bool resume) {
       }
       after = *mark->as_string();
     }
-    std::filesystem::resize_file(path, tail->end, none);
-    if (none) return stop(Exit::failed, fmt::format("{} cannot be cut: {}", path, none.message()));
+    end = tail->end;
   }
-  auto* file = std::fopen(path.c_str(), "ab");
-  if (file == nullptr) return cannot("opened", path);
-  ReplayOutput output(file, path);
+  if (::ftruncate(output.fd(), static_cast<off_t>(end)) != 0) return cannot("cut", path);
   output.after_ = std::move(after);
   return output;
 }

@@ -19,7 +19,6 @@ struct ReplayTiming {
   std::optional<double> per_second;  // so many events
   std::optional<double> speed;       // times as fast as they were accepted
 
-  bool is_paced() const { return per_second || speed; }
   std::chrono::nanoseconds due(std::uint64_t number, schemas::Time first,
                                schemas::Time recorded) const;
 };
@@ -49,7 +48,8 @@ class ReplayOutput {
       if (file != stdout) std::fclose(file);
     }
   };
-  explicit ReplayOutput(std::FILE* file, std::string name) : file_(file), name_(std::move(name)) {}
+  ReplayOutput(std::FILE* file, std::string name) : file_(file), name_(std::move(name)) {}
+  int fd() const { return fileno(file_.get()); }
 
   std::unique_ptr<std::FILE, Close> file_;
   std::string name_;

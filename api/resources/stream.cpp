@@ -49,6 +49,7 @@ struct Follower {
     Clock::time_point since;
   };
   std::optional<Begun> begun;
+  Clock::time_point next_position{};
 
   MarkOwner scope() const { return {caller.organization, caller.space}; }
   EventFilter filter() const { return {.types = types, .where = where, .access = caller.access}; }
@@ -143,8 +144,8 @@ std::size_t start_of_event(const Chunk& chunk, std::size_t index) {
 }
 
 /// How long to sleep: until the next position, or until the key expires.
-milliseconds sleep_time(const Follower& follower, Clock::time_point next_position) {
-  auto left = std::chrono::ceil<milliseconds>(next_position - Clock::now());
+milliseconds sleep_time(const Follower& follower) {
+  auto left = std::chrono::ceil<milliseconds>(follower.next_position - Clock::now());
   if (const auto& expires = follower.caller.access->expires) {
     left = std::min(left, *expires - follower.services.clock.wall());
   }
@@ -246,6 +247,17 @@ awaitable<State> send_chunk(Stream& stream, Follower& follower, ChunkPtr chunk) 
   co_return State::goes_on;
 }
 
+/// Where the follower is, if it is time to say so: also to who catches up and is sent nothing, for
+/// its condition takes nothing.
+awaitable<State> tell_position(Stream& stream, Follower& follower) {
+  if (follower.begun || Clock::now() < follower.next_position) co_return State::goes_on;
+  follower.next_position = Clock::now() + position_every;
+  append_control(follower, "position", "{}");
+  const auto state = co_await send(stream, follower.text);
+  follower.text = std::string();
+  co_return state;
+}
+
 /// Sends everything that there is now; the place moves on with it.
 awaitable<State> send_events(Stream& stream, Follower& follower) {
   const auto now = follower.services.streams.generation();
@@ -267,6 +279,7 @@ awaitable<State> send_events(Stream& stream, Follower& follower) {
     if (state != State::goes_on) co_return state;
     if (is_last && follower.passed.positions == after.positions) co_return state;
     state = standing(stream, follower);
+    if (state == State::goes_on) state = co_await tell_position(stream, follower);
   }
   co_return state;
 }
@@ -277,21 +290,13 @@ awaitable<void> run(Stream stream, std::unique_ptr<Follower> follower) {
                                                           follower->caller.organization,
                                                           follower->caller.space, stream.waker());
   follower->text = "retry: 1000\n\n";
-  append_control(*follower, "position", "{}");
-  auto next_position = Clock::now() + position_every;
-  auto state = co_await send(stream, follower->text);
-  follower->text = std::string();
+  auto state = co_await tell_position(stream, *follower);
   while (state == State::goes_on) {
     state = standing(stream, *follower);
     if (state == State::goes_on) state = co_await send_events(stream, *follower);
-    if (state == State::goes_on && Clock::now() >= next_position) {
-      next_position = Clock::now() + position_every;
-      append_control(*follower, "position", "{}");
-      state = co_await send(stream, follower->text);
-      follower->text = std::string();
-    }
+    if (state == State::goes_on) state = co_await tell_position(stream, *follower);
     if (state == State::goes_on) {
-      state = after(co_await stream.wait(sleep_time(*follower, next_position)));
+      state = after(co_await stream.wait(sleep_time(*follower)));
     }
   }
   // Within an event nothing can be told: the reader shall not take it for whole.

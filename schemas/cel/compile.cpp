@@ -257,12 +257,18 @@ class Compiler {
   /// A pattern is compiled here and once: compiling costs more than most expressions.
   Expression matches(const Syntax& syntax, const Syntax& text, const Syntax& pattern) {
     constexpr std::size_t patterns_max = 16;
+    constexpr std::size_t bytes_max = 1'024;
     const auto written = expression(pattern);
     if (fault_) return {};
     if (written.operation != Operation::literal || written.literal.kind() != Kind::string) {
       return fault(syntax, "matches() takes a text that is written here, no other");
     }
-    if (++patterns_ > patterns_max) return fault(syntax, "is one regular expression too many");
+    pattern_bytes_ += written.literal.size();
+    if (++patterns_ > patterns_max || pattern_bytes_ > bytes_max) {
+      return fault(syntax, fmt::format("is too much: {} regular expressions and {} bytes of them "
+                                       "in all are allowed",
+                                       patterns_max, bytes_max));
+    }
     auto compiled = Pattern::compile(written.literal.text());
     if (!compiled) return fault(syntax, compiled.error().detail);
     Expression made;
@@ -353,6 +359,7 @@ class Compiler {
   std::vector<Local> locals_;
   std::size_t locals_max_ = 0;
   std::size_t patterns_ = 0;
+  std::size_t pattern_bytes_ = 0;
   std::optional<Error> fault_;
 };
 

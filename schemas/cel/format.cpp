@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <iterator>
@@ -157,6 +158,14 @@ bool spend_writing(Memory& memory, Value value) {
   }
 }
 
+/// Many digits are worked out one by one.
+bool spend_digits(Memory& memory, Value value, int precision) {
+  constexpr double few_digits = 1e15;
+  const bool is_large = value.kind() == Kind::real && std::fabs(value.as_real()) > few_digits;
+  const auto digits = (is_large ? 310 : 15) + std::max(precision, 0);
+  return memory.spend(static_cast<std::size_t>(is_large || precision > 15 ? digits * 4 : 4));
+}
+
 Value format(Memory& memory, Arguments arguments) {
   if (arguments[0].kind() != Kind::string || arguments[1].kind() != Kind::list) {
     return no_overload();
@@ -177,7 +186,10 @@ Value format(Memory& memory, Arguments arguments) {
     const int precision = take_precision(rest);
     if (rest.empty() || precision == -2) return Value::error("a formatting clause is not whole");
     if (!values.has()) return Value::error("more formatting clauses than values");
-    if (!spend_writing(memory, values.value())) return Memory::over_limits();
+    if (!spend_writing(memory, values.value()) ||
+        !spend_digits(memory, values.value(), precision)) {
+      return Memory::over_limits();
+    }
     const auto problem = format_one(out, values.value(), rest.front(), precision);
     if (!problem.empty()) return Value::error(problem);
     values.next();

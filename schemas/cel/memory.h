@@ -19,7 +19,7 @@ struct Limits {
 };
 
 /// Where the texts, lists and maps of an evaluation live, and how much of its limits is left. Kept
-/// from evaluation to evaluation, it allocates nothing any more. Of one thread.
+/// from evaluation to evaluation, it allocates large values only. Of one thread.
 class Memory {
  public:
   explicit Memory(Limits limits = {}) : limits_(limits), steps_(limits.steps) {}

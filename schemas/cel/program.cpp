@@ -8,7 +8,7 @@
 namespace schemas::cel {
 
 struct Program::Impl {
-  Memory constants;
+  Memory constants{{.steps = 20'000, .bytes = std::size_t{256} << 10}};
   Compiled compiled;
 };
 

@@ -135,8 +135,7 @@ std::optional<Value> Value::find(Value key, Memory* memory) const {
     }
     return std::nullopt;
   }
-  // Names are hardly ever of the same length as the key and other than it: their number counts.
-  if (key.kind() != Kind::string || !spend(memory, 1 + size_ / 8 + key.size() / 64)) {
+  if (key.kind() != Kind::string || !spend(memory, 1 + size_ / 8 * (1 + key.size() / 64))) {
     return std::nullopt;
   }
   const auto found = json::Value(node_).find(key.text());

@@ -246,6 +246,14 @@ class Importing(ServerTest):
                 file.write("{}\n")
             self.assertIn("no mark", replay("--output", path, "--resume", expect=2).stderr)
             self.assertEqual(content(), "{}\n")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write('{"precious": true}')
+            self.assertIn("no file of replayed events", replay("--output", path, "--resume", expect=2).stderr)
+            self.assertEqual(content(), '{"precious": true}')
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(first[:20])
+            replay("--output", path, "--resume")
+            self.assertEqual(len(content().splitlines()), 61)
         for wrong in (("--rate", "0"), ("--rate", "fast"), ("--rate", "-1/s"), ("--speed", "0x"), ("--speed", "nan"), ("--resume",), ("--json",),
                       ("--dry-run", "--output", "x")):
             self.assertIn(wrong[0], replay(*wrong, expect=2).stderr)

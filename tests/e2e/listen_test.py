@@ -50,6 +50,8 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 time.sleep(receiver.delay)
                 receiver.got.put((self.path, dict(self.headers.items()), body))
+                if keeps_alive:
+                    self.wfile.write(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
                 self.send_response(receiver.status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -58,7 +60,7 @@ class Receiver:
                 pass
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.handle_error = lambda *_: None  # whoever posts is killed in the end
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hook"
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hook/"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def take(self, count):
@@ -109,7 +111,7 @@ class Listening(ServerTest):
         self.assertEqual([event["subject"] for event in expected], ids)
         verifier = standard_webhooks()
         for path, headers, body in deliveries:
-            self.assertEqual(path, "/hook")
+            self.assertEqual(path, "/hook/")
             self.assertEqual(headers["Content-Type"], "application/cloudevents+json")
             self.assertEqual(headers["webhook-id"], json.loads(body)["id"])
             self.assertLess(abs(int(headers["webhook-timestamp"]) - time.time()), 60)
