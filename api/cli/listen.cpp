@@ -314,7 +314,7 @@ void add_listen(CLI::App& program, Job& job) {
       ->type_name("URL")
       ->required();
   app->add_option("--secret", options->secret, "what to sign with (one is made and told)")
-      ->type_name("whsec_…");
+      ->type_name("SECRET");
   app->add_option("--after", options->after, "where to begin: now, beginning, or a mark")
       ->type_name("PLACE")
       ->capture_default_str();
