@@ -78,9 +78,10 @@ struct HttpLimits {
 ///     read_head · read_some…       while another coroutine reads the answer: both may go on at
 ///     once
 ///
-/// Every wait but the resolver's has a deadline. After a failure the connection is of no more use. It lives on the
-/// executor of the coroutine that opened it. It does not resolve redirects, keep cookies, speak TLS
-/// or choose whom it may talk to: that guard belongs between resolving a name and connecting.
+/// Every wait but the resolver's has a deadline. After a failure the connection is of no more use.
+/// It lives on the executor of the coroutine that opened it. It does not resolve redirects, keep
+/// cookies, speak TLS or choose whom it may talk to: that guard belongs between resolving a name
+/// and connecting.
 class HttpConnection {
  public:
   static awaitable<HttpResult<HttpConnection>> open(HttpUrl url, HttpLimits limits = {});
