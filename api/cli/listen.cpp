@@ -25,7 +25,6 @@ namespace {
 using webhooks::EventSource;
 using webhooks::HttpConnection;
 using webhooks::HttpFailure;
-using webhooks::HttpHeaders;
 using webhooks::HttpUrl;
 using webhooks::SigningSecret;
 using Clock = std::chrono::steady_clock;
@@ -130,12 +129,8 @@ class Forwarder {
       connection_->cancel();
     });
     auto sent = co_await connection_->send(std::move(request));
-    Answer answer = std::unexpected(HttpFailure{HttpFailure::Kind::closed, {}});
-    if (sent) {
-      answer = co_await connection_->read_head();
-    } else {
-      answer = std::unexpected(std::move(sent).error());
-    }
+    auto answer =
+        sent ? co_await connection_->read_head() : Answer(std::unexpected(std::move(sent).error()));
     const bool whole = answer && co_await read_body(*connection_);
     ++posts_;
     deadline.cancel();
@@ -194,10 +189,11 @@ class Listener {
 
  private:
   std::string target() const {
-    std::string query = "/v2/events/stream?after=" + percent_encoded(options_.after);
-    for (const auto& type : options_.types) query += "&type=" + percent_encoded(type);
-    if (!options_.filter.empty()) query += "&filter=" + percent_encoded(options_.filter);
-    return query;
+    Query query;
+    query.add("after", options_.after);
+    query.add("type", options_.types);
+    if (!options_.filter.empty()) query.add("filter", options_.filter);
+    return "/v2/events/stream" + query.text();
   }
 
   /// One connection: until it ends, for a reason that goes into ended_, or something is wrong that

@@ -35,6 +35,20 @@ std::string_view text_member(Value object, std::string_view name) {
   return text.value_or("");
 }
 
+std::string percent_encoded(std::string_view text) {
+  constexpr std::string_view unreserved =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+  std::string out;
+  for (const char c : text) {
+    if (unreserved.find(c) != unreserved.npos) {
+      out.push_back(c);
+    } else {
+      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 Step<Remote> remote_of(const SettingFlags& flags) {
@@ -59,18 +73,12 @@ std::unexpected<Stop> stop(const webhooks::HttpFailure& failure) {
   return stop(Exit::failed, failure.detail);
 }
 
-std::string percent_encoded(std::string_view text) {
-  constexpr std::string_view unreserved =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-  std::string out;
-  for (const char c : text) {
-    if (unreserved.find(c) != unreserved.npos) {
-      out.push_back(c);
-    } else {
-      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-  }
-  return out;
+void Query::add(std::string_view name, std::string_view value) {
+  text_ += fmt::format("{}{}={}", text_.empty() ? "?" : "&", name, percent_encoded(value));
+}
+
+void Query::add(std::string_view name, const std::vector<std::string>& values) {
+  for (const auto& value : values) add(name, value);
 }
 
 std::string describe_problem(Value problem) {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -29,8 +30,17 @@ Step<Remote> remote_of(const SettingFlags& flags);
 
 inline const webhooks::HttpHeaders json_headers = {{"Content-Type", "application/json"}};
 
-/// For a query: everything but unreserved characters (RFC 3986 2.3) is encoded.
-std::string percent_encoded(std::string_view text);
+/// A query as it is built: everything but unreserved characters (RFC 3986 2.3) is encoded.
+class Query {
+ public:
+  void add(std::string_view name, std::string_view value);
+  void add(std::string_view name, const std::vector<std::string>& values);
+  /// With its question mark; nothing when nothing was added.
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
 
 /// One exchange on a connection of its own. An answer of 400 and above stops with Exit::refused.
 Step<webhooks::HttpAnswer> ask(const Remote& remote, webhooks::HttpRequest request);

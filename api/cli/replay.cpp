@@ -56,20 +56,6 @@ struct Options {
   bool json = false;
 };
 
-class Query {
- public:
-  void add(std::string_view name, std::string_view value) {
-    text_ += fmt::format("{}{}={}", text_.empty() ? "?" : "&", name, percent_encoded(value));
-  }
-  void add(std::string_view name, const std::vector<std::string>& values) {
-    for (const auto& value : values) add(name, value);
-  }
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
-
 std::string target_of(const Options& options, std::string_view after, std::uint64_t wanted) {
   Query query;
   if (!after.empty()) query.add("after", after);

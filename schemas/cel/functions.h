@@ -35,6 +35,12 @@ std::span<const Function> math_functions();
 std::span<const Function> time_functions();
 std::span<const Function> optional_functions();
 
+inline Value made(std::int64_t value) {
+  return Value::integer(value);
+}
+inline Value made(std::uint64_t value) {
+  return Value::unsigned_integer(value);
+}
 inline Value no_overload() {
   return Value::error("no such overload");
 }

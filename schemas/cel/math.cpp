@@ -11,13 +11,6 @@
 namespace schemas::cel {
 namespace {
 
-Value made(std::int64_t value) {
-  return Value::integer(value);
-}
-Value made(std::uint64_t value) {
-  return Value::unsigned_integer(value);
-}
-
 template <Order wanted>
 Value extreme(Memory& memory, Arguments arguments) {
   std::vector<Value> listed;

@@ -13,13 +13,6 @@ namespace {
 
 constexpr std::int64_t second = 1'000'000'000;
 
-Value made(std::int64_t value) {
-  return Value::integer(value);
-}
-Value made(std::uint64_t value) {
-  return Value::unsigned_integer(value);
-}
-
 /// Both of one kind of integer, or both double.
 template <typename Integers, typename Reals>
 Value calculate(Arguments arguments, Integers integers, Reals reals) {
