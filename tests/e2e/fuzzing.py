@@ -112,7 +112,7 @@ class World:
         event = {"type": "file.added", "data": {"project_id": self.ids["project_id"], "size": 1}}
         line = {"events": [{**event, "kind": "file", "entity": "file"}]}
         return {
-            "create_organization": {"name": "Other"}, "change_organization": {"name": unique("Changed")},
+            "create_organization": {"name": "Other", "slug": unique("other")}, "change_organization": {"name": unique("Changed")},
             "create_key": {"name": "other", "permissions": ["projects:read"]}, "rotate_key": {"overlap_seconds": 60},
             "create_project": {"name": "Other"}, "change_project": {"name": unique("Changed")},
             "create_environment": {"name": unique("environment")}, "put_member": {"role": "admin"},

@@ -100,6 +100,7 @@ class DeclaredLists(ServerTest):
         late = self.platform.put(f"/v2/products/{self.name}", {"kinds": {"run": {**RUN["kinds"]["run"], "unique": ["/state"]}}}, expect="any")
         self.assertEqual(late.status, 200, "no run was written yet")
         self.write({"a": {"state": "x"}})
+        self.server.settle()
         worse = {"kinds": {"run": {**RUN["kinds"]["run"], "unique": ["/state", "/deep"]}}}
         self.problem(self.platform.put(f"/v2/products/{self.name}", worse, expect=409), "in-use", pointer="/kinds/run/unique")
         self.problem(self.platform.put(f"/v2/products/{self.name}", {"kinds": {"run": {"events": RUN["kinds"]["run"]["events"]}}}, expect=409),

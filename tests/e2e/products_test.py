@@ -32,6 +32,7 @@ class Manifests(ServerTest):
     def test_types_that_have_events_stay(self):
         name = self.declare_files()
         self.acme.post(f"/v2/products/{name}/events", {"events": [file("a")]})
+        self.server.settle()
         refolded = json.loads(json.dumps(FILES))
         refolded["kinds"]["file"]["events"]["file.added"]["fold"] = "merge"
         removed = json.loads(json.dumps(FILES))

@@ -96,6 +96,7 @@ class SealedFields(ServerTest):
 
     def test_sealed_fields_stay(self):
         self.write(event("ada", {"email": "a@b"}))
+        self.server.settle()
 
         def declare(expect, **members):
             return self.server.platform.put(self.path, {"kinds": {**PEOPLE["kinds"], "person": {**PEOPLE["kinds"]["person"], **members}}}, expect=expect)
