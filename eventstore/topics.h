@@ -66,7 +66,9 @@ void end_if_moved(Log& log, const Topics& topics);
 inline constexpr std::string_view identity_product = "identity";
 inline constexpr std::string_view projects_product = "projects";
 inline constexpr std::string_view resources_product = "resources";
-inline constexpr std::string_view built_in_products[] = {"identity", "projects", "resources",
-                                                         "webhooks", "deliveries"};
+inline constexpr std::string_view webhooks_product = "webhooks";
+inline constexpr std::string_view deliveries_product = "deliveries";
+inline constexpr std::string_view built_in_products[] = {
+    identity_product, projects_product, resources_product, webhooks_product, deliveries_product};
 
 }  // namespace eventstore

@@ -38,6 +38,9 @@ std::string subject_row(const RowReader& rows, const CommandContext& context, Lo
 /// Whether deciding it looks at rows of other products.
 bool refers(const Command& command) {
   return std::holds_alternative<DeleteEnvironment>(command) ||
+         std::holds_alternative<CreateEndpoint>(command) ||
+         std::holds_alternative<ChangeEndpoint>(command) ||
+         std::holds_alternative<ResendDelivery>(command) ||
          product_of(command) == eventstore::resources_product;
 }
 
@@ -307,7 +310,8 @@ Result<Decision> CommandHandler::decide_on(LogId log, const Asked& asked, const 
         References{.own = Reader(parts_.rows, asked.context.organization, asked.context.space),
                    .platform = Reader(parts_.rows, schemas::platform_organization, Space::live),
                    .projects = *parts_.topics.find(eventstore::projects_product),
-                   .resources = *parts_.topics.find(eventstore::resources_product)});
+                   .resources = *parts_.topics.find(eventstore::resources_product),
+                   .webhooks = *parts_.topics.find(eventstore::webhooks_product)});
     context.references = &*references;
   }
   if (const auto* events = std::get_if<AppendEvents>(&asked.command)) {

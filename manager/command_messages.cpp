@@ -272,6 +272,98 @@ class Encoder {
     return {rpc::Command::DeprovisionResource,
             rpc::CreateDeprovisionResource(b_, &id_bytes, &because_bytes).Union()};
   }
+  Written command(const CreateEndpoint& command) {
+    const auto& [id, project, retry_policy, config, secret, headers, start] = command;
+    const auto id_bytes = to_fb(id);
+    const auto project_bytes = to_fb(project.value_or(Uuid{}));
+    const auto policy_bytes = to_fb(retry_policy.value_or(Uuid{}));
+    return {rpc::Command::CreateEndpoint,
+            rpc::CreateCreateEndpoint(b_, &id_bytes, project ? &project_bytes : nullptr,
+                                      retry_policy ? &policy_bytes : nullptr, text(config),
+                                      bytes(secret), bytes(headers), text(start))
+                .Union()};
+  }
+  Written command(const ChangeEndpoint& command) {
+    const auto& [id, based_on, project, retry_policy, config, headers] = command;
+    const auto id_bytes = to_fb(id);
+    const auto project_bytes = to_fb(project.value_or(Uuid{}));
+    const auto policy_bytes = to_fb(retry_policy.value_or(Uuid{}));
+    return {rpc::Command::ChangeEndpoint,
+            rpc::CreateChangeEndpoint(
+                b_, &id_bytes, schemas::to_number(based_on), project ? &project_bytes : nullptr,
+                retry_policy ? &policy_bytes : nullptr, text(config), bytes(headers))
+                .Union()};
+  }
+  Written command(const RotateEndpointSecret& command) {
+    const auto& [id, secret, overlap] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::RotateEndpointSecret,
+            rpc::CreateRotateEndpointSecret(b_, &id_bytes, bytes(secret), overlap.count()).Union()};
+  }
+  Written command(const PauseEndpoint& command) {
+    const auto& [id, disable, reason] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::PauseEndpoint,
+            rpc::CreatePauseEndpoint(b_, &id_bytes, disable, text(reason)).Union()};
+  }
+  Written command(const ResumeEndpoint& command) {
+    const auto& [id, start] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::ResumeEndpoint,
+            rpc::CreateResumeEndpoint(b_, &id_bytes, text(start)).Union()};
+  }
+  Written command(const TestEndpoint& command) {
+    const auto& [id] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::TestEndpoint, rpc::CreateTestEndpoint(b_, &id_bytes).Union()};
+  }
+  Written command(const DeleteEndpoint& command) {
+    const auto& [id] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::DeleteEndpoint, rpc::CreateDeleteEndpoint(b_, &id_bytes).Union()};
+  }
+  Written command(const CreateRetryPolicy& command) {
+    const auto& [config] = command;
+    return {rpc::Command::CreateRetryPolicy,
+            rpc::CreateCreateRetryPolicy(b_, text(config)).Union()};
+  }
+  Written command(const ChangeRetryPolicy& command) {
+    const auto& [id, based_on, config] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::ChangeRetryPolicy,
+            rpc::CreateChangeRetryPolicy(b_, &id_bytes, schemas::to_number(based_on), text(config))
+                .Union()};
+  }
+  Written command(const DeleteRetryPolicy& command) {
+    const auto& [id] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::DeleteRetryPolicy, rpc::CreateDeleteRetryPolicy(b_, &id_bytes).Union()};
+  }
+  Written command(const RecordDeliveries& command) {
+    const auto& [endpoint, generation, deliveries, cursor] = command;
+    const auto record_tables =
+        tables(deliveries, [this](const DeliveryRecord& d) { return delivery_record(d); });
+    const auto endpoint_bytes = to_fb(endpoint);
+    return {
+        rpc::Command::RecordDeliveries,
+        rpc::CreateRecordDeliveries(b_, &endpoint_bytes, generation, record_tables, text(cursor))
+            .Union()};
+  }
+  Written command(const ResendDelivery& command) {
+    const auto& [id] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::ResendDelivery, rpc::CreateResendDelivery(b_, &id_bytes).Union()};
+  }
+  Ref<rpc::DeliveryRecord> delivery_record(const DeliveryRecord& record) {
+    const auto& [id, event, type, topic, offset, index, lane, held, attempt, started, status, error,
+                 body, resolve_us, connect_us, tls_us, answer_us, state, next] = record;
+    const auto id_bytes = to_fb(id);
+    const auto event_bytes = to_fb(event);
+    return rpc::CreateDeliveryRecord(
+        b_, &id_bytes, &event_bytes, text(type), static_cast<std::uint16_t>(topic), offset, index,
+        lane, held, attempt, to_number(started), status, text(error), text(body), resolve_us,
+        connect_us, tls_us, answer_us, static_cast<std::uint8_t>(state), to_number(next));
+  }
   Written command(const AppendEvents& command) {
     const auto& [product, events, conditions] = command;
     const auto event_tables = tables(events, [this](const AppendEvents::Event& event) {
@@ -359,6 +451,9 @@ class Encoder {
   TextRefs texts(const std::vector<std::string>& texts) { return b_.CreateVectorOfStrings(texts); }
   TextRefs texts(const std::optional<std::vector<std::string>>& texts) {
     return texts ? b_.CreateVectorOfStrings(*texts) : TextRefs(0);
+  }
+  BytesRef bytes(const std::optional<std::string>& value) {
+    return value ? bytes(*value) : BytesRef(0);
   }
   BytesRef bytes(const std::string& bytes) {
     return b_.CreateVector(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());

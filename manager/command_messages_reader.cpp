@@ -42,6 +42,12 @@ std::string to_string(const flatbuffers::Vector<std::uint8_t>* bytes) {
 std::optional<std::string> to_optional(const flatbuffers::String* text) {
   return text == nullptr ? std::nullopt : std::optional(text->str());
 }
+std::optional<std::string> to_optional(const flatbuffers::Vector<std::uint8_t>* bytes) {
+  return bytes == nullptr ? std::nullopt : std::optional(to_string(bytes));
+}
+std::optional<Uuid> to_optional(const fb::Uuid* uuid) {
+  return uuid == nullptr ? std::nullopt : std::optional(from_fb(uuid));
+}
 /// An absent vector is an empty one.
 template <typename Items, typename Make>
 auto to_vector(const Items* items, const Make& make) {
@@ -330,8 +336,103 @@ class Decoder {
         return DeprovisionResource{.id = from_fb(from.id()), .because = from_fb(from.because())};
       }
       default:
+        return to_webhooks(submit);
+    }
+  }
+
+  std::optional<Command> to_webhooks(const rpc::Submit& submit) {
+    switch (submit.command_type()) {
+      case rpc::Command::CreateEndpoint: {
+        const auto& from = *submit.command_as_CreateEndpoint();
+        return CreateEndpoint{.id = from_fb(from.id()),
+                              .project = to_optional(from.project()),
+                              .retry_policy = to_optional(from.retry_policy()),
+                              .config = to_string(from.config()),
+                              .secret = to_string(from.secret()),
+                              .headers = to_optional(from.headers()),
+                              .start = to_string(from.start())};
+      }
+      case rpc::Command::ChangeEndpoint: {
+        const auto& from = *submit.command_as_ChangeEndpoint();
+        return ChangeEndpoint{.id = from_fb(from.id()),
+                              .based_on = Version{from.based_on()},
+                              .project = to_optional(from.project()),
+                              .retry_policy = to_optional(from.retry_policy()),
+                              .config = to_string(from.config()),
+                              .headers = to_optional(from.headers())};
+      }
+      case rpc::Command::RotateEndpointSecret: {
+        const auto& from = *submit.command_as_RotateEndpointSecret();
+        return RotateEndpointSecret{.id = from_fb(from.id()),
+                                    .secret = to_string(from.secret()),
+                                    .overlap = std::chrono::seconds(from.overlap_seconds())};
+      }
+      case rpc::Command::PauseEndpoint: {
+        const auto& from = *submit.command_as_PauseEndpoint();
+        return PauseEndpoint{.id = from_fb(from.id()),
+                             .disable = from.disable(),
+                             .reason = to_string(from.reason())};
+      }
+      case rpc::Command::ResumeEndpoint: {
+        const auto& from = *submit.command_as_ResumeEndpoint();
+        return ResumeEndpoint{.id = from_fb(from.id()), .start = to_optional(from.start())};
+      }
+      case rpc::Command::TestEndpoint:
+        return TestEndpoint{from_fb(submit.command_as_TestEndpoint()->id())};
+      case rpc::Command::DeleteEndpoint:
+        return DeleteEndpoint{from_fb(submit.command_as_DeleteEndpoint()->id())};
+      case rpc::Command::CreateRetryPolicy:
+        return CreateRetryPolicy{to_string(submit.command_as_CreateRetryPolicy()->config())};
+      case rpc::Command::ChangeRetryPolicy: {
+        const auto& from = *submit.command_as_ChangeRetryPolicy();
+        return ChangeRetryPolicy{.id = from_fb(from.id()),
+                                 .based_on = Version{from.based_on()},
+                                 .config = to_string(from.config())};
+      }
+      case rpc::Command::DeleteRetryPolicy:
+        return DeleteRetryPolicy{from_fb(submit.command_as_DeleteRetryPolicy()->id())};
+      default:
+        return to_deliveries(submit);
+    }
+  }
+
+  std::optional<Command> to_deliveries(const rpc::Submit& submit) {
+    switch (submit.command_type()) {
+      case rpc::Command::RecordDeliveries: {
+        const auto& from = *submit.command_as_RecordDeliveries();
+        auto record = [this](const rpc::DeliveryRecord* one) { return to_record(*one); };
+        return RecordDeliveries{.endpoint = from_fb(from.endpoint()),
+                                .generation = from.generation(),
+                                .deliveries = to_vector(from.deliveries(), record),
+                                .cursor = to_optional(from.cursor())};
+      }
+      case rpc::Command::ResendDelivery:
+        return ResendDelivery{from_fb(submit.command_as_ResendDelivery()->id())};
+      default:
         return std::nullopt;
     }
+  }
+
+  DeliveryRecord to_record(const rpc::DeliveryRecord& from) {
+    return {.id = from_fb(from.id()),
+            .event = from_fb(from.event()),
+            .type = to_string(from.type()),
+            .topic = schemas::TopicId{from.topic()},
+            .offset = from.offset(),
+            .index = from.index(),
+            .lane = from.lane(),
+            .held = from.held(),
+            .attempt = from.attempt(),
+            .started = to_time(from.started()),
+            .status = from.status(),
+            .error = to_optional(from.error()),
+            .body = to_optional(from.body()),
+            .resolve_us = from.resolve_us(),
+            .connect_us = from.connect_us(),
+            .tls_us = from.tls_us(),
+            .answer_us = from.answer_us(),
+            .state = known(from.state(), schemas::DeliveryState::skipped),
+            .next = to_time(from.next())};
   }
 
   std::optional<projections::UnitCost> to_unit_cost(const rpc::UnitCost* from) {

@@ -47,6 +47,18 @@ std::string_view product_of(const Command& command) {
           [](const ReportHealth&) { return eventstore::resources_product; },
           [](const RecordCost&) { return eventstore::resources_product; },
           [](const DeprovisionResource&) { return eventstore::resources_product; },
+          [](const CreateEndpoint&) { return eventstore::webhooks_product; },
+          [](const ChangeEndpoint&) { return eventstore::webhooks_product; },
+          [](const RotateEndpointSecret&) { return eventstore::webhooks_product; },
+          [](const PauseEndpoint&) { return eventstore::webhooks_product; },
+          [](const ResumeEndpoint&) { return eventstore::webhooks_product; },
+          [](const TestEndpoint&) { return eventstore::webhooks_product; },
+          [](const DeleteEndpoint&) { return eventstore::webhooks_product; },
+          [](const CreateRetryPolicy&) { return eventstore::webhooks_product; },
+          [](const ChangeRetryPolicy&) { return eventstore::webhooks_product; },
+          [](const DeleteRetryPolicy&) { return eventstore::webhooks_product; },
+          [](const RecordDeliveries&) { return eventstore::deliveries_product; },
+          [](const ResendDelivery&) { return eventstore::deliveries_product; },
       },
       command);
 }
@@ -61,6 +73,18 @@ std::size_t bytes_of(const Command& command) {
   if (const auto* change = std::get_if<ConfigureResource>(&command)) bytes += change->patch.size();
   if (const auto* report = std::get_if<ReportResource>(&command)) {
     bytes += report->outputs.value_or("").size();
+  }
+  if (const auto* create = std::get_if<CreateEndpoint>(&command)) {
+    bytes += create->config.size() + create->secret.size() + create->headers.value_or("").size();
+  }
+  if (const auto* change = std::get_if<ChangeEndpoint>(&command)) {
+    bytes += change->config.size() + change->headers.value_or("").size();
+  }
+  if (const auto* record = std::get_if<RecordDeliveries>(&command)) {
+    for (const auto& delivery : record->deliveries) {
+      bytes += sizeof delivery + delivery.type.size() + delivery.error.value_or("").size() +
+               delivery.body.value_or("").size();
+    }
   }
   if (const auto* append = std::get_if<AppendEvents>(&command)) {
     for (const auto& event : append->events) {

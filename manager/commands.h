@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "manager/webhook_commands.h"
 #include "projections/states.h"
 #include "schemas/batch.h"
 #include "schemas/events.h"
@@ -223,14 +224,15 @@ struct AppendEvents {
   std::vector<Condition> conditions;
 };
 
-using Command =
-    std::variant<CreateOrganization, ChangeOrganization, SuspendOrganization, ResumeOrganization,
-                 CreateKey, RotateKey, RevokeKey, DeclareProduct, CreateProject, ChangeProject,
-                 ArchiveProject, RestoreProject, DeleteProject, AppendEvents, CreateEnvironment,
-                 DeleteEnvironment, PutMember, RemoveMember, ChangeSettings, PutSecret,
-                 RevealSecret, DeleteSecret, PutResourceKind, PutQuota, CreateResource,
-                 ScaleResource, ConfigureResource, DeleteResource, ReportResource, ReportHealth,
-                 RecordCost, DeprovisionResource>;
+using Command = std::variant<
+    CreateOrganization, ChangeOrganization, SuspendOrganization, ResumeOrganization, CreateKey,
+    RotateKey, RevokeKey, DeclareProduct, CreateProject, ChangeProject, ArchiveProject,
+    RestoreProject, DeleteProject, AppendEvents, CreateEnvironment, DeleteEnvironment, PutMember,
+    RemoveMember, ChangeSettings, PutSecret, RevealSecret, DeleteSecret, PutResourceKind, PutQuota,
+    CreateResource, ScaleResource, ConfigureResource, DeleteResource, ReportResource, ReportHealth,
+    RecordCost, DeprovisionResource, CreateEndpoint, ChangeEndpoint, RotateEndpointSecret,
+    PauseEndpoint, ResumeEndpoint, TestEndpoint, DeleteEndpoint, CreateRetryPolicy,
+    ChangeRetryPolicy, DeleteRetryPolicy, RecordDeliveries, ResendDelivery>;
 
 /// Which product's manager takes the command.
 std::string_view product_of(const Command& command);

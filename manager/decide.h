@@ -26,6 +26,7 @@ struct References {
   Reader platform;  // org_platform's
   TopicId projects;
   TopicId resources;
+  TopicId webhooks;
 };
 
 struct Context {
@@ -93,6 +94,18 @@ Result<Decision> decide(const Context& context, const ReportResource& command);
 Result<Decision> decide(const Context& context, const ReportHealth& command);
 Result<Decision> decide(const Context& context, const RecordCost& command);
 Result<Decision> decide(const Context& context, const DeprovisionResource& command);
+Result<Decision> decide(const Context& context, const CreateEndpoint& command);
+Result<Decision> decide(const Context& context, const ChangeEndpoint& command);
+Result<Decision> decide(const Context& context, const RotateEndpointSecret& command);
+Result<Decision> decide(const Context& context, const PauseEndpoint& command);
+Result<Decision> decide(const Context& context, const ResumeEndpoint& command);
+Result<Decision> decide(const Context& context, const TestEndpoint& command);
+Result<Decision> decide(const Context& context, const DeleteEndpoint& command);
+Result<Decision> decide(const Context& context, const CreateRetryPolicy& command);
+Result<Decision> decide(const Context& context, const ChangeRetryPolicy& command);
+Result<Decision> decide(const Context& context, const DeleteRetryPolicy& command);
+Result<Decision> decide(const Context& context, const RecordDeliveries& command);
+Result<Decision> decide(const Context& context, const ResendDelivery& command);
 Result<Decision> decide(const Context& context, const AppendEvents& command);
 
 /// Of the settings of a project, or of one environment, as JSON text.
@@ -100,6 +113,10 @@ inline constexpr std::size_t settings_bytes_max = std::size_t{256} << 10;
 
 /// Of one project, or of one environment: its deletion is one record.
 inline constexpr std::size_t secrets_max = 1'000;
+
+/// Of one organization and space.
+inline constexpr std::size_t endpoints_max = 1'000;
+inline constexpr std::size_t retry_policies_max = 100;
 
 /// What a resource was asked to be, and what a provisioner made of it, as JSON text.
 inline constexpr std::size_t spec_bytes_max = std::size_t{64} << 10;

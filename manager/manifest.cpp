@@ -29,7 +29,8 @@ constexpr std::array reserved_kinds{"events", "dry-run", "versions"};
 constexpr std::array built_in_words{
     "organization", "key",      "product",  "project", "environment",   "member",
     "settings",     "secret",   "resource", "quota",   "resource_kind", "endpoint",
-    "delivery",     "pipeline", "replay",   "user",    "session"};
+    "delivery",     "pipeline", "replay",   "user",    "session",
+    "retry_policy", "delivery_cursor"};
 
 bool is_one_of(const auto& names, std::string_view name) {
   return std::ranges::find(names, name) != std::end(names);

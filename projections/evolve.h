@@ -41,6 +41,14 @@ Result<std::optional<Quota>> evolve(std::optional<Quota> state, const EventData&
                                     const Moment& moment);
 Result<std::optional<Resource>> evolve(std::optional<Resource> state, const EventData& data,
                                        const Moment& moment);
+Result<std::optional<Endpoint>> evolve(std::optional<Endpoint> state, const EventData& data,
+                                       const Moment& moment);
+Result<std::optional<RetryPolicyState>> evolve(std::optional<RetryPolicyState> state,
+                                               const EventData& data, const Moment& moment);
+Result<std::optional<Delivery>> evolve(std::optional<Delivery> state, const EventData& data,
+                                       const Moment& moment);
+Result<std::optional<DeliveryCursor>> evolve(std::optional<DeliveryCursor> state,
+                                             const EventData& data, const Moment& moment);
 Result<std::optional<Declared>> evolve(std::optional<Declared> state, const EventData& data,
                                        const Moment& moment);
 

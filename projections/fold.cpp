@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "projections/delivery_rows.h"
 #include "projections/evolve.h"
 #include "projections/layered_rows.h"
 #include "projections/project_parts.h"
@@ -229,7 +230,22 @@ Result<void> fold_event(const FoldedEvent& e) {
     e.changes[std::move(deleted)] = std::move(row);
     e.changes[std::move(alive)] = std::nullopt;
   }
-  return fold_more_rows(e, entity, current ? std::optional(current->state) : std::nullopt, *after);
+  if constexpr (std::is_same_v<State, Delivery>) {
+    fold_delivery_rows({.rows = e.rows,
+                        .changes = e.changes,
+                        .organization = scope.organization,
+                        .space = scope.space,
+                        .topic = scope.topic,
+                        .head = head,
+                        .index = e.index,
+                        .delivery = entity.id,
+                        .before = current ? std::optional(current->state) : std::nullopt,
+                        .after = **after});
+    return {};
+  } else {
+    return fold_more_rows(e, entity, current ? std::optional(current->state) : std::nullopt,
+                          *after);
+  }
 }
 
 /// Written every time: a look whether it is there already could meet another partition's record
@@ -254,6 +270,10 @@ Result<void> fold_one(const FoldedEvent& e) {
   if (e.event.kind() == Resource::kind) return fold_event<Resource>(e);
   if (e.event.kind() == Quota::kind) return fold_event<Quota>(e);
   if (e.event.kind() == ResourceKind::kind) return fold_event<ResourceKind>(e);
+  if (e.event.kind() == Delivery::kind) return fold_event<Delivery>(e);
+  if (e.event.kind() == DeliveryCursor::kind) return fold_event<DeliveryCursor>(e);
+  if (e.event.kind() == Endpoint::kind) return fold_event<Endpoint>(e);
+  if (e.event.kind() == RetryPolicyState::kind) return fold_event<RetryPolicyState>(e);
   return fail(ErrorCode::projection_frozen, "its kind is unknown to this version");
 }
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "projections/costs.h"
+#include "projections/delivery_rows.h"
 #include "projections/evolve.h"
 #include "projections/reader.h"
 #include "schemas/months.h"
@@ -191,7 +192,8 @@ Entity resources_of(const Uuid& project) {
 }
 bool folded_beside(std::string_view kind) {
   return kind == QuotaUsage::kind || kind == ResourceOfProject::kind ||
-         kind == HealthReport::kind || kind == Meter::kind || kind == ResourceCosts::kind;
+         kind == HealthReport::kind || kind == Meter::kind || kind == ResourceCosts::kind ||
+         kind == delivery_of_kind;
 }
 
 Entity resource_of_project_entity(const Uuid& project, const Uuid& resource) {

@@ -7,6 +7,7 @@
 
 #include "projections/resource_states.h"
 #include "projections/row.h"
+#include "projections/webhook_states.h"
 #include "schemas/events.h"
 #include "schemas/ids.h"
 

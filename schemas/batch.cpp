@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "fb/batch_generated.h"
+#include "schemas/batch_webhooks.h"
 #include "schemas/result.h"
 
 namespace schemas {
@@ -245,6 +246,8 @@ class DataBuilder {
         fb::EventData::ResourceDeprovisioned,
         fb::CreateResourceDeprovisioned(b_, &project, to_number(data.observed), detail).Union()};
   }
+  /// Events of webhooks (batch_webhooks.h).
+  Written operator()(const auto& data) const { return write_data(b_, data); }
 
  private:
   Ref<flatbuffers::String> text(std::string_view value) const {
@@ -322,7 +325,7 @@ ResourceCostRecorded read(const fb::ResourceCostRecorded& data) {
           .note = optional_view(data.note())};
 }
 
-/// What happens to a resource; unknown for every other alternative.
+/// What happens to a resource; all that batch.cpp itself does not read.
 EventData read_of_resource(const fb::Event& e) {
   switch (e.data_type()) {
     case fb::EventData::ResourceRequested:
@@ -367,7 +370,7 @@ EventData read_of_resource(const fb::Event& e) {
                                    optional_view(data->detail())};
     }
     default:
-      return UnknownEvent{};
+      return read_of_webhooks(e);
   }
 }
 

@@ -48,6 +48,22 @@ constexpr std::array<TypeName, std::variant_size_v<EventData>> type_names{{
     {"resource.cost_recorded", "resource"},
     {"resource.deprovision_requested", "resource"},
     {"resource.deprovisioned", "resource"},
+    {"endpoint.created", "endpoint"},
+    {"endpoint.changed", "endpoint"},
+    {"endpoint.secret_rotated", "endpoint"},
+    {"endpoint.paused", "endpoint"},
+    {"endpoint.resumed", "endpoint"},
+    {"endpoint.disabled", "endpoint"},
+    {"endpoint.tested", "endpoint"},
+    {"endpoint.deleted", "endpoint"},
+    {"retry_policy.created", "retry_policy"},
+    {"retry_policy.changed", "retry_policy"},
+    {"retry_policy.deleted", "retry_policy"},
+    {"delivery.attempted", "delivery"},
+    {"delivery.held", "delivery"},
+    {"delivery.requested", "delivery"},
+    {"delivery.skipped", "delivery"},
+    {"delivery_cursor.moved", "delivery_cursor"},
 }};
 
 }  // namespace
@@ -73,6 +89,9 @@ std::string_view id_prefix(std::string_view kind) {
   if (kind == "project") return ProjectTag::prefix;
   if (kind == "key") return KeyTag::prefix;
   if (kind == "resource") return ResourceTag::prefix;
+  if (kind == "endpoint" || kind == "delivery_cursor") return EndpointTag::prefix;
+  if (kind == "retry_policy") return RetryPolicyTag::prefix;
+  if (kind == "delivery") return DeliveryTag::prefix;
   // What stands below a project has its id.
   const bool is_of_project =
       kind == "environment" || kind == "member" || kind == "settings" || kind == "secret";

@@ -187,19 +187,112 @@ struct ResourceDeprovisioned {
   std::optional<std::string_view> detail;
 };
 
+/// An endpoint's events name its project; empty: the whole organization. `config` is JSON
+/// (webhooks/endpoint.h), `secret` and `headers` are sealed, `start` is a mark.
+struct EndpointCreated {
+  std::optional<Uuid> project;
+  std::string_view config;
+  std::string_view secret;
+  std::optional<std::string_view> headers;
+  std::string_view start;
+};
+struct EndpointChanged {
+  std::optional<Uuid> project;
+  std::string_view config;
+  std::optional<std::string_view> headers;  // absent: as they were
+};
+/// The secrets before it sign too until `old_expires`.
+struct EndpointSecretRotated {
+  std::optional<Uuid> project;
+  std::string_view secret;
+  Time old_expires;
+};
+/// The cursor stays where it is.
+struct EndpointPaused {
+  std::optional<Uuid> project;
+  std::string_view reason;
+};
+struct EndpointResumed {
+  std::optional<Uuid> project;
+  std::optional<std::string_view> start;  // absent: where it stood
+};
+struct EndpointDisabled {
+  std::optional<Uuid> project;
+  std::string_view reason;
+};
+/// Is delivered to this endpoint whatever it asked for.
+struct EndpointTested {
+  std::optional<Uuid> project;
+};
+struct EndpointDeleted {
+  std::optional<Uuid> project;
+};
+/// `config` is JSON (webhooks/retry_policy.h).
+struct RetryPolicyCreated {
+  std::string_view config;
+};
+struct RetryPolicyChanged {
+  std::string_view config;
+};
+struct RetryPolicyDeleted {};
+
+/// Which event goes to which endpoint, and where the event stands. What shares a lane of an
+/// endpoint is delivered one after the other.
+struct DeliveredEvent {
+  Uuid endpoint;
+  Uuid event;
+  std::string_view type;
+  TopicId topic{};
+  Offset offset = 0;
+  std::uint32_t index = 0;
+  std::uint64_t lane = 0;
+};
+enum class DeliveryState : std::uint8_t { pending, succeeded, failing, exhausted, skipped };
+struct DeliveryAttempted {
+  DeliveredEvent of;
+  std::uint32_t attempt = 0;  // from 1, since it was first or last asked for
+  Time started;
+  std::uint16_t status = 0;  // 0: no answer
+  std::optional<std::string_view> error;
+  std::optional<std::string_view> body;  // the beginning of the answer's
+  std::uint32_t resolve_us = 0;
+  std::uint32_t connect_us = 0;
+  std::uint32_t tls_us = 0;
+  std::uint32_t answer_us = 0;  // from the request's first byte to the whole answer
+  DeliveryState state = DeliveryState::succeeded;
+  Time next;  // of a failing one: when it is tried again
+};
+/// Waits behind an earlier one of its lane.
+struct DeliveryHeld {
+  DeliveredEvent of;
+};
+/// Somebody wants it sent once more.
+struct DeliveryRequested {};
+struct DeliverySkipped {
+  std::string_view reason;
+};
+/// Everything before the mark was delivered to the endpoint, or has an event that says what became
+/// of it. `generation` counts how often the endpoint was set to another start.
+struct DeliveryCursorMoved {
+  std::string_view mark;
+  std::uint32_t generation = 0;
+};
+
 /// Written by a newer version of the program: it verifies, but no fold can apply it.
 struct UnknownEvent {};
 
-using EventData =
-    std::variant<UnknownEvent, Json, OrganizationCreated, OrganizationChanged,
-                 OrganizationSuspended, OrganizationResumed, KeyCreated, KeyRotated, KeyRevoked,
-                 ProductDeclared, ProjectCreated, ProjectChanged, ProjectArchived, ProjectRestored,
-                 ProjectDeleted, EnvironmentCreated, EnvironmentDeleted, MemberAdded,
-                 MemberRoleChanged, MemberRemoved, SettingsChanged, SecretSet, SecretRevealed,
-                 SecretDeleted, ResourceKindChanged, QuotaChanged, ResourceRequested,
-                 ResourceActivated, ResourceScaleRequested, ResourceScaled, ResourceConfigured,
-                 ResourceFailed, ResourceHealthChanged, ResourceCostRecorded,
-                 ResourceDeprovisionRequested, ResourceDeprovisioned>;
+using EventData = std::variant<
+    UnknownEvent, Json, OrganizationCreated, OrganizationChanged, OrganizationSuspended,
+    OrganizationResumed, KeyCreated, KeyRotated, KeyRevoked, ProductDeclared, ProjectCreated,
+    ProjectChanged, ProjectArchived, ProjectRestored, ProjectDeleted, EnvironmentCreated,
+    EnvironmentDeleted, MemberAdded, MemberRoleChanged, MemberRemoved, SettingsChanged, SecretSet,
+    SecretRevealed, SecretDeleted, ResourceKindChanged, QuotaChanged, ResourceRequested,
+    ResourceActivated, ResourceScaleRequested, ResourceScaled, ResourceConfigured, ResourceFailed,
+    ResourceHealthChanged, ResourceCostRecorded, ResourceDeprovisionRequested,
+    ResourceDeprovisioned, EndpointCreated, EndpointChanged, EndpointSecretRotated, EndpointPaused,
+    EndpointResumed, EndpointDisabled, EndpointTested, EndpointDeleted, RetryPolicyCreated,
+    RetryPolicyChanged, RetryPolicyDeleted, DeliveryAttempted, DeliveryHeld, DeliveryRequested,
+    DeliverySkipped, DeliveryCursorMoved>;
 
 /// The name that the outside sees, such as `project.created`. Not for Json, whose type is declared.
 std::string_view type_of(const EventData& data);

@@ -53,6 +53,15 @@ struct KeyTag {
 struct ResourceTag {
   static constexpr std::string_view prefix = "res";
 };
+struct EndpointTag {
+  static constexpr std::string_view prefix = "we";
+};
+struct RetryPolicyTag {
+  static constexpr std::string_view prefix = "rp";
+};
+struct DeliveryTag {
+  static constexpr std::string_view prefix = "dlv";
+};
 struct EventTag {
   static constexpr std::string_view prefix = "evt";
 };
@@ -63,6 +72,9 @@ using OrganizationId = Id<OrganizationTag>;
 using ProjectId = Id<ProjectTag>;
 using KeyId = Id<KeyTag>;
 using ResourceId = Id<ResourceTag>;
+using EndpointId = Id<EndpointTag>;
+using RetryPolicyId = Id<RetryPolicyTag>;
+using DeliveryId = Id<DeliveryTag>;
 using EventId = Id<EventTag>;
 using CommandId = Id<CommandTag>;
 

@@ -1,0 +1,189 @@
+#include "projections/delivery_rows.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/core.h>
+
+#include "projections/reader.h"
+#include "schemas/crypto.h"
+#include "schemas/result.h"
+
+namespace projections {
+namespace {
+
+using schemas::DeliveryState;
+
+/// Stands for every endpoint; no id that is made has it.
+constexpr Uuid any_endpoint = [] {
+  Uuid all;
+  all.bytes.fill(0xff);
+  return all;
+}();
+
+std::string id_text(const Uuid& delivery) {
+  return to_text(schemas::DeliveryId(delivery));
+}
+
+char letter_of(DeliveryState state) {
+  switch (state) {
+    case DeliveryState::pending:
+      return 'p';
+    case DeliveryState::failing:
+      return 'f';
+    case DeliveryState::exhausted:
+      return 'x';
+    case DeliveryState::skipped:
+      return 'k';
+    case DeliveryState::succeeded:
+      return 's';
+  }
+  return '?';
+}
+
+Entity due_entity(const Delivery& delivery, const Uuid& id) {
+  return {delivery.endpoint,
+          fmt::format("{:016x}/{}", delivery.next->time_since_epoch().count(), id_text(id))};
+}
+Entity lane_entity(const Delivery& delivery, const Uuid& id) {
+  return {delivery.endpoint, fmt::format("{:016x}/{:04x}{:016x}{:08x}/{}", delivery.lane,
+                                         static_cast<unsigned>(delivery.topic), delivery.offset,
+                                         delivery.index, id_text(id))};
+}
+
+class Rows {
+ public:
+  explicit Rows(const DeliveryChange& change) : change_(change) {}
+
+  void put(std::string_view kind, const Entity& entity, bool there) {
+    change_.changes[row_key(scope(kind), entity)] =
+        there ? std::optional(encode_head(change_.head)) : std::nullopt;
+  }
+  void put_with_history(std::string_view kind, const Entity& entity, bool there) {
+    put(kind, entity, there);
+    auto head = change_.head;
+    head.deleted = !there;
+    change_.changes[history_key(scope(kind), entity, head.offset, change_.index)] =
+        encode_head(head);
+  }
+
+ private:
+  KindScope scope(std::string_view kind) const {
+    return {change_.organization, change_.space, change_.topic, kind};
+  }
+
+  const DeliveryChange& change_;
+};
+
+bool is_due(const Delivery& delivery) {
+  return delivery.open() && delivery.next.has_value();
+}
+
+/// Rows of the state before go, those of the state after come.
+void fold_places(const DeliveryChange& change) {
+  Rows rows(change);
+  const auto id = change.delivery;
+  const auto in_state = [&](const Delivery& delivery, bool there) {
+    if (delivery.state == DeliveryState::succeeded) return;
+    for (const auto& endpoint : {delivery.endpoint, any_endpoint}) {
+      rows.put_with_history(
+          delivery_of_kind,
+          {endpoint, fmt::format("{}/{}", letter_of(delivery.state), id_text(id))}, there);
+    }
+  };
+  if (change.before) {
+    if (is_due(*change.before)) rows.put(due_kind, due_entity(*change.before, id), false);
+    if (change.before->open()) rows.put(lane_kind, lane_entity(*change.before, id), false);
+    if (change.before->state != change.after.state) in_state(*change.before, false);
+  } else {
+    rows.put_with_history(delivery_of_kind, {change.after.endpoint, "a/" + id_text(id)}, true);
+  }
+  if (is_due(change.after)) rows.put(due_kind, due_entity(change.after, id), true);
+  if (change.after.open()) rows.put(lane_kind, lane_entity(change.after, id), true);
+  const bool is_new_there = !change.before || change.before->state != change.after.state;
+  if (is_new_there) in_state(change.after, true);
+}
+
+std::uint64_t& count_of(EndpointHealth& health, DeliveryState state) {
+  switch (state) {
+    case DeliveryState::pending:
+      return health.pending;
+    case DeliveryState::failing:
+      return health.failing;
+    case DeliveryState::exhausted:
+      return health.exhausted;
+    case DeliveryState::skipped:
+      return health.skipped;
+    case DeliveryState::succeeded:
+      break;
+  }
+  return health.succeeded;
+}
+
+void fold_health(const DeliveryChange& change) {
+  const auto key = row_key({change.organization, change.space, change.topic, EndpointHealth::kind},
+                           {change.after.endpoint, {}});
+  const auto bytes = change.rows.get(key);
+  EndpointHealth health = bytes ? decode_row<EndpointHealth>(*bytes).state : EndpointHealth{};
+  if (change.before) --count_of(health, change.before->state);
+  ++count_of(health, change.after.state);
+  const auto attempts_before = change.before ? change.before->attempts_in_all : 0;
+  if (change.after.attempts_in_all > attempts_before) {
+    health.last_status = change.after.status;
+    if (change.after.state == DeliveryState::succeeded) {
+      health.failing_since.reset();
+      health.last_success = change.head.updated_at;
+    } else if (!health.failing_since) {
+      health.failing_since = change.head.updated_at;
+    }
+  }
+  change.changes[key] = encode_row(change.head, health);
+}
+
+}  // namespace
+
+void fold_delivery_rows(const DeliveryChange& change) {
+  fold_places(change);
+  fold_health(change);
+}
+
+Uuid delivery_in(const Entity& entity) {
+  const std::string_view name = entity.name;
+  const auto id = schemas::parse_id<schemas::DeliveryTag>(name.substr(name.rfind('/') + 1));
+  ENSURE(id.has_value());
+  return id->uuid();
+}
+
+schemas::Time due_in(const Entity& entity) {
+  std::int64_t milliseconds = 0;
+  const std::string_view digits = std::string_view(entity.name).substr(0, 16);
+  std::from_chars(digits.data(), digits.data() + digits.size(), milliseconds, 16);
+  return schemas::Time{std::chrono::milliseconds{milliseconds}};
+}
+
+Entity lane_of(const Uuid& endpoint, std::uint64_t lane) {
+  return {endpoint, fmt::format("{:016x}/", lane)};
+}
+
+Entity deliveries_of(const std::optional<Uuid>& endpoint, std::optional<DeliveryState> state) {
+  return {endpoint.value_or(any_endpoint), state ? std::string{letter_of(*state), '/'} : "a/"};
+}
+
+Uuid delivery_id(const Uuid& endpoint, const Uuid& event, schemas::Time recorded) {
+  std::string of;
+  of += endpoint.view();
+  of += event.view();
+  const auto digest = schemas::sha256(schemas::bytes_of(of));
+  Uuid id;
+  std::copy_n(digest.begin(), id.bytes.size(), id.bytes.begin());
+  const auto milliseconds = static_cast<std::uint64_t>(recorded.time_since_epoch().count());
+  for (std::size_t i = 0; i < 6; ++i) {
+    id.bytes[i] = static_cast<std::uint8_t>(milliseconds >> (40 - 8 * i));
+  }
+  // RFC 9562 5.8: version 8, which is for ids made in a way of one's own, and the variant.
+  id.bytes[6] = static_cast<std::uint8_t>(0x80 | (id.bytes[6] & 0x0f));
+  id.bytes[8] = static_cast<std::uint8_t>(0x80 | (id.bytes[8] & 0x3f));
+  return id;
+}
+
+}  // namespace projections

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "projections/row_keys.h"
+#include "projections/rows.h"
+#include "projections/states.h"
+
+// clang-format off
+/// What is folded beside a delivery's own row. Each has an endpoint's id and a name:
+///
+///     delivery_due     0000019…/dlv_…    when it is tried next, milliseconds in hex: failing ones
+///                                        and those that somebody asked for again
+///     delivery_lane    lane/place/dlv_…  what is still to be delivered, lane by lane, in order
+///     delivery_of      a/dlv_…           all of an endpoint; under a state's letter: those in it
+///                                        that have not succeeded; the same for all endpoints. With
+///                                        history, for lists of the past
+///     endpoint_health  (no name)         how many there are of each state, and since when it fails
+///
+/// Pure, time is the record's.
+// clang-format on
+namespace projections {
+
+struct DeliveryChange {
+  const RowReader& rows;  // before the event
+  WriteSet& changes;
+  OrganizationId organization;
+  Space space;
+  TopicId topic;
+  RowHead head;         // of the delivery's row after the event
+  std::uint32_t index;  // of the event in its record
+  Uuid delivery;
+  const std::optional<Delivery>& before;
+  const Delivery& after;
+};
+void fold_delivery_rows(const DeliveryChange& change);
+
+inline constexpr std::string_view due_kind = "delivery_due";
+inline constexpr std::string_view lane_kind = "delivery_lane";
+inline constexpr std::string_view delivery_of_kind = "delivery_of";
+
+/// The delivery that the last part of such an entity's name says.
+Uuid delivery_in(const Entity& entity);
+/// When it is due; of an entity of due_kind.
+schemas::Time due_in(const Entity& entity);
+/// Everything of one lane.
+Entity lane_of(const Uuid& endpoint, std::uint64_t lane);
+/// All of one endpoint, or of any; of one state, or of all (any endpoint: a state is needed).
+Entity deliveries_of(const std::optional<Uuid>& endpoint,
+                     std::optional<schemas::DeliveryState> state);
+
+/// The delivery of an event to an endpoint: the same however often it is tried. Ids begin with the
+/// time at which the event was accepted, so that they sort by it; what follows is a digest.
+Uuid delivery_id(const Uuid& endpoint, const Uuid& event, schemas::Time recorded);
+
+}  // namespace projections

@@ -1,0 +1,133 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "projections/row.h"
+#include "schemas/events.h"
+#include "schemas/ids.h"
+
+/// The states of products `webhooks` and `deliveries`.
+namespace projections {
+
+using schemas::Time;
+using schemas::Uuid;
+
+/// One of an endpoint's secrets, sealed (eventstore/sealing.h); the newest does not expire.
+struct EndpointSecret {
+  std::string sealed;
+  std::optional<Time> expires;
+  static void members(auto& self, auto& visit) {
+    visit(self.sealed);
+    visit(self.expires);
+  }
+};
+
+struct Endpoint {
+  static constexpr std::string_view kind = "endpoint";
+  enum class Status : std::uint8_t { active, paused, disabled };
+  std::optional<Uuid> project;
+  std::string config;                   // JSON, webhooks/endpoint.h
+  std::vector<EndpointSecret> secrets;  // newest last
+  std::string headers;                  // sealed; empty: none
+  std::string start;                    // a mark
+  std::uint32_t generation = 0;         // of `start`
+  Status status = Status::active;
+  std::string reason;  // why it is not active
+  static void members(auto& self, auto& visit) {
+    visit(self.project);
+    visit(self.config);
+    visit(self.secrets);
+    visit(self.headers);
+    visit(self.start);
+    visit(self.generation);
+    visit(self.status);
+    visit(self.reason);
+  }
+};
+std::string_view to_text(Endpoint::Status status);
+/// Besides the newest: those that still sign after rotations.
+inline constexpr std::size_t old_secrets_max = 10;
+
+struct RetryPolicyState {
+  static constexpr std::string_view kind = "retry_policy";
+  std::string config;  // JSON, webhooks/retry_policy.h
+  static void members(auto& self, auto& visit) { visit(self.config); }
+};
+
+/// An event on its way to an endpoint.
+struct Delivery {
+  static constexpr std::string_view kind = "delivery";
+  Uuid endpoint;
+  Uuid event;
+  std::string type;
+  schemas::TopicId topic{};
+  schemas::Offset offset = 0;
+  std::uint32_t index = 0;
+  std::uint64_t lane = 0;
+  schemas::DeliveryState state = schemas::DeliveryState::pending;
+  std::uint32_t attempts = 0;  // since it was first or last asked for
+  std::uint32_t attempts_in_all = 0;
+  std::optional<Time> next;  // of a failing one, and of one that was asked for again
+  std::uint16_t status = 0;  // of the last attempt; 0: none, or no answer
+  std::string error;         // of the last attempt; why it was skipped
+  static void members(auto& self, auto& visit) {
+    visit(self.endpoint);
+    visit(self.event);
+    visit(self.type);
+    visit(self.topic);
+    visit(self.offset);
+    visit(self.index);
+    visit(self.lane);
+    visit(self.state);
+    visit(self.attempts);
+    visit(self.attempts_in_all);
+    visit(self.next);
+    visit(self.status);
+    visit(self.error);
+  }
+  /// Something is still to be done.
+  bool open() const {
+    return state == schemas::DeliveryState::pending || state == schemas::DeliveryState::failing;
+  }
+};
+std::string_view to_text(schemas::DeliveryState state);
+
+/// Entity: the endpoint's id.
+struct DeliveryCursor {
+  static constexpr std::string_view kind = "delivery_cursor";
+  std::string mark;
+  std::uint32_t generation = 0;
+  static void members(auto& self, auto& visit) {
+    visit(self.mark);
+    visit(self.generation);
+  }
+};
+
+/// How an endpoint's deliveries stand; folded beside them. Entity: the endpoint's id.
+struct EndpointHealth {
+  static constexpr std::string_view kind = "endpoint_health";
+  std::uint64_t pending = 0;
+  std::uint64_t failing = 0;
+  std::uint64_t exhausted = 0;
+  std::uint64_t skipped = 0;
+  std::uint64_t succeeded = 0;
+  std::optional<Time> failing_since;  // the first attempt that failed and no success since
+  std::optional<Time> last_success;
+  std::uint16_t last_status = 0;
+  static void members(auto& self, auto& visit) {
+    visit(self.pending);
+    visit(self.failing);
+    visit(self.exhausted);
+    visit(self.skipped);
+    visit(self.succeeded);
+    visit(self.failing_since);
+    visit(self.last_success);
+    visit(self.last_status);
+  }
+};
+
+}  // namespace projections

@@ -1,0 +1,241 @@
+#include "schemas/batch_webhooks.h"
+
+#include <cstring>
+
+namespace schemas {
+namespace {
+
+using flatbuffers::FlatBufferBuilder;
+using Text = flatbuffers::Offset<flatbuffers::String>;
+using Bytes = flatbuffers::Offset<flatbuffers::Vector<std::uint8_t>>;
+
+Text text(FlatBufferBuilder& b, std::string_view value) {
+  return b.CreateString(value.data(), value.size());
+}
+Text text(FlatBufferBuilder& b, const std::optional<std::string_view>& value) {
+  return value ? text(b, *value) : Text{};
+}
+Bytes bytes(FlatBufferBuilder& b, std::string_view value) {
+  return b.CreateVector(reinterpret_cast<const std::uint8_t*>(value.data()), value.size());
+}
+Bytes bytes(FlatBufferBuilder& b, const std::optional<std::string_view>& value) {
+  return value ? bytes(b, *value) : Bytes{};
+}
+std::int64_t number(Time time) {
+  return time.time_since_epoch().count();
+}
+
+/// A struct that a table points to, if it is there.
+class Bound {
+ public:
+  explicit Bound(const std::optional<Uuid>& uuid) : there_(uuid.has_value()) {
+    if (uuid) value_ = fb::Uuid(uuid->bytes);
+  }
+  explicit Bound(const Uuid& uuid) : there_(true), value_(uuid.bytes) {}
+  const fb::Uuid* get() const { return there_ ? &value_ : nullptr; }
+
+ private:
+  bool there_;
+  fb::Uuid value_;
+};
+
+flatbuffers::Offset<fb::DeliveredEvent> write(FlatBufferBuilder& b, const DeliveredEvent& of) {
+  const auto type = b.CreateSharedString(of.type.data(), of.type.size());
+  return fb::CreateDeliveredEvent(b, Bound(of.endpoint).get(), Bound(of.event).get(), type,
+                                  static_cast<std::uint16_t>(of.topic), of.offset, of.index,
+                                  of.lane);
+}
+
+std::string_view view(const flatbuffers::String* text) {
+  return text == nullptr ? std::string_view{} : std::string_view{text->c_str(), text->size()};
+}
+std::optional<std::string_view> optional_view(const flatbuffers::String* text) {
+  return text == nullptr ? std::nullopt : std::optional(view(text));
+}
+std::string_view view(const flatbuffers::Vector<std::uint8_t>* bytes) {
+  return {reinterpret_cast<const char*>(bytes->data()), bytes->size()};
+}
+std::optional<std::string_view> optional_view(const flatbuffers::Vector<std::uint8_t>* bytes) {
+  return bytes == nullptr ? std::nullopt : std::optional(view(bytes));
+}
+Time to_time(std::int64_t milliseconds) {
+  return Time{std::chrono::milliseconds{milliseconds}};
+}
+std::optional<Uuid> read(const fb::Uuid* uuid) {
+  if (uuid == nullptr) return std::nullopt;
+  Uuid result;
+  std::memcpy(result.bytes.data(), uuid->bytes()->data(), result.bytes.size());
+  return result;
+}
+DeliveredEvent read(const fb::DeliveredEvent& of) {
+  return {.endpoint = read(of.endpoint()).value_or(Uuid{}),
+          .event = read(of.event()).value_or(Uuid{}),
+          .type = view(of.type()),
+          .topic = TopicId{of.topic()},
+          .offset = of.offset(),
+          .index = of.index(),
+          .lane = of.lane()};
+}
+DeliveryAttempted read(const fb::DeliveryAttempted& data) {
+  return {.of = read(*data.of()),
+          .attempt = data.attempt(),
+          .started = to_time(data.started()),
+          .status = data.status(),
+          .error = optional_view(data.error()),
+          .body = optional_view(data.body()),
+          .resolve_us = data.resolve_us(),
+          .connect_us = data.connect_us(),
+          .tls_us = data.tls_us(),
+          .answer_us = data.answer_us(),
+          .state = static_cast<DeliveryState>(data.state()),
+          .next = to_time(data.next())};
+}
+
+EventData read_of_deliveries(const fb::Event& e) {
+  switch (e.data_type()) {
+    case fb::EventData::DeliveryAttempted:
+      return read(*e.data_as_DeliveryAttempted());
+    case fb::EventData::DeliveryHeld:
+      return DeliveryHeld{read(*e.data_as_DeliveryHeld()->of())};
+    case fb::EventData::DeliveryRequested:
+      return DeliveryRequested{};
+    case fb::EventData::DeliverySkipped:
+      return DeliverySkipped{view(e.data_as_DeliverySkipped()->reason())};
+    case fb::EventData::DeliveryCursorMoved: {
+      const auto* data = e.data_as_DeliveryCursorMoved();
+      return DeliveryCursorMoved{view(data->mark()), data->generation()};
+    }
+    default:
+      return UnknownEvent{};
+  }
+}
+
+}  // namespace
+
+WrittenData write_data(FlatBufferBuilder& b, const EndpointCreated& data) {
+  const auto config = text(b, data.config);
+  const auto secret = bytes(b, data.secret);
+  const auto headers = bytes(b, data.headers);
+  const auto start = text(b, data.start);
+  return {fb::EventData::EndpointCreated,
+          fb::CreateEndpointCreated(b, Bound(data.project).get(), config, secret, headers, start)
+              .Union()};
+}
+WrittenData write_data(FlatBufferBuilder& b, const EndpointChanged& data) {
+  const auto config = text(b, data.config);
+  const auto headers = bytes(b, data.headers);
+  return {fb::EventData::EndpointChanged,
+          fb::CreateEndpointChanged(b, Bound(data.project).get(), config, headers).Union()};
+}
+WrittenData write_data(FlatBufferBuilder& b, const EndpointSecretRotated& data) {
+  const auto secret = bytes(b, data.secret);
+  return {fb::EventData::EndpointSecretRotated,
+          fb::CreateEndpointSecretRotated(b, Bound(data.project).get(), secret,
+                                          number(data.old_expires))
+              .Union()};
+}
+WrittenData write_data(FlatBufferBuilder& b, const EndpointPaused& data) {
+  const auto reason = text(b, data.reason);
+  return {fb::EventData::EndpointPaused,
+          fb::CreateEndpointPaused(b, Bound(data.project).get(), reason).Union()};
+}
+WrittenData write_data(FlatBufferBuilder& b, const EndpointResumed& data) {
+  const auto start = text(b, data.start);
+  return {fb::EventData::EndpointResumed,
+          fb::CreateEndpointResumed(b, Bound(data.project).get(), start).Union()};
+}
+WrittenData write_data(FlatBufferBuilder& b, const EndpointDisabled& data) {
+  const auto reason = text(b, data.reason);
+  return {fb::EventData::EndpointDisabled,
+          fb::CreateEndpointDisabled(b, Bound(data.project).get(), reason).Union()};
+}
+WrittenData write_data(FlatBufferBuilder& b, const EndpointTested& data) {
+  return {fb::EventData::EndpointTested,
+          fb::CreateEndpointTested(b, Bound(data.project).get()).Union()};
+}
+WrittenData write_data(FlatBufferBuilder& b, const EndpointDeleted& data) {
+  return {fb::EventData::EndpointDeleted,
+          fb::CreateEndpointDeleted(b, Bound(data.project).get()).Union()};
+}
+WrittenData write_data(FlatBufferBuilder& b, const RetryPolicyCreated& data) {
+  return {fb::EventData::RetryPolicyCreated,
+          fb::CreateRetryPolicyCreated(b, text(b, data.config)).Union()};
+}
+WrittenData write_data(FlatBufferBuilder& b, const RetryPolicyChanged& data) {
+  return {fb::EventData::RetryPolicyChanged,
+          fb::CreateRetryPolicyChanged(b, text(b, data.config)).Union()};
+}
+WrittenData write_data(FlatBufferBuilder& b, const RetryPolicyDeleted&) {
+  return {fb::EventData::RetryPolicyDeleted, fb::CreateRetryPolicyDeleted(b).Union()};
+}
+WrittenData write_data(FlatBufferBuilder& b, const DeliveryAttempted& data) {
+  const auto of = write(b, data.of);
+  const auto error = text(b, data.error);
+  const auto body = text(b, data.body);
+  return {fb::EventData::DeliveryAttempted,
+          fb::CreateDeliveryAttempted(b, of, data.attempt, number(data.started), data.status, error,
+                                      body, data.resolve_us, data.connect_us, data.tls_us,
+                                      data.answer_us, static_cast<fb::DeliveryState>(data.state),
+                                      number(data.next))
+              .Union()};
+}
+WrittenData write_data(FlatBufferBuilder& b, const DeliveryHeld& data) {
+  return {fb::EventData::DeliveryHeld, fb::CreateDeliveryHeld(b, write(b, data.of)).Union()};
+}
+WrittenData write_data(FlatBufferBuilder& b, const DeliveryRequested&) {
+  return {fb::EventData::DeliveryRequested, fb::CreateDeliveryRequested(b).Union()};
+}
+WrittenData write_data(FlatBufferBuilder& b, const DeliverySkipped& data) {
+  return {fb::EventData::DeliverySkipped,
+          fb::CreateDeliverySkipped(b, text(b, data.reason)).Union()};
+}
+WrittenData write_data(FlatBufferBuilder& b, const DeliveryCursorMoved& data) {
+  return {fb::EventData::DeliveryCursorMoved,
+          fb::CreateDeliveryCursorMoved(b, text(b, data.mark), data.generation).Union()};
+}
+
+EventData read_of_webhooks(const fb::Event& e) {
+  switch (e.data_type()) {
+    case fb::EventData::EndpointCreated: {
+      const auto* data = e.data_as_EndpointCreated();
+      return EndpointCreated{read(data->project()), view(data->config()), view(data->secret()),
+                             optional_view(data->headers()), view(data->start())};
+    }
+    case fb::EventData::EndpointChanged: {
+      const auto* data = e.data_as_EndpointChanged();
+      return EndpointChanged{read(data->project()), view(data->config()),
+                             optional_view(data->headers())};
+    }
+    case fb::EventData::EndpointSecretRotated: {
+      const auto* data = e.data_as_EndpointSecretRotated();
+      return EndpointSecretRotated{read(data->project()), view(data->secret()),
+                                   to_time(data->old_expires())};
+    }
+    case fb::EventData::EndpointPaused: {
+      const auto* data = e.data_as_EndpointPaused();
+      return EndpointPaused{read(data->project()), view(data->reason())};
+    }
+    case fb::EventData::EndpointResumed: {
+      const auto* data = e.data_as_EndpointResumed();
+      return EndpointResumed{read(data->project()), optional_view(data->start())};
+    }
+    case fb::EventData::EndpointDisabled: {
+      const auto* data = e.data_as_EndpointDisabled();
+      return EndpointDisabled{read(data->project()), view(data->reason())};
+    }
+    case fb::EventData::EndpointTested:
+      return EndpointTested{read(e.data_as_EndpointTested()->project())};
+    case fb::EventData::EndpointDeleted:
+      return EndpointDeleted{read(e.data_as_EndpointDeleted()->project())};
+    case fb::EventData::RetryPolicyCreated:
+      return RetryPolicyCreated{view(e.data_as_RetryPolicyCreated()->config())};
+    case fb::EventData::RetryPolicyChanged:
+      return RetryPolicyChanged{view(e.data_as_RetryPolicyChanged()->config())};
+    case fb::EventData::RetryPolicyDeleted:
+      return RetryPolicyDeleted{};
+    default:
+      return read_of_deliveries(e);
+  }
+}
+
+}  // namespace schemas

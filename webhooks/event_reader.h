@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "schemas/cel/filter.h"
+#include "schemas/ids.h"
+#include "schemas/result.h"
+#include "webhooks/endpoint.h"
+
+/// How the deliverer sees the log: one organization's events in order, as the outside sees them.
+/// The api has them, and implements this.
+namespace webhooks {
+
+struct Scope {
+  schemas::OrganizationId organization;
+  schemas::Space space = schemas::Space::live;
+  friend bool operator==(const Scope&, const Scope&) = default;
+};
+
+/// Which events an endpoint wants, and in which form.
+struct Wanted {
+  schemas::Uuid endpoint;
+  std::vector<std::string> types;
+  std::shared_ptr<const schemas::cel::Filter> filter;  // null: all
+  std::optional<schemas::Uuid> project;                // only events of it
+  DeliveryOrder order = DeliveryOrder::entity;
+  DeliveryFormat format = DeliveryFormat::structured;
+};
+
+struct ReadEvent {
+  schemas::Uuid id;
+  schemas::Time recorded;
+  std::string type;
+  schemas::TopicId topic{};
+  schemas::Offset offset = 0;
+  std::uint32_t index = 0;
+  std::uint64_t lane = 0;
+  std::string mark;  // behind it
+  std::string body;
+};
+
+struct ReadEvents {
+  std::vector<ReadEvent> events;
+  std::string mark;          // behind everything that was looked at
+  bool reached_end = false;  // of what was there
+};
+
+class EventReader {
+ public:
+  virtual ~EventReader() = default;
+  /// The next events behind a mark, so many or of so many bytes at most; fewer than there are when
+  /// many were looked at. Blocks; any thread.
+  virtual schemas::Result<ReadEvents> read(const Scope& scope, const Wanted& wanted,
+                                           const std::string& mark, std::size_t events_max,
+                                           std::size_t bytes_max) = 0;
+  /// One event's body once more. Blocks; any thread.
+  virtual schemas::Result<std::string> body(const Scope& scope, const Wanted& wanted,
+                                            schemas::TopicId topic, schemas::Offset offset,
+                                            std::uint32_t index) = 0;
+};
+
+}  // namespace webhooks

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <unordered_map>
+
+#include "schemas/ids.h"
+
+namespace webhooks {
+
+class Outlet;
+
+/// Whose turn it is to send: organizations in turn, of each its endpoints in turn, one attempt a
+/// turn (deficit round robin, Shreedhar and Varghese 1995, where every attempt costs the same). An
+/// organization of a thousand endpoints, or of a million events behind, has the same share as one
+/// with a single event. One thread.
+class FairTurns {
+ public:
+  /// It may have something to send; again while it waits changes nothing.
+  void add(const schemas::OrganizationId& organization, std::shared_ptr<Outlet> outlet);
+  /// Who is next, taken out; null: nobody waits.
+  std::shared_ptr<Outlet> next();
+
+ private:
+  std::deque<schemas::OrganizationId> organizations_;
+  std::unordered_map<schemas::OrganizationId, std::deque<std::shared_ptr<Outlet>>> waiting_;
+};
+
+}  // namespace webhooks

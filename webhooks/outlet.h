@@ -1,0 +1,232 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include "eventstore/clock.h"
+#include "manager/command_handler.h"
+#include "projections/read_store.h"
+#include "projections/states.h"
+#include "webhooks/event_reader.h"
+#include "webhooks/http_client.h"
+#include "webhooks/pace.h"
+#include "webhooks/retry_policy.h"
+#include "webhooks/signature.h"
+
+namespace webhooks {
+
+/// What all outlets have in common; the deliverer's.
+struct OutletParts {
+  boost::asio::any_io_executor executor;
+  boost::asio::thread_pool& pool;  // where the log is read
+  EventReader& events;
+  manager::Commands& commands;
+  const projections::ReadStore& rows;
+  schemas::TopicId deliveries;
+  const HttpGuard& guard;
+  const eventstore::Clock& clock;
+  std::string user_agent;
+  /// It may have something to send: it gets a turn.
+  std::function<void(std::shared_ptr<Outlet>)> ready;
+  /// One attempt less in flight.
+  std::function<void()> sent;
+};
+
+/// An endpoint as the rows and the keyring have it.
+struct OutletSetup {
+  Scope scope;
+  schemas::Uuid id;
+  schemas::Version version{};
+  std::uint32_t generation = 0;
+  std::optional<schemas::Uuid> project;
+  EndpointConfig config;
+  RetryPolicy policy;
+  struct ExpiringSigner {
+    Signer signer;
+    std::optional<schemas::Time> expires;
+  };
+  std::vector<ExpiringSigner> signers;  // newest last
+  HttpHeaders headers;
+  WebhookUrl url;
+  std::shared_ptr<const schemas::cel::Filter> filter;
+  std::string place;  // a mark: everything before it is done with
+  projections::EndpointHealth health;
+};
+
+// clang-format off
+/// One endpoint's deliveries: reads the log behind the endpoint's cursor, sends, records what
+/// became of it.
+///
+///     log ─► queue_ ─► attempt ─► records_ ─► RecordDeliveries ─► rows
+///              │          ▲                                        │
+///              │          ╰── due rows, released rows ◄────────────╯
+///              ╰─► held: an earlier event of its lane is not through
+///
+/// What is in the log has to be sent or told of before the cursor passes it, so nothing is lost
+/// whenever the process dies; what was sent and not recorded is sent again under the same id. What
+/// waits for its next attempt is in rows, ordered by time, not in memory. A lane has one event
+/// between its sending and its record being in the rows: that is the order.
+///
+/// One executor, the deliverer's.
+// clang-format on
+class Outlet : public std::enable_shared_from_this<Outlet> {
+ public:
+  Outlet(const OutletParts& parts, OutletSetup setup);
+
+  const OutletSetup& setup() const { return setup_; }
+  void start();
+  /// There may be new events.
+  void wake();
+  /// Somebody asked for a delivery again.
+  void look_at_due();
+  /// Its turn: sends or holds something. True: there may be more.
+  bool take_turn();
+  /// Sends nothing more. `done` once everything that was sent is recorded, and the cursor too.
+  void retire(std::function<void()> done);
+  /// The partition is another process's now: records nothing more either.
+  void abandon();
+
+  /// For FairTurns: what it was before.
+  bool set_waiting(bool waiting) { return std::exchange(waiting_, waiting); }
+
+ private:
+  using Time = schemas::Time;
+  using Sequence = std::uint64_t;  // of what was read, from 0
+  struct Item {
+    Sequence sequence;
+    ReadEvent event;
+  };
+  struct Passed {
+    std::string mark;
+    bool settled;
+  };
+  /// An attempt on its way.
+  struct Attempting {
+    std::optional<Sequence> sequence;  // of what came from the log
+    manager::DeliveryRecord record;    // as far as it is known
+    std::string body;                  // empty: to be read again
+    Time first_at;
+    Pace::Send send{};
+  };
+  struct Recording {
+    std::optional<Sequence> sequence;
+    manager::DeliveryRecord record;
+    bool disable = false;
+  };
+  struct Idle {
+    HttpConnection connection;
+    Time since;
+  };
+
+  // reading (outlet.cpp)
+  void read_more();
+  void on_read(schemas::Result<ReadEvents> read, std::set<schemas::Uuid> known);
+  Wanted wanted() const;
+  void settle(Sequence sequence);
+  void find_released();
+
+  // sending (outlet_sending.cpp)
+  bool take_fresh();
+  bool take_again();
+  std::optional<schemas::Uuid> next_again();
+  bool lane_is_open(std::uint64_t lane) const;
+  void send(Attempting attempting);
+  static awaitable<void> attempt(std::shared_ptr<Outlet> self, Attempting attempting);
+  awaitable<schemas::Result<std::string>> body_of(const manager::DeliveryRecord& record);
+  struct Answered {
+    HttpResult<HttpAnswerHead> answer;
+    HttpTiming timing;
+  };
+  awaitable<Answered> post(const Attempting& attempting, std::chrono::milliseconds timeout);
+  awaitable<HttpResult<HttpConnection>> connection(std::chrono::milliseconds timeout, bool& kept);
+  HttpRequest request_of(const Attempting& attempting) const;
+  void on_answer(Attempting attempting, Answered answered, Time started,
+                 std::chrono::microseconds took);
+  void end_unsent(const Attempting& attempting);
+
+  // recording (outlet_recording.cpp)
+  void record(Recording recording);
+  void flush();
+  bool cursor_is_due() const;
+  void on_recorded(const schemas::Result<manager::Outcome>& outcome);
+  void follow(const Recording& recording);
+  void release(std::uint64_t lane);
+  void pause_if_failing();
+  void ask_to_pause(bool disable, std::string reason);
+  void check_retired();
+
+  void arm();
+  void on_timer();
+  Time now() const { return parts_.clock.wall(); }
+  projections::Reader reader() const {
+    return {parts_.rows, setup_.scope.organization, setup_.scope.space};
+  }
+
+  static constexpr std::size_t queue_max = 256;
+  static constexpr std::size_t read_bytes_max = std::size_t{1} << 20;
+  static constexpr std::size_t records_max = 256;
+  static constexpr std::size_t body_kept = 4'096;
+  static constexpr std::chrono::seconds cursor_every{10};
+  static constexpr std::size_t cursor_every_events = 10'000;
+  static constexpr std::chrono::seconds idle_for{20};
+
+  const OutletParts parts_;
+  const OutletSetup setup_;
+
+  // reading
+  std::string place_;  // behind what was read last
+  bool reading_ = false;
+  bool more_ = true;      // behind place_
+  bool checking_ = true;  // what is read may have been delivered before a restart
+  std::deque<Item> queue_;
+  std::deque<Passed> window_;  // what was read and is not behind the cursor yet
+  Sequence window_begin_ = 0;  // of its first
+  Sequence read_ = 0;
+
+  // sending
+  Pace pace_;
+  std::optional<RateCap> rate_;
+  std::unordered_set<std::uint64_t> busy_;  // lanes: from the sending to the record
+  std::set<schemas::Uuid> again_;           // deliveries that are tried again right now
+  std::deque<schemas::Uuid> released_;      // whose turn in their lanes has come
+  std::vector<Idle> idle_;
+  std::optional<Time> next_due_;
+  bool due_known_ = false;
+  bool prefers_again_ = false;
+  bool waiting_ = false;
+  std::minstd_rand random_;
+
+  // recording
+  std::deque<Recording> records_;
+  std::vector<Recording> recording_;  // under way
+  bool is_recording_ = false;
+  std::string cursor_;           // what may be recorded as cursor
+  std::string cursor_recorded_;  // what was
+  std::string cursor_recording_;
+  std::size_t passed_since_cursor_ = 0;
+  Time cursor_at_{};
+  projections::EndpointHealth health_;
+  bool pause_asked_ = false;
+
+  std::size_t unsettled_ = 0;  // attempts and records that are not in the rows yet
+  Time not_before_{};          // after something failed on our side
+  boost::asio::steady_timer timer_;
+  bool retiring_ = false;
+  bool abandoned_ = false;
+  std::function<void()> retired_;
+};
+
+}  // namespace webhooks

@@ -1,0 +1,164 @@
+#include <boost/asio/post.hpp>
+#include <spdlog/spdlog.h>
+
+#include "projections/delivery_rows.h"
+#include "projections/reader.h"
+#include "schemas/planted.h"
+#include "webhooks/outlet.h"
+
+/// Recording: what became of what was sent, in batches, and the cursor behind it.
+namespace webhooks {
+
+using manager::RecordDeliveries;
+using projections::Delivery;
+using schemas::DeliveryState;
+using schemas::ErrorCode;
+
+void Outlet::record(Recording recording) {
+  if (abandoned_) return;
+  records_.push_back(std::move(recording));
+  flush();
+}
+
+bool Outlet::cursor_is_due() const {
+  if (cursor_ == cursor_recorded_) return false;
+  return retiring_ || passed_since_cursor_ >= cursor_every_events ||
+         now() >= cursor_at_ + cursor_every;
+}
+
+/// One command at a time: what comes meanwhile goes with the next, so that batches are as large as
+/// the log is slow.
+void Outlet::flush() {
+  if (is_recording_ || abandoned_ || now() < not_before_) return;
+  const bool cursor = cursor_is_due();
+  if (records_.empty() && !cursor && recording_.empty()) return;
+  while (!records_.empty() && recording_.size() < records_max) {
+    recording_.push_back(std::move(records_.front()));
+    records_.pop_front();
+  }
+  RecordDeliveries command{
+      .endpoint = setup_.id, .generation = setup_.generation, .deliveries = {}, .cursor = {}};
+  for (const auto& recording : recording_) command.deliveries.push_back(recording.record);
+  if (cursor) {
+    command.cursor = cursor_;
+    cursor_recording_ = cursor_;
+  }
+  is_recording_ = true;
+  manager::CommandContext context{.organization = setup_.scope.organization,
+                                  .space = setup_.scope.space,
+                                  .actor = {},
+                                  .rights = {},
+                                  .correlation = {},
+                                  .traceparent = {},
+                                  .idempotency = {},
+                                  .if_match = {},
+                                  .sequence = {}};
+  parts_.commands.submit(
+      std::move(context), std::move(command),
+      [self = shared_from_this()](schemas::Result<manager::Outcome> outcome) {
+        boost::asio::post(self->parts_.executor, [self, outcome = std::move(outcome)] {
+          self->on_recorded(outcome);
+        });
+      });
+}
+
+/// What was not taken is given again: what is in the log already is left out there.
+void Outlet::on_recorded(const schemas::Result<manager::Outcome>& outcome) {
+  is_recording_ = false;
+  if (abandoned_) return;
+  if (!outcome) {
+    spdlog::warn("outcomes of deliveries wait to be recorded detail=\"{}\"",
+                 outcome.error().detail);
+    not_before_ = now() + std::chrono::milliseconds{500};
+    timer_.expires_after(std::chrono::milliseconds{510});
+    timer_.async_wait([self = shared_from_this()](boost::system::error_code failed) {
+      if (!failed) self->on_timer();
+    });
+    return;
+  }
+  if (!cursor_recording_.empty()) {
+    cursor_recorded_ = std::exchange(cursor_recording_, {});
+    passed_since_cursor_ = 0;
+    cursor_at_ = now();
+  }
+  if (!recording_.empty()) {
+    const auto row = reader().get<projections::EndpointHealth>(parts_.deliveries, {setup_.id, {}});
+    if (row) health_ = row->state;
+    due_known_ = false;
+  }
+  for (const auto& recording : std::exchange(recording_, {})) follow(recording);
+  pause_if_failing();
+  flush();
+  if (!retiring_) {
+    read_more();
+    parts_.ready(shared_from_this());
+    arm();
+  }
+  check_retired();
+}
+
+/// A record is in the rows: its lane goes on.
+void Outlet::follow(const Recording& recording) {
+  const auto& record = recording.record;
+  busy_.erase(record.lane);
+  again_.erase(record.id);
+  --unsettled_;
+  if (recording.sequence && *recording.sequence >= window_begin_) settle(*recording.sequence);
+  if (recording.disable) ask_to_pause(true, "the receiver answered 410 Gone");
+  const bool through =
+      record.state == DeliveryState::succeeded || record.state == DeliveryState::exhausted;
+  if (!record.held && through) release(record.lane);
+}
+
+/// The next one that waits in the lane is sent now.
+void Outlet::release(std::uint64_t lane) {
+  if (setup_.config.order != DeliveryOrder::entity || health_.pending == 0) return;
+  const auto rows = reader();
+  const auto page = rows.list(parts_.deliveries, projections::lane_kind, true,
+                              {.after = {},
+                               .limit = 1,
+                               .as_of = {},
+                               .below = projections::lane_of(setup_.id, lane),
+                               .filter = {}});
+  if (page.rows.empty()) return;
+  const auto id = projections::delivery_in(page.rows.front().entity);
+  const auto delivery = rows.get<Delivery>(parts_.deliveries, {id, {}});
+  if (delivery && !delivery->state.next) released_.push_back(id);
+}
+
+void Outlet::pause_if_failing() {
+  if (!health_.failing_since || pause_asked_) return;
+  const auto since = now() - *health_.failing_since;
+  if (since < setup_.config.pause_after) return;
+  ask_to_pause(false, fmt::format("nothing has succeeded for {} seconds",
+                                  setup_.config.pause_after.count()));
+}
+
+/// The endpoint's event comes back as a new version of it, which ends this outlet.
+void Outlet::ask_to_pause(bool disable, std::string reason) {
+  if (std::exchange(pause_asked_, true)) return;
+  manager::CommandContext context{.organization = setup_.scope.organization,
+                                  .space = setup_.scope.space,
+                                  .actor = {},
+                                  .rights = {},
+                                  .correlation = {},
+                                  .traceparent = {},
+                                  .idempotency = {},
+                                  .if_match = {},
+                                  .sequence = {}};
+  parts_.commands.submit(
+      std::move(context),
+      manager::PauseEndpoint{.id = setup_.id, .disable = disable, .reason = std::move(reason)},
+      [self = shared_from_this()](const schemas::Result<manager::Outcome>& outcome) {
+        if (outcome || outcome.error().code == ErrorCode::not_found) return;
+        boost::asio::post(self->parts_.executor, [self] { self->pause_asked_ = false; });
+      });
+}
+
+void Outlet::check_retired() {
+  if (!retiring_ || !retired_ || reading_ || is_recording_ || unsettled_ > 0) return;
+  if (cursor_is_due()) return flush();
+  std::exchange(retired_, nullptr)();
+}
+
+}  // namespace webhooks

@@ -1,0 +1,293 @@
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <fmt/format.h>
+
+#include "projections/delivery_rows.h"
+#include "projections/reader.h"
+#include "schemas/planted.h"
+#include "webhooks/outlet.h"
+
+/// Sending: what is sent next, and one attempt.
+namespace webhooks {
+
+namespace asio = boost::asio;
+using manager::DeliveryRecord;
+using projections::Delivery;
+using schemas::DeliveryState;
+using std::chrono::duration_cast;
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+namespace {
+
+std::uint32_t count_of(microseconds time) {
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(time.count(), 0, UINT32_MAX));
+}
+
+/// A text that may stand in an answer: valid UTF-8, cut where a character begins.
+std::string shown_text(std::string_view bytes, std::size_t max) {
+  auto text = std::string(bytes.substr(0, max));
+  for (int cut = 0; cut < 4 && !text.empty() && !schemas::json::valid_utf8(text); ++cut) {
+    text.pop_back();
+  }
+  if (schemas::json::valid_utf8(text)) return text;
+  std::string replaced;
+  for (const char c : bytes.substr(0, max)) {
+    replaced += static_cast<unsigned char>(c) < 0x80 ? c : '?';
+  }
+  return replaced;
+}
+
+}  // namespace
+
+/// Whether something of the lane is still to be delivered, by the rows.
+bool Outlet::lane_is_open(std::uint64_t lane) const {
+  if (health_.pending + health_.failing == 0) return false;
+  const auto page = reader().list(parts_.deliveries, projections::lane_kind, true,
+                                  {.after = {},
+                                   .limit = 1,
+                                   .as_of = {},
+                                   .below = projections::lane_of(setup_.id, lane),
+                                   .filter = {}});
+  return !page.rows.empty();
+}
+
+/// The first event of the queue whose lane is free is sent, or held when an earlier one of its lane
+/// is not through.
+bool Outlet::take_fresh() {
+  const auto order = setup_.config.order;
+  // One lane, which a failing one holds: what is behind it waits in the log.
+  if (order == DeliveryOrder::endpoint && (!busy_.empty() || lane_is_open(0))) return false;
+  const auto free = std::ranges::find_if(
+      queue_, [this](const Item& item) { return !busy_.contains(item.event.lane); });
+  if (free == queue_.end()) return false;
+  auto item = std::move(*free);
+  queue_.erase(free);
+  auto& event = item.event;
+  DeliveryRecord record{
+      .id = projections::delivery_id(setup_.id, event.id, event.recorded),
+      .event = event.id,
+      .type = std::move(event.type),
+      .topic = event.topic,
+      .offset = event.offset,
+      .index = event.index,
+      .lane = event.lane,
+      .attempt = 1};
+  busy_.insert(record.lane);
+  ++unsettled_;
+  if (order == DeliveryOrder::entity && lane_is_open(record.lane)) {
+    record.held = true;
+    this->record({item.sequence, std::move(record)});
+    return true;
+  }
+  send({item.sequence, std::move(record), std::move(event.body), now()});
+  return true;
+}
+
+/// A delivery whose turn in its lane has come, or whose next attempt is due.
+std::optional<schemas::Uuid> Outlet::next_again() {
+  while (!released_.empty()) {
+    const auto id = released_.front();
+    released_.pop_front();
+    if (!again_.contains(id)) return id;
+  }
+  if (due_known_ && (!next_due_ || *next_due_ > now())) return std::nullopt;
+  due_known_ = true;
+  next_due_.reset();
+  const auto page = reader().list(parts_.deliveries, projections::due_kind, true,
+                                  {.after = {},
+                                   .limit = again_.size() + 1,
+                                   .as_of = {},
+                                   .below = schemas::Entity{setup_.id, {}},
+                                   .filter = {}});
+  for (const auto& row : page.rows) {
+    const auto id = projections::delivery_in(row.entity);
+    if (again_.contains(id)) continue;
+    next_due_ = projections::due_in(row.entity);
+    return *next_due_ <= now() ? std::optional(id) : std::nullopt;
+  }
+  return std::nullopt;
+}
+
+bool Outlet::take_again() {
+  const auto id = next_again();
+  if (!id) return false;
+  const auto row = reader().get<Delivery>(parts_.deliveries, {*id, {}});
+  if (!row || !row->state.open()) return true;
+  const auto& delivery = row->state;
+  again_.insert(*id);
+  // Of two of one lane only one is on its way: this one comes again when that is through.
+  if (!busy_.insert(delivery.lane).second) {
+    again_.erase(*id);
+    due_known_ = true;
+    next_due_ = now() + milliseconds{50};
+    if (!delivery.next) released_.push_back(*id);
+    return false;
+  }
+  DeliveryRecord record{.id = *id,
+                        .event = delivery.event,
+                        .type = delivery.type,
+                        .topic = delivery.topic,
+                        .offset = delivery.offset,
+                        .index = delivery.index,
+                        .lane = delivery.lane,
+                        .attempt = delivery.attempts + 1};
+  ++unsettled_;
+  // The row's time is that of its last event; a held one has had no attempt yet.
+  const auto first_at = delivery.attempts == 0 ? now() : row->head.created_at;
+  send({std::nullopt, std::move(record), {}, first_at});
+  return true;
+}
+
+void Outlet::send(Attempting attempting) {
+  attempting.send = pace_.begin();
+  asio::co_spawn(parts_.executor, attempt(shared_from_this(), std::move(attempting)),
+                 asio::detached);
+}
+
+/// Static, so that the outlet lives as long as its attempts.
+awaitable<void> Outlet::attempt(std::shared_ptr<Outlet> self, Attempting attempting) {
+  if (attempting.body.empty()) {
+    auto body = co_await self->body_of(attempting.record);
+    if (!body) {
+      spdlog::warn("an event cannot be read for its next attempt detail=\"{}\"",
+                   body.error().detail);
+      self->end_unsent(attempting);
+      co_return;
+    }
+    attempting.body = std::move(*body);
+  }
+  const auto& rules = rules_for(self->setup_.policy, attempting.record.type);
+  const auto started = self->now();
+  const auto begun = self->parts_.clock.monotonic();
+  auto answered = co_await self->post(attempting, rules.timeout);
+  const auto took = duration_cast<microseconds>(self->parts_.clock.monotonic() - begun);
+  self->on_answer(std::move(attempting), std::move(answered), started, took);
+}
+
+/// Our side could not: nothing was sent, and what the rows or the log say holds.
+void Outlet::end_unsent(const Attempting& attempting) {
+  pace_.end(attempting.send, Pace::Outcome::failed);
+  parts_.sent();
+  busy_.erase(attempting.record.lane);
+  again_.erase(attempting.record.id);
+  --unsettled_;
+  not_before_ = now() + std::chrono::seconds{1};
+  due_known_ = false;
+  check_retired();
+  arm();
+}
+
+awaitable<schemas::Result<std::string>> Outlet::body_of(const DeliveryRecord& record) {
+  const auto executor = co_await asio::this_coro::executor;
+  co_await asio::post(parts_.pool, asio::use_awaitable);
+  auto body = parts_.events.body(setup_.scope, wanted(), record.topic, record.offset, record.index);
+  co_await asio::post(executor, asio::use_awaitable);
+  co_return body;
+}
+
+awaitable<HttpResult<HttpConnection>> Outlet::connection(milliseconds timeout, bool& kept) {
+  kept = !idle_.empty();
+  if (kept) {
+    auto connection = std::move(idle_.back().connection);
+    idle_.pop_back();
+    co_return connection;
+  }
+  HttpLimits limits;
+  limits.resolve = std::min(limits.resolve, timeout);
+  limits.connect = std::min(limits.connect, timeout);
+  limits.exchange = timeout;
+  co_return co_await HttpConnection::open_guarded(setup_.url, parts_.guard, limits);
+}
+
+HttpRequest Outlet::request_of(const Attempting& attempting) const {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now().time_since_epoch());
+  const auto timestamp = std::to_string(seconds.count());
+  const auto id = to_text(schemas::EventId(attempting.record.event));
+  std::string signatures;
+  for (const auto& [signer, expires] : setup_.signers) {
+    if (expires && *expires <= now()) continue;
+    if (!signatures.empty()) signatures += ' ';
+    signatures += signature_header({&signer, 1}, id, timestamp, attempting.body);
+  }
+  const bool structured = setup_.config.format == DeliveryFormat::structured;
+  HttpRequest request{.method = "POST", .target = {}, .headers = setup_.headers, .body = {}};
+  auto& headers = request.headers;
+  headers.emplace_back("Content-Type",
+                       structured ? "application/cloudevents+json" : "application/json");
+  headers.emplace_back("User-Agent", parts_.user_agent);
+  headers.emplace_back("webhook-id", id);
+  headers.emplace_back("webhook-timestamp", timestamp);
+  headers.emplace_back("webhook-signature", signatures);
+  request.body = attempting.body;
+  return request;
+}
+
+/// One request and its answer. A kept connection may just have been let go: then, and only then,
+/// once more over a new one.
+awaitable<Outlet::Answered> Outlet::post(const Attempting& attempting, milliseconds timeout) {
+  for (bool again = false;; again = true) {
+    bool kept = false;
+    auto connection = co_await this->connection(timeout, kept);
+    if (!connection) co_return Answered{std::unexpected(connection.error()), {}};
+    const auto timing = kept ? HttpTiming{} : connection->timing();
+    auto answer = co_await connection->ask_head(request_of(attempting), body_kept);
+    const bool let_go = !answer && answer.error().kind == HttpFailure::Kind::closed && kept;
+    if (let_go && !again) {
+      idle_.clear();
+      continue;
+    }
+    if (answer && answer->reusable && idle_.size() < pace_.limit()) {
+      idle_.push_back({std::move(*connection), now()});
+    }
+    co_return Answered{std::move(answer), timing};
+  }
+}
+
+void Outlet::on_answer(Attempting attempting, Answered answered, Time started, microseconds took) {
+  auto& record = attempting.record;
+  const auto& [answer, timing] = answered;
+  AttemptResult result;
+  std::string retry_after;
+  if (answer) {
+    record.status = static_cast<std::uint16_t>(answer->answer.status);
+    result.status = answer->answer.status;
+    retry_after = answer->answer.header("retry-after");
+    if (!retry_after.empty()) result.retry_after = retry_after;
+    if (!answer->answer.body.empty()) record.body = shown_text(answer->answer.body, body_kept);
+  } else {
+    record.error = answer.error().detail;
+  }
+  record.started = started;
+  record.resolve_us = count_of(timing.resolve);
+  record.connect_us = count_of(timing.connect);
+  record.tls_us = count_of(timing.tls);
+  record.answer_us = count_of(took - timing.resolve - timing.connect - timing.tls);
+  const double random = std::uniform_real_distribution<double>(0, 1)(random_);
+  const auto verdict =
+      judge(setup_.policy,
+            {.event_type = record.type,
+             .number = record.attempt,
+             .first_at = attempting.first_at,
+             .ended_at = now()},
+            result, random);
+  auto outcome = record.attempt == 1 ? Pace::Outcome::good : Pace::Outcome::good_retry;
+  if (const auto* retry = std::get_if<RetryAt>(&verdict.delivery)) {
+    record.state = DeliveryState::failing;
+    record.next = retry->time;
+    outcome = Pace::Outcome::failed;
+  } else if (const auto* exhausted = std::get_if<Exhausted>(&verdict.delivery)) {
+    record.state = DeliveryState::exhausted;
+    record.error = record.error ? *record.error + "; " + exhausted->detail : exhausted->detail;
+    outcome = Pace::Outcome::failed;
+  }
+  if (verdict.slow_down) outcome = Pace::Outcome::too_much;
+  pace_.end(attempting.send, outcome);
+  parts_.sent();
+  this->record({attempting.sequence, std::move(record), verdict.disable_endpoint});
+}
+
+}  // namespace webhooks
