@@ -62,6 +62,7 @@ TEST(Pace, AnswersToWhatWasSentBeforeAHalvingSayNothing) {
   pace.end(before[0], Outcome::too_much);
   EXPECT_EQ(pace.limit(), 2u);
   pace.end(before[1], Outcome::too_much);
+  EXPECT_EQ(pace.limit(), 2u);
   pace.end(before[2], Outcome::good);
   pace.end(before[3], Outcome::good);
   EXPECT_EQ(pace.limit(), 2u);
