@@ -51,6 +51,35 @@ std::string broken_rule(std::string_view text, const TextRule& rule) {
   return {};
 }
 
+std::string broken_rule(Value value, const IntegerRule& rule) {
+  const auto number = value.as_int64();
+  if (number && *number >= rule.min && *number <= rule.max) return {};
+  if (!number && value.kind() != Kind::unsigned_integer) return "must be an integer";
+  if (rule.max == std::numeric_limits<std::int64_t>::max() && number) {
+    return fmt::format("must be at least {}", rule.min);
+  }
+  return fmt::format("must be from {} to {}", rule.min, rule.max);
+}
+
+std::string broken_rule(Value value, const NumberRule& rule) {
+  const auto number = value.as_double();
+  if (!number) return "must be a number";
+  if (*number >= rule.min && *number <= rule.max) return {};
+  if (rule.max == std::numeric_limits<double>::max()) {
+    return fmt::format("must be at least {}", rule.min);
+  }
+  return fmt::format("must be from {} to {}", rule.min, rule.max);
+}
+
+/// Why a value is no array of so many things; empty when it is one.
+std::string broken_array(Value value, std::string_view things, std::size_t count_min,
+                         std::size_t count_max) {
+  if (!value.is_array()) return fmt::format("must be an array of {}", things);
+  if (value.size() < count_min) return "must not be empty";
+  if (value.size() <= count_max) return {};
+  return fmt::format("must have at most {}", how_many(count_max, "element"));
+}
+
 }  // namespace
 
 ObjectReader::ObjectReader(Value object) : object_(object), faults_(own_faults_) {
@@ -88,6 +117,16 @@ std::optional<std::int64_t> ObjectReader::optional_integer(std::string_view name
   return member ? std::optional(read_integer(name, *member, rule)) : std::nullopt;
 }
 
+double ObjectReader::number(std::string_view name, NumberRule rule) {
+  const auto member = required(name);
+  return member ? read_number(name, *member, rule) : rule.min;
+}
+
+std::optional<double> ObjectReader::optional_number(std::string_view name, NumberRule rule) {
+  const auto member = present(name);
+  return member ? std::optional(read_number(name, *member, rule)) : std::nullopt;
+}
+
 bool ObjectReader::boolean(std::string_view name) {
   const auto member = required(name);
   return member && read_boolean(name, *member);
@@ -121,6 +160,19 @@ std::optional<std::vector<std::string>> ObjectReader::optional_texts(std::string
   return member ? std::optional(read_texts(name, *member, count_max, rule)) : std::nullopt;
 }
 
+std::vector<double> ObjectReader::numbers(std::string_view name, std::size_t count_max,
+                                          NumberRule rule) {
+  const auto member = required(name);
+  return member ? read_numbers(name, *member, count_max, rule) : std::vector<double>();
+}
+
+std::optional<std::vector<std::int64_t>> ObjectReader::optional_integers(std::string_view name,
+                                                                         std::size_t count_max,
+                                                                         IntegerRule rule) {
+  const auto member = present(name);
+  return member ? std::optional(read_integers(name, *member, count_max, rule)) : std::nullopt;
+}
+
 std::optional<Value> ObjectReader::value(std::string_view name) {
   return required(name);
 }
@@ -148,6 +200,10 @@ void ObjectReader::optional_objects(std::string_view name, std::size_t count_max
 
 void ObjectReader::wrong(std::string_view name, std::string detail) {
   note(pointer() + '/' + pointer_escape(name), std::move(detail));
+}
+
+void ObjectReader::wrong(std::string_view name, std::size_t index, std::string detail) {
+  note(fmt::format("{}/{}/{}", pointer(), pointer_escape(name), index), std::move(detail));
 }
 
 std::string ObjectReader::pointer() const {
@@ -205,16 +261,16 @@ std::string ObjectReader::read_text(std::string_view name, Value value, const Te
 
 std::int64_t ObjectReader::read_integer(std::string_view name, Value value,
                                         const IntegerRule& rule) {
-  const auto number = value.as_int64();
-  if (number && *number >= rule.min && *number <= rule.max) return *number;
-  const bool integer = number || value.kind() == Kind::unsigned_integer;
-  if (!integer) {
-    wrong(name, "must be an integer");
-  } else if (rule.max == std::numeric_limits<std::int64_t>::max() && number) {
-    wrong(name, fmt::format("must be at least {}", rule.min));
-  } else {
-    wrong(name, fmt::format("must be from {} to {}", rule.min, rule.max));
-  }
+  std::string broken = broken_rule(value, rule);
+  if (broken.empty()) return *value.as_int64();
+  wrong(name, std::move(broken));
+  return rule.min;
+}
+
+double ObjectReader::read_number(std::string_view name, Value value, const NumberRule& rule) {
+  std::string broken = broken_rule(value, rule);
+  if (broken.empty()) return *value.as_double();
+  wrong(name, std::move(broken));
   return rule.min;
 }
 
@@ -233,25 +289,49 @@ Time ObjectReader::read_time(std::string_view name, Value value) {
 
 std::vector<std::string> ObjectReader::read_texts(std::string_view name, Value value,
                                                   std::size_t count_max, const TextRule& rule) {
-  if (!value.is_array()) {
-    wrong(name, "must be an array of strings");
-    return {};
-  }
-  if (value.size() > count_max) {
-    wrong(name, fmt::format("must have at most {}", how_many(count_max, "element")));
+  if (auto broken = broken_array(value, "strings", 0, count_max); !broken.empty()) {
+    wrong(name, std::move(broken));
     return {};
   }
   std::vector<std::string> texts;
   for (const Value element : value.elements()) {
     const auto text = element.as_string();
     std::string broken = text ? broken_rule(*text, rule) : "must be a string";
-    if (!broken.empty()) {
-      note(fmt::format("{}/{}/{}", pointer(), pointer_escape(name), texts.size()),
-           std::move(broken));
-    }
+    if (!broken.empty()) wrong(name, texts.size(), std::move(broken));
     texts.emplace_back(text.value_or(""));
   }
   return texts;
+}
+
+std::vector<double> ObjectReader::read_numbers(std::string_view name, Value value,
+                                               std::size_t count_max, const NumberRule& rule) {
+  if (auto broken = broken_array(value, "numbers", 1, count_max); !broken.empty()) {
+    wrong(name, std::move(broken));
+    return {};
+  }
+  std::vector<double> numbers;
+  for (const Value element : value.elements()) {
+    std::string broken = broken_rule(element, rule);
+    if (!broken.empty()) wrong(name, numbers.size(), std::move(broken));
+    numbers.push_back(element.as_double().value_or(rule.min));
+  }
+  return numbers;
+}
+
+std::vector<std::int64_t> ObjectReader::read_integers(std::string_view name, Value value,
+                                                      std::size_t count_max,
+                                                      const IntegerRule& rule) {
+  if (auto broken = broken_array(value, "integers", 0, count_max); !broken.empty()) {
+    wrong(name, std::move(broken));
+    return {};
+  }
+  std::vector<std::int64_t> integers;
+  for (const Value element : value.elements()) {
+    std::string broken = broken_rule(element, rule);
+    if (!broken.empty()) wrong(name, integers.size(), std::move(broken));
+    integers.push_back(element.as_int64().value_or(rule.min));
+  }
+  return integers;
 }
 
 void ObjectReader::read_object(std::string_view name, Value value, const Read& read) {
@@ -262,10 +342,8 @@ void ObjectReader::read_object(std::string_view name, Value value, const Read& r
 
 void ObjectReader::read_objects(std::string_view name, Value value, std::size_t count_max,
                                 const Read& read) {
-  if (!value.is_array()) return wrong(name, "must be an array of objects");
-  if (value.size() == 0) return wrong(name, "must not be empty");
-  if (value.size() > count_max) {
-    return wrong(name, fmt::format("must have at most {}", how_many(count_max, "element")));
+  if (auto broken = broken_array(value, "objects", 1, count_max); !broken.empty()) {
+    return wrong(name, std::move(broken));
   }
   std::size_t index = 0;
   for (const Value element : value.elements()) {

@@ -31,6 +31,11 @@ struct IntegerRule {
   std::int64_t max = std::numeric_limits<std::int64_t>::max();
 };
 
+struct NumberRule {
+  double min = 0;
+  double max = std::numeric_limits<double>::max();
+};
+
 /// Reads the members of a request's object and collects everything that is wrong with them, so that
 /// a user learns of all mistakes at once.
 ///
@@ -59,6 +64,10 @@ class ObjectReader {
   std::int64_t integer(std::string_view name, IntegerRule rule = {});
   std::optional<std::int64_t> optional_integer(std::string_view name, IntegerRule rule = {});
 
+  /// Integers are numbers too.
+  double number(std::string_view name, NumberRule rule = {});
+  std::optional<double> optional_number(std::string_view name, NumberRule rule = {});
+
   bool boolean(std::string_view name);
   std::optional<bool> optional_boolean(std::string_view name);
 
@@ -68,6 +77,12 @@ class ObjectReader {
   std::vector<std::string> texts(std::string_view name, std::size_t count_max, TextRule rule = {});
   std::optional<std::vector<std::string>> optional_texts(std::string_view name,
                                                          std::size_t count_max, TextRule rule = {});
+
+  /// Arrays of 1 to `count_max` numbers, and of none to so many integers.
+  std::vector<double> numbers(std::string_view name, std::size_t count_max, NumberRule rule = {});
+  std::optional<std::vector<std::int64_t>> optional_integers(std::string_view name,
+                                                             std::size_t count_max,
+                                                             IntegerRule rule = {});
 
   /// Any value; an optional one may be null, which is then given as such.
   std::optional<Value> value(std::string_view name);
@@ -98,6 +113,8 @@ class ObjectReader {
 
   /// A fault that only the caller can know, such as a text of the wrong form.
   void wrong(std::string_view name, std::string detail);
+  /// The same of one element of a member that is an array.
+  void wrong(std::string_view name, std::size_t index, std::string detail);
 
   /// Where this object stands in the request, as a JSON pointer.
   std::string pointer() const;
@@ -122,6 +139,11 @@ class ObjectReader {
 
   std::string read_text(std::string_view name, Value value, const TextRule& rule);
   std::int64_t read_integer(std::string_view name, Value value, const IntegerRule& rule);
+  double read_number(std::string_view name, Value value, const NumberRule& rule);
+  std::vector<double> read_numbers(std::string_view name, Value value, std::size_t count_max,
+                                   const NumberRule& rule);
+  std::vector<std::int64_t> read_integers(std::string_view name, Value value, std::size_t count_max,
+                                          const IntegerRule& rule);
   bool read_boolean(std::string_view name, Value value);
   Time read_time(std::string_view name, Value value);
   std::vector<std::string> read_texts(std::string_view name, Value value, std::size_t count_max,

@@ -6,6 +6,7 @@
 #include "api/resources/reading.h"
 #include "schemas/json_writer.h"
 #include "schemas/time.h"
+#include "schemas/type_pattern.h"
 
 namespace api::resources {
 namespace {
@@ -128,9 +129,8 @@ Result<EventFilter> parse_event_filter(const Ask& ask) {
   EventFilter filter;
   for (const auto& [name, value] : ask.request.query) {
     if (name == "type") {
-      if (!is_type_pattern(value)) {
-        return edge::wrong_parameter("type",
-                                     "must be an event type, or its beginning with * behind it");
+      if (!schemas::is_type_pattern(value)) {
+        return edge::wrong_parameter("type", std::string(schemas::type_pattern_form));
       }
       filter.types.push_back(value);
     }

@@ -6,6 +6,7 @@
 #include "api/resources/event_json.h"
 #include "api/resources/reading.h"
 #include "projections/reader.h"
+#include "schemas/type_pattern.h"
 
 namespace api::resources {
 namespace {
@@ -25,16 +26,6 @@ constexpr std::chrono::milliseconds tick{1};
 
 bool one_of(const std::vector<std::string>& values, std::string_view value) {
   return std::ranges::find(values, value) != values.end();
-}
-
-bool fits(std::string_view pattern, std::string_view type) {
-  if (!pattern.ends_with('*')) return pattern == type;
-  return type.starts_with(pattern.substr(0, pattern.size() - 1));
-}
-
-bool is_type_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-         c == '_' || c == '-';
 }
 
 /// Asks the condition, for which an event is written as it is shown, and read.
@@ -69,16 +60,10 @@ class Sieve {
 
 }  // namespace
 
-bool is_type_pattern(std::string_view text) {
-  if (text == "*") return true;
-  if (text.ends_with('*')) text.remove_suffix(1);
-  return !text.empty() && text.size() <= 100 && std::ranges::all_of(text, is_type_character);
-}
-
 bool EventFilter::matches(const schemas::EventView& event) const {
   if (!kinds.empty() && !one_of(kinds, event.kind())) return false;
   if (!types.empty() && std::ranges::none_of(types, [&](const auto& pattern) {
-        return fits(pattern, event.type());
+        return schemas::type_fits(pattern, event.type());
       })) {
     return false;
   }

@@ -34,9 +34,6 @@ struct EventFilter {
   bool matches(const schemas::EventView& event) const;
 };
 
-/// `project.created`, `project.*`, `*`.
-bool is_type_pattern(std::string_view text);
-
 /// Where a reader of events stands: behind the organization's own last event that it passed, for
 /// each topic that has one. Topics that are not named have passed nothing.
 struct Passed {

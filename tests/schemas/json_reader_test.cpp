@@ -125,6 +125,38 @@ TEST(ObjectReader, KeepsTheRulesOfNumbers) {
   }
 }
 
+TEST(ObjectReader, ReadsNumbersAndListsOfThem) {
+  const auto document = parse(R"({"a":1,"b":0.5,"c":[0,1.5],"d":[],"e":[200,404],"f":null})");
+  ObjectReader reader(document->root());
+  EXPECT_EQ(reader.number("a"), 1);
+  EXPECT_EQ(reader.optional_number("b"), 0.5);
+  EXPECT_EQ(reader.numbers("c", 2), (std::vector<double>{0, 1.5}));
+  EXPECT_EQ(reader.optional_integers("d", 2), std::vector<std::int64_t>());
+  EXPECT_EQ(reader.optional_integers("e", 2), (std::vector<std::int64_t>{200, 404}));
+  EXPECT_EQ(reader.optional_integers("f", 2), std::nullopt);
+  EXPECT_EQ(reader.optional_number("absent"), std::nullopt);
+  EXPECT_TRUE(reader.finish());
+
+  const auto told = [](std::string_view text) {
+    return faults(text, [](ObjectReader& wrong) {
+      wrong.number("n", {.min = 0.5, .max = 2});
+      wrong.optional_number("m");
+      wrong.numbers("ns", 2, {.min = 0, .max = 9});
+      wrong.optional_integers("is", 2, {.min = 1, .max = 9});
+    });
+  };
+  EXPECT_EQ(told("{}"), "2 fields are wrong\n/n: is missing\n/ns: is missing");
+  EXPECT_EQ(told(R"({"n":"1","m":-0.5,"ns":[],"is":{}})"),
+            "4 fields are wrong\n/n: must be a number\n/m: must be at least 0\n"
+            "/ns: must not be empty\n/is: must be an array of integers");
+  EXPECT_EQ(told(R"({"n":2.1,"ns":[1,9.5,null],"is":[1,2,3]})"),
+            "3 fields are wrong\n/n: must be from 0.5 to 2\n/ns: must have at most 2 elements\n"
+            "/is: must have at most 2 elements");
+  EXPECT_EQ(told(R"({"n":2,"ns":[9.5,"1"],"is":[1.5,0]})"),
+            "4 fields are wrong\n/ns/0: must be from 0 to 9\n/ns/1: must be a number\n"
+            "/is/0: must be an integer\n/is/1: must be from 1 to 9");
+}
+
 TEST(ObjectReader, KeepsTheRulesOfTheRest) {
   const auto read = [](ObjectReader& reader) {
     reader.optional_boolean("b");
