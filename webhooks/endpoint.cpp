@@ -4,6 +4,7 @@
 
 #include "schemas/cel/filter.h"
 #include "schemas/json_writer.h"
+#include "schemas/type_pattern.h"
 
 namespace webhooks {
 namespace {
@@ -12,19 +13,14 @@ using schemas::json::ObjectReader;
 
 constexpr std::size_t url_bytes_max = 2'048;
 constexpr std::size_t filter_bytes_max = 8'192;
-constexpr std::size_t type_characters_max = 100;
+constexpr std::size_t type_characters_max = 101;
 constexpr std::size_t description_characters_max = 500;
-
-bool is_type_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-         c == '_' || c == '-';
-}
 
 std::vector<std::string> read_types(ObjectReader& reader) {
   auto types = reader.optional_texts("types", types_max, {.characters_max = type_characters_max});
   if (!types || types->empty()) return {"*"};
-  if (!std::ranges::all_of(*types, is_type_pattern)) {
-    reader.wrong("types", "must be types such as project.created, or beginnings such as project.*");
+  if (!std::ranges::all_of(*types, schemas::is_type_pattern)) {
+    reader.wrong("types", "each " + std::string(schemas::type_pattern_form));
   }
   return std::move(*types);
 }
@@ -55,13 +51,6 @@ std::uint64_t fnv1a(std::uint64_t hash, std::string_view bytes) {
 }
 
 }  // namespace
-
-bool is_type_pattern(std::string_view text) {
-  if (text == "*") return true;
-  if (text.ends_with('*')) text.remove_suffix(1);
-  return !text.empty() && text.size() <= type_characters_max &&
-         std::ranges::all_of(text, is_type_character);
-}
 
 EndpointConfig read_endpoint_config(ObjectReader& reader) {
   EndpointConfig config;

@@ -58,9 +58,6 @@ std::string_view to_text(DeliveryOrder order);
 std::string_view to_text(DeliveryFormat format);
 std::string_view to_text(SignatureScheme scheme);
 
-/// `project.created`, `project.*`, `*`.
-bool is_type_pattern(std::string_view text);
-
 /// Which lane of its endpoint an event takes: those of one lane go one after the other. FNV-1a (RFC
 /// 9923), so that it is the same in every process and for ever.
 std::uint64_t lane_of(DeliveryOrder order, const schemas::Uuid& event, schemas::TopicId topic,

@@ -41,8 +41,9 @@ struct OutletParts {
   std::string user_agent;
   /// It may have something to send: it gets a turn.
   std::function<void(std::shared_ptr<Outlet>)> ready;
-  /// One attempt less in flight.
-  std::function<void()> sent;
+  /// Of an attempt, to bound how many there are.
+  std::function<void()> began;
+  std::function<void()> ended;
 };
 
 /// An endpoint as the rows and the keyring have it.

@@ -1,9 +1,9 @@
 #include <boost/asio/post.hpp>
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "projections/delivery_rows.h"
 #include "projections/reader.h"
-#include "schemas/planted.h"
 #include "webhooks/outlet.h"
 
 /// Recording: what became of what was sent, in batches, and the cursor behind it.

@@ -3,11 +3,13 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <algorithm>
+
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include "projections/delivery_rows.h"
 #include "projections/reader.h"
-#include "schemas/planted.h"
 #include "webhooks/outlet.h"
 
 /// Sending: what is sent next, and one attempt.
@@ -144,6 +146,8 @@ bool Outlet::take_again() {
 
 void Outlet::send(Attempting attempting) {
   attempting.send = pace_.begin();
+  if (rate_) rate_->take(now());
+  parts_.began();
   asio::co_spawn(parts_.executor, attempt(shared_from_this(), std::move(attempting)),
                  asio::detached);
 }
@@ -171,7 +175,7 @@ awaitable<void> Outlet::attempt(std::shared_ptr<Outlet> self, Attempting attempt
 /// Our side could not: nothing was sent, and what the rows or the log say holds.
 void Outlet::end_unsent(const Attempting& attempting) {
   pace_.end(attempting.send, Pace::Outcome::failed);
-  parts_.sent();
+  parts_.ended();
   busy_.erase(attempting.record.lane);
   again_.erase(attempting.record.id);
   --unsettled_;
@@ -286,7 +290,7 @@ void Outlet::on_answer(Attempting attempting, Answered answered, Time started, m
   }
   if (verdict.slow_down) outcome = Pace::Outcome::too_much;
   pace_.end(attempting.send, outcome);
-  parts_.sent();
+  parts_.ended();
   this->record({attempting.sequence, std::move(record), verdict.disable_endpoint});
 }
 

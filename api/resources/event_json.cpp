@@ -2,6 +2,7 @@
 
 #include "api/resources/resource_event_json.h"
 #include "api/resources/sealed_fields.h"
+#include "api/resources/webhook_event_json.h"
 #include "projections/states.h"
 #include "schemas/json_writer.h"
 #include "schemas/time.h"
@@ -97,7 +98,13 @@ void write_data(Writer& writer, const schemas::EventData& data,
             writer.begin_object().member("version", to_number(e.version)).end_object();
           },
           [&](const schemas::SecretDeleted&) { write_nothing(writer); },
-          [&](const auto& e) { write_resource_data(writer, e); },
+          [&](const auto& e) {
+            if constexpr (requires { write_webhook_data(writer, e); }) {
+              write_webhook_data(writer, e);
+            } else {
+              write_resource_data(writer, e);
+            }
+          },
       },
       data);
 }

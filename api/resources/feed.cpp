@@ -36,6 +36,9 @@ class Sieve {
 
   Result<bool> takes(const TimelineEvent& event, std::string_view product) {
     ++looked_at_;
+    if (filter_.tests_of && event.event().type() == "endpoint.tested") {
+      return event.event().entity().id == *filter_.tests_of;
+    }
     if (!filter_.matches(event.event())) return false;
     if (filter_.where == nullptr) return true;
     text_.clear();
@@ -113,8 +116,10 @@ std::string mark_of(const Services& services, MarkOwner scope, const EventFilter
 
 std::vector<eventstore::Topic> followed(const Services& services, const EventFilter& filter) {
   auto topics = services.topics.all();
+  // What became of deliveries is not news that could be delivered: they would go on for ever.
   std::erase_if(topics, [&](const auto& topic) {
-    return !filter.products.empty() && !one_of(filter.products, topic.name);
+    return filter.products.empty() ? topic.name == eventstore::deliveries_product
+                                   : !one_of(filter.products, topic.name);
   });
   return topics;
 }

@@ -29,6 +29,8 @@ struct EventFilter {
   std::shared_ptr<const schemas::cel::Filter> where;
   /// Of a restricted key: only events of these projects.
   std::shared_ptr<const projections::Access> access;
+  /// Of an endpoint's deliveries: tests of it are wanted whatever else is, those of others never.
+  std::optional<schemas::Uuid> tests_of = {};
 
   /// All but `where`.
   bool matches(const schemas::EventView& event) const;

@@ -1,0 +1,367 @@
+#include "webhooks/deliverer.h"
+
+#include <future>
+
+#include <boost/asio/post.hpp>
+#include <spdlog/spdlog.h>
+
+#include "projections/delivery_rows.h"
+#include "projections/reader.h"
+
+namespace webhooks {
+
+namespace asio = boost::asio;
+using projections::Endpoint;
+using schemas::OrganizationId;
+using schemas::Result;
+using schemas::Uuid;
+using schemas::Version;
+
+Deliverer::Deliverer(Parts parts)
+    : parts_(std::move(parts)), work_(asio::make_work_guard(context_)) {}
+
+Deliverer::~Deliverer() {
+  stop();
+}
+
+void Deliverer::start() {
+  webhooks_ = *parts_.topics.find(eventstore::webhooks_product);
+  deliveries_ = *parts_.topics.find(eventstore::deliveries_product);
+  thread_ = std::thread([this] { context_.run(); });
+  started_ = true;
+  if (parts_.ownership == nullptr) asio::post(context_, [this] { look_at_all(); });
+}
+
+void Deliverer::stop() {
+  if (!thread_.joinable()) return;
+  std::promise<void> ended;
+  asio::post(context_, [&] {
+    stopping_ = true;
+    auto left = std::make_shared<std::size_t>(1);
+    const auto one_less = [&ended, left] {
+      if (--*left == 0) ended.set_value();
+    };
+    for (auto& [scope, outlets] : scopes_) {
+      for (auto& [id, place] : outlets) {
+        if (!place.outlet || place.retiring) continue;
+        ++*left;
+        place.outlet->retire(one_less);
+      }
+    }
+    one_less();
+  });
+  // Receivers that take their time are not waited for: what they were sent is sent again.
+  ended.get_future().wait_for(std::chrono::seconds(2));
+  work_.reset();
+  context_.stop();
+  thread_.join();
+  pool_.join();
+}
+
+// ---- on the core thread ----
+
+void Deliverer::applied(const std::vector<eventstore::StoredRecord>& group) {
+  if (!started_) return;
+  if (group.empty()) {
+    asio::post(context_, [this] { look_at_all(); });
+    return;
+  }
+  std::unordered_set<Scope, ScopeHash> changed;
+  std::unordered_set<Scope, ScopeHash> asked;
+  std::unordered_set<Scope, ScopeHash> touched;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& record : group) {
+      if (record.head.kind != eventstore::RecordKind::events) continue;
+      const auto batch = schemas::BatchView::trusted(record.payload.bytes());
+      const Scope scope{batch.organization(), batch.space()};
+      const auto topic = record.log.topic;
+      if (topic == deliveries_) {
+        if (batch.actor().kind != schemas::ActorKind::system) asked.insert(scope);
+        continue;
+      }
+      if (topic == webhooks_) changed.insert(scope);
+      if (followed_.contains(scope)) touched.insert(scope);
+    }
+  }
+  if (changed.empty() && asked.empty() && touched.empty()) return;
+  asio::post(context_, [this, changed = std::move(changed), asked = std::move(asked),
+                        touched = std::move(touched)] {
+    for (const auto& scope : changed) look_at(scope);
+    const auto each = [this](const Scope& scope, void (Outlet::*tell)()) {
+      const auto found = scopes_.find(scope);
+      if (found == scopes_.end()) return;
+      for (auto& [id, place] : found->second) {
+        if (place.outlet) ((*place.outlet).*tell)();
+      }
+    };
+    for (const auto& scope : asked) each(scope, &Outlet::look_at_due);
+    for (const auto& scope : touched) each(scope, &Outlet::wake);
+  });
+}
+
+void Deliverer::tick() {
+  if (!started_ || parts_.ownership == nullptr) return;
+  std::set<std::uint16_t> ours;
+  for (std::uint16_t i = 0; i < parts_.topics.partition_count(); ++i) {
+    if (parts_.ownership->of({deliveries_, i}) == manager::Ownership::Standing::ours) {
+      ours.insert(i);
+    }
+  }
+  if (ours == ours_) return;
+  ours_ = std::move(ours);
+  asio::post(context_, [this] { look_at_all(); });
+}
+
+bool Deliverer::is_ours(OrganizationId organization) const {
+  return parts_.ownership == nullptr ||
+         parts_.ownership->of(parts_.topics.log_of(deliveries_, organization)) ==
+             manager::Ownership::Standing::ours;
+}
+
+// ---- which outlets there are ----
+
+void Deliverer::look_at_all() {
+  std::vector<Scope> gone;
+  for (const auto& [scope, outlets] : scopes_) {
+    if (!is_ours(scope.organization)) gone.push_back(scope);
+  }
+  for (const auto& scope : gone) abandon(scope);
+  projections::each_scope(parts_.rows, [this](OrganizationId organization, schemas::Space space) {
+    look_at({organization, space});
+  });
+}
+
+void Deliverer::look_at(const Scope& scope) {
+  if (stopping_ || !is_ours(scope.organization)) return;
+  const projections::Reader reader(parts_.rows, scope.organization, scope.space);
+  std::set<Uuid> there;
+  projections::ListOptions options{
+      .after = {}, .limit = 1'000, .as_of = {}, .below = {}, .filter = {}};
+  for (bool more = true; more;) {
+    const auto page = reader.list(webhooks_, Endpoint::kind, true, options);
+    for (const auto& found : page.rows) {
+      const auto row = projections::decode_row<Endpoint>(found.bytes);
+      there.insert(found.entity.id);
+      place(scope, found.entity.id, row.head.version,
+            row.state.status == Endpoint::Status::active);
+    }
+    more = page.more;
+    if (more) options.after = page.rows.back().entity;
+  }
+  const auto known = scopes_.find(scope);
+  if (known == scopes_.end()) return;
+  std::vector<Uuid> gone;
+  for (const auto& [id, place] : known->second) {
+    if (!there.contains(id)) gone.push_back(id);
+  }
+  for (const auto& id : gone) place(scope, id, {}, false);
+}
+
+/// Brings an endpoint's outlet to this version of it; one that is not active has none.
+void Deliverer::place(const Scope& scope, const Uuid& id, Version version, bool active) {
+  const auto known = scopes_.find(scope);
+  const bool is_new = known == scopes_.end() || !known->second.contains(id);
+  if (is_new) {
+    if (!active) return;
+    scopes_[scope][id] = {.outlet = nullptr, .wanted = version};
+    {
+      const std::lock_guard lock(mutex_);
+      followed_.insert(scope);
+    }
+    return begin(scope, id);
+  }
+  auto& place = known->second[id];
+  if (place.wanted == version && active) return;
+  place.wanted = active ? version : Version{};
+  if (place.retiring || !place.outlet) return;  // what comes then looks at the rows again
+  place.retiring = true;
+  place.outlet->retire([this, scope, id] {
+    asio::post(context_, [this, scope, id] {
+      remove(scope, id);
+      look_at(scope);
+    });
+  });
+}
+
+void Deliverer::remove(const Scope& scope, const Uuid& id) {
+  const auto found = scopes_.find(scope);
+  if (found == scopes_.end()) return;
+  found->second.erase(id);
+  if (!found->second.empty()) return;
+  scopes_.erase(found);
+  const std::lock_guard lock(mutex_);
+  followed_.erase(scope);
+}
+
+/// Another process writes their partition: what is on its way here is sent again there.
+void Deliverer::abandon(const Scope& scope) {
+  auto found = scopes_.find(scope);
+  for (auto& [id, place] : found->second) {
+    if (place.outlet) place.outlet->abandon();
+  }
+  scopes_.erase(found);
+  const std::lock_guard lock(mutex_);
+  followed_.erase(scope);
+}
+
+/// First of all a command that changes nothing: its answer says that the rows here have all that
+/// any deliverer before recorded.
+void Deliverer::begin(const Scope& scope, const Uuid& id) {
+  manager::CommandContext context{.organization = scope.organization,
+                                  .space = scope.space,
+                                  .actor = {},
+                                  .rights = {},
+                                  .correlation = {},
+                                  .traceparent = {},
+                                  .idempotency = {},
+                                  .if_match = {},
+                                  .sequence = {}};
+  parts_.commands.submit(
+      std::move(context),
+      manager::RecordDeliveries{.endpoint = id, .generation = 0, .deliveries = {}, .cursor = {}},
+      [this, scope, id](const Result<manager::Outcome>& outcome) {
+        if (outcome) {
+          asio::post(context_, [this, scope, id] { set_up(scope, id); });
+          return;
+        }
+        auto timer = std::make_shared<asio::steady_timer>(context_, std::chrono::seconds(1));
+        timer->async_wait([this, scope, id, timer](boost::system::error_code failed) {
+          if (failed || stopping_) return;
+          is_ours(scope.organization) ? begin(scope, id) : remove(scope, id);
+        });
+      });
+}
+
+void Deliverer::set_up(const Scope& scope, const Uuid& id) {
+  const auto found = scopes_.find(scope);
+  if (stopping_ || found == scopes_.end() || !found->second.contains(id)) return;
+  auto& place = found->second[id];
+  if (place.outlet) return;
+  auto setup = setup_of(scope, id);
+  if (!setup) {
+    spdlog::error("an endpoint cannot be delivered to endpoint={} detail=\"{}\"",
+                  to_text(schemas::EndpointId(id)), setup.error().detail);
+    return remove(scope, id);
+  }
+  if (setup->version != place.wanted) {
+    remove(scope, id);
+    return look_at(scope);
+  }
+  place.outlet = std::make_shared<Outlet>(outlet_parts(), std::move(*setup));
+  place.outlet->start();
+}
+
+Result<OutletSetup> Deliverer::setup_of(const Scope& scope, const Uuid& id) {
+  const projections::Reader reader(parts_.rows, scope.organization, scope.space);
+  const schemas::Entity entity{id, {}};
+  const auto row = reader.get<Endpoint>(webhooks_, entity);
+  if (!row || row->state.status != Endpoint::Status::active) {
+    return OutletSetup{.scope = scope, .id = id, .policy = default_retry_policy()};
+  }
+  auto config = parse_endpoint_config(row->state.config);
+  if (!config) return std::unexpected(std::move(config).error());
+  auto url = parse_webhook_url(config->url);
+  if (!url) return std::unexpected(std::move(url).error());
+  OutletSetup setup{.scope = scope,
+                    .id = id,
+                    .version = row->head.version,
+                    .generation = row->state.generation,
+                    .project = row->state.project,
+                    .config = *config,
+                    .policy = policy_of(reader, *config),
+                    .url = std::move(*url),
+                    .place = row->state.start};
+  if (!config->filter.empty()) {
+    auto filter = schemas::cel::Filter::compile(config->filter);
+    if (!filter) return std::unexpected(std::move(filter).error());
+    setup.filter = std::make_shared<const schemas::cel::Filter>(std::move(*filter));
+  }
+  if (auto opened = open_sealed(row->state, setup); !opened) {
+    return std::unexpected(std::move(opened).error());
+  }
+  const auto cursor = reader.get<projections::DeliveryCursor>(deliveries_, entity);
+  if (cursor && cursor->state.generation == setup.generation) setup.place = cursor->state.mark;
+  const auto health = reader.get<projections::EndpointHealth>(deliveries_, entity);
+  if (health) setup.health = health->state;
+  return setup;
+}
+
+Result<void> Deliverer::open_sealed(const Endpoint& endpoint, OutletSetup& setup) {
+  const schemas::Entity entity{setup.id, {}};
+  const auto place = [&](std::string_view field) {
+    return eventstore::FieldPlace{setup.scope.organization, setup.scope.space, Endpoint::kind,
+                                  entity, field};
+  };
+  for (const auto& secret : endpoint.secrets) {
+    auto opened = parts_.sealing.open(place("secret"), secret.sealed);
+    if (!opened) return std::unexpected(std::move(opened).error());
+    auto signer = parse_signer(opened->reveal());
+    if (!signer) return std::unexpected(std::move(signer).error());
+    setup.signers.push_back({std::move(*signer), secret.expires});
+  }
+  if (endpoint.headers.empty()) return {};
+  auto opened = parts_.sealing.open(place("headers"), endpoint.headers);
+  if (!opened) return std::unexpected(std::move(opened).error());
+  const auto document = schemas::json::parse(opened->reveal());
+  if (!document) return std::unexpected(document.error());
+  for (const auto& [name, value] : document->root().members()) {
+    setup.headers.emplace_back(name, value.as_string().value_or(""));
+  }
+  return {};
+}
+
+RetryPolicy Deliverer::policy_of(const projections::Reader& reader,
+                                 const EndpointConfig& config) const {
+  if (!config.retry_policy) return default_retry_policy();
+  const auto row = reader.get<projections::RetryPolicyState>(webhooks_, {*config.retry_policy, {}});
+  if (!row) return default_retry_policy();
+  const auto document = schemas::json::parse(row->state.config);
+  auto policy = document ? parse_retry_policy(document->root())
+                         : Result<RetryPolicy>(std::unexpected(document.error()));
+  return policy ? std::move(*policy) : default_retry_policy();
+}
+
+// ---- who sends next ----
+
+OutletParts Deliverer::outlet_parts() {
+  return {.executor = context_.get_executor(),
+          .pool = pool_,
+          .events = parts_.events,
+          .commands = parts_.commands,
+          .rows = parts_.rows,
+          .deliveries = deliveries_,
+          .guard = parts_.guard,
+          .clock = parts_.clock,
+          .user_agent = parts_.user_agent,
+          .ready =
+              [this](std::shared_ptr<Outlet> outlet) {
+                const auto organization = outlet->setup().scope.organization;
+                turns_.add(organization, std::move(outlet));
+                if (std::exchange(turning_, true)) return;
+                asio::post(context_, [this] { take_turns(); });
+              },
+          .began = [this] { ++in_flight_; },
+          .ended =
+              [this] {
+                --in_flight_;
+                if (std::exchange(turning_, true)) return;
+                asio::post(context_, [this] { take_turns(); });
+              }};
+}
+
+/// A few at a time, so that answers are read in between.
+void Deliverer::take_turns() {
+  turning_ = false;
+  constexpr int at_once = 64;
+  for (int i = 0; i < at_once && in_flight_ < in_flight_max; ++i) {
+    auto outlet = turns_.next();
+    if (!outlet) return;
+    const auto organization = outlet->setup().scope.organization;
+    if (outlet->take_turn()) turns_.add(organization, std::move(outlet));
+  }
+  if (in_flight_ >= in_flight_max || std::exchange(turning_, true)) return;
+  asio::post(context_, [this] { take_turns(); });
+}
+
+}  // namespace webhooks

@@ -1,0 +1,111 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <unordered_set>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include "eventstore/log.h"
+#include "eventstore/sealing.h"
+#include "eventstore/topics.h"
+#include "manager/ownership.h"
+#include "webhooks/fair_turns.h"
+#include "webhooks/outlet.h"
+
+namespace webhooks {
+
+/// Delivers events to endpoints: those of the organizations whose partition of `deliveries` this
+/// process writes. It owns a thread, on which everything of it runs but reading the log, and one to
+/// read.
+///
+/// An endpoint's events make and unmake its outlet: whenever the endpoint changes, the outlet
+/// before ends (what it sent is recorded, and its cursor), and another one begins with what the
+/// rows then say.
+class Deliverer {
+ public:
+  struct Parts {
+    EventReader& events;
+    manager::Commands& commands;
+    const projections::ReadStore& rows;
+    const eventstore::Topics& topics;
+    eventstore::Sealing& sealing;
+    HttpGuard guard;
+    const eventstore::Clock& clock;
+    std::string user_agent;
+    const manager::Ownership* ownership = nullptr;  // null: everything is ours
+  };
+  explicit Deliverer(Parts parts);
+  ~Deliverer();
+
+  /// Begins to deliver; once the rows are caught up.
+  void start();
+  /// Sends nothing more, and records what is on its way for a moment.
+  void stop();
+
+  /// A group is in the rows. Core thread.
+  void applied(const std::vector<eventstore::StoredRecord>& group);
+  /// About every second: partitions that came and went. Core thread.
+  void tick();
+
+  /// Attempts on their way at most, of all endpoints.
+  static constexpr std::size_t in_flight_max = 2'000;
+  /// Of one organization.
+  static constexpr std::size_t in_flight_each = 500;
+
+ private:
+  struct ScopeHash {
+    std::size_t operator()(const Scope& scope) const {
+      return std::hash<schemas::OrganizationId>{}(scope.organization) ^
+             static_cast<std::size_t>(scope.space);
+    }
+  };
+  struct Place {
+    std::shared_ptr<Outlet> outlet;  // null: on its way
+    schemas::Version wanted{};       // as the rows have the endpoint
+    bool retiring = false;
+  };
+  using Outlets = std::map<schemas::Uuid, Place>;
+
+  void look_at_all();
+  void look_at(const Scope& scope);
+  void place(const Scope& scope, const schemas::Uuid& id, schemas::Version version, bool active);
+  void begin(const Scope& scope, const schemas::Uuid& id);
+  void set_up(const Scope& scope, const schemas::Uuid& id);
+  schemas::Result<OutletSetup> setup_of(const Scope& scope, const schemas::Uuid& id);
+  schemas::Result<void> open_sealed(const projections::Endpoint& endpoint, OutletSetup& setup);
+  RetryPolicy policy_of(const projections::Reader& reader, const EndpointConfig& config) const;
+  void remove(const Scope& scope, const schemas::Uuid& id);
+  void abandon(const Scope& scope);
+  bool is_ours(schemas::OrganizationId organization) const;
+  void take_turns();
+  OutletParts outlet_parts();
+
+  Parts parts_;
+  schemas::TopicId webhooks_{};
+  schemas::TopicId deliveries_{};
+  boost::asio::io_context context_{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+  boost::asio::thread_pool pool_{1};
+  std::thread thread_;
+  bool stopping_ = false;
+
+  std::unordered_map<Scope, Outlets, ScopeHash> scopes_;
+  FairTurns turns_;
+  std::size_t in_flight_ = 0;
+  bool turning_ = false;
+
+  // Core thread.
+  std::set<std::uint16_t> ours_;
+  bool started_ = false;
+  /// Organizations that have endpoints here: others' events wake nobody.
+  std::mutex mutex_;
+  std::unordered_set<Scope, ScopeHash> followed_;
+};
+
+}  // namespace webhooks
