@@ -50,8 +50,9 @@ inline Resolve resolver_of(std::map<std::string, std::vector<std::string>> names
 
 inline HttpGuard guard_of(const std::vector<std::string>& allow, Resolve resolve,
                           std::vector<std::uint16_t> ports = {443}) {
+  static const auto trust = TlsTrust::load().value();
   return {.egress = Egress::parse(allow, std::move(ports)).value(),
-          .trust = TlsTrust::load().value(),
+          .trust = trust,
           .resolve = std::move(resolve)};
 }
 
