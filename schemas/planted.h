@@ -49,9 +49,11 @@ enum class Fault : std::uint8_t {
   accept_foreign_marks,
   // keys
   seal_nothing,
+  // outgoing
+  guard_checks_first_address_only,
 };
 
-inline constexpr std::array<std::string_view, 32> fault_names{
+inline constexpr std::array<std::string_view, 33> fault_names{
     "none",
     "skip_commit_sync",
     "acknowledge_before_sync",
@@ -84,8 +86,10 @@ inline constexpr std::array<std::string_view, 32> fault_names{
     "keep_failed_overlay",
     "accept_foreign_marks",
     "seal_nothing",
+    "guard_checks_first_address_only",
 };
-static_assert(static_cast<std::size_t>(Fault::seal_nothing) + 1 == fault_names.size());
+static_assert(static_cast<std::size_t>(Fault::guard_checks_first_address_only) + 1 ==
+              fault_names.size());
 
 #ifdef TIDEMARK_PLANTED
 bool planted(Fault fault);

@@ -2,15 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <optional>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
+#include <boost/asio/ssl/error.hpp>
 #include <fmt/format.h>
+
+#include "webhooks/http_client_impl.h"
 
 namespace webhooks {
 namespace {
@@ -19,8 +15,6 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using boost::system::error_code;
-
-constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 beast::string_view beast_view(std::string_view text) {
   return {text.data(), text.size()};
@@ -34,14 +28,19 @@ HttpFailure failure(const error_code& code, std::string_view what) {
     return {Kind::malformed, fmt::format("{}: the answer is too large", what)};
   }
   const bool ended = code == http::error::end_of_stream || code == http::error::partial_message ||
-                     code == asio::error::eof;
+                     code == asio::error::eof || code == asio::ssl::error::stream_truncated;
   if (ended) return {Kind::broken, fmt::format("{}: the server closed the connection", what)};
+  if (code.category() == asio::error::get_ssl_category())
+    return {Kind::tls, fmt::format("{}: {}", what, code.message())};
   const bool ours = code.category() == make_error_code(http::error::end_of_stream).category();
   return {ours ? Kind::malformed : Kind::broken, fmt::format("{}: {}", what, code.message())};
 }
 
 std::unexpected<HttpFailure> failed(const error_code& code, std::string_view what) {
   return std::unexpected(failure(code, what));
+}
+std::unexpected<HttpFailure> late(std::string_view what) {
+  return failed(beast::error::timeout, what);
 }
 
 }  // namespace
@@ -87,52 +86,25 @@ std::string_view HttpAnswer::header(std::string_view name) const {
   return {};
 }
 
-struct HttpConnection::Impl {
-  Impl(asio::any_io_executor executor, HttpUrl its_url, HttpLimits its_limits)
-      : url(std::move(its_url)), limits(its_limits), stream(std::move(executor)) {}
-
-  HttpUrl url;
-  HttpLimits limits;
-  beast::tcp_stream stream;
-  beast::flat_buffer received;
-  std::optional<http::response_parser<http::buffer_body>> parser;
-};
-
 HttpConnection::HttpConnection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 HttpConnection::~HttpConnection() = default;
 HttpConnection::HttpConnection(HttpConnection&&) noexcept = default;
 HttpConnection& HttpConnection::operator=(HttpConnection&&) noexcept = default;
 
-awaitable<HttpResult<HttpConnection>> HttpConnection::open(HttpUrl url, HttpLimits limits) {
-  const auto executor = co_await asio::this_coro::executor;
-  auto impl = std::make_unique<Impl>(executor, std::move(url), limits);
-  const auto unreachable = [&](const error_code& code) {
-    return std::unexpected(HttpFailure{
-        HttpFailure::Kind::unreachable,
-        fmt::format("cannot reach http://{}: {}", impl->url.authority(), code.message())});
-  };
-  asio::ip::tcp::resolver resolver(executor);
-  const auto service = std::to_string(impl->url.port);
-  auto [unresolved, endpoints] =
-      co_await resolver.async_resolve(impl->url.host, service, as_result);
-  if (unresolved) co_return unreachable(unresolved);
-  impl->stream.expires_after(limits.connect);
-  auto [refused, endpoint] = co_await impl->stream.async_connect(endpoints, as_result);
-  if (refused) co_return unreachable(refused);
-  error_code ignored;  // it is only slower without
-  impl->stream.socket().set_option(asio::ip::tcp::no_delay(true), ignored);
-  co_return HttpConnection(std::move(impl));
+const HttpTiming& HttpConnection::timing() const {
+  return impl_->timing;
 }
 
 namespace {
 
 template <typename Body>
-http::request<Body> head_of(const HttpRequest& request, const HttpUrl& url) {
+http::request<Body> head_of(const HttpRequest& request, std::string_view authority,
+                            std::string_view path) {
   http::request<Body> head;
   head.version(11);
   head.method_string(beast_view(request.method));
-  head.target(beast_view(url.path + request.target));
-  head.set(http::field::host, beast_view(url.authority()));
+  head.target(beast_view(fmt::format("{}{}", path, request.target)));
+  head.set(http::field::host, beast_view(authority));
   for (const auto& [name, value] : request.headers) head.set(beast_view(name), beast_view(value));
   return head;
 }
@@ -140,11 +112,13 @@ http::request<Body> head_of(const HttpRequest& request, const HttpUrl& url) {
 }  // namespace
 
 awaitable<HttpResult<void>> HttpConnection::send(HttpRequest request) {
-  auto message = head_of<http::string_body>(request, impl_->url);
+  auto message = head_of<http::string_body>(request, impl_->authority, impl_->path);
   message.body() = std::move(request.body);
   message.prepare_payload();
-  impl_->stream.expires_after(impl_->limits.write);
-  auto [code, bytes] = co_await http::async_write(impl_->stream, message, as_result);
+  impl_->begin_exchange();
+  if (!impl_->give_time(impl_->limits.write)) co_return late("sending a request");
+  auto [code, bytes] = co_await impl_->over(
+      [&](auto& stream) { return http::async_write(stream, message, as_result); });
   if (!code) co_return HttpResult<void>();
   auto what = failure(code, "sending a request");
   if (what.kind == HttpFailure::Kind::broken) what.kind = HttpFailure::Kind::closed;
@@ -162,28 +136,56 @@ awaitable<HttpResult<HttpAnswer>> HttpConnection::ask(HttpRequest request) {
   co_return answer;
 }
 
+awaitable<HttpResult<HttpAnswerHead>> HttpConnection::ask_head(HttpRequest request,
+                                                               std::size_t body_bytes_max) {
+  auto sent = co_await send(std::move(request));
+  if (!sent) co_return std::unexpected(std::move(sent).error());
+  auto answer = co_await read_head();
+  if (!answer) co_return std::unexpected(std::move(answer).error());
+  HttpAnswerHead head{.answer = std::move(*answer), .cut = false, .reusable = false};
+  auto& body = head.answer.body;
+  std::array<char, 4 * 1024> piece;
+  while (body.size() <= body_bytes_max) {  // one byte more than asked for tells that there is more
+    const auto room = std::min(piece.size(), body_bytes_max + 1 - body.size());
+    auto got = co_await read_some(std::span(piece).first(room));
+    if (!got) co_return std::unexpected(std::move(got).error());
+    if (*got == 0) break;
+    body.append(piece.data(), *got);
+  }
+  head.cut = body.size() > body_bytes_max;
+  if (head.cut) body.resize(body_bytes_max);
+  const auto& parser = *impl_->parser;
+  // Bytes that nobody asked for would be taken for the next request's answer.
+  const bool at_end = parser.is_done() && impl_->received.size() == 0;
+  head.reusable = at_end && !head.cut && parser.keep_alive() && head.answer.status != 101;
+  co_return head;
+}
+
 awaitable<HttpResult<void>> HttpConnection::begin(HttpRequest request) {
-  auto message = head_of<http::empty_body>(request, impl_->url);
+  auto message = head_of<http::empty_body>(request, impl_->authority, impl_->path);
   message.chunked(true);
   http::request_serializer<http::empty_body> serializer(message);
-  impl_->stream.expires_after(impl_->limits.write);
-  auto [code, bytes] = co_await http::async_write_header(impl_->stream, serializer, as_result);
+  impl_->begin_exchange();
+  if (!impl_->give_time(impl_->limits.write)) co_return late("sending a request");
+  auto [code, bytes] = co_await impl_->over(
+      [&](auto& stream) { return http::async_write_header(stream, serializer, as_result); });
   if (code) co_return failed(code, "sending a request");
   co_return HttpResult<void>();
 }
 
 awaitable<HttpResult<void>> HttpConnection::write(std::string_view piece) {
-  impl_->stream.expires_after(impl_->limits.write);
-  auto [code, bytes] = co_await asio::async_write(
-      impl_->stream, http::make_chunk(asio::const_buffer(piece.data(), piece.size())), as_result);
+  if (!impl_->give_time(impl_->limits.write)) co_return late("sending a request's body");
+  const auto chunk = http::make_chunk(asio::const_buffer(piece.data(), piece.size()));
+  auto [code, bytes] = co_await impl_->over(
+      [&](auto& stream) { return asio::async_write(stream, chunk, as_result); });
   if (code) co_return failed(code, "sending a request's body");
   co_return HttpResult<void>();
 }
 
 awaitable<HttpResult<void>> HttpConnection::end() {
-  impl_->stream.expires_after(impl_->limits.write);
-  auto [code, bytes] =
-      co_await asio::async_write(impl_->stream, http::make_chunk_last(), as_result);
+  if (!impl_->give_time(impl_->limits.write)) co_return late("sending a request's body");
+  auto [code, bytes] = co_await impl_->over(
+      [](auto& stream) { return asio::async_write(stream, http::make_chunk_last(), as_result); });
   if (code) co_return failed(code, "sending a request's body");
   co_return HttpResult<void>();
 }
@@ -193,9 +195,10 @@ awaitable<HttpResult<HttpAnswer>> HttpConnection::read_head() {
   for (int interim = 0; interim < interim_max; ++interim) {
     auto& parser = impl_->parser.emplace();
     parser.body_limit(boost::none);
-    impl_->stream.expires_after(impl_->limits.read);
-    auto [code, bytes] =
-        co_await http::async_read_header(impl_->stream, impl_->received, parser, as_result);
+    if (!impl_->give_time(impl_->limits.read)) co_return late("reading an answer");
+    auto [code, bytes] = co_await impl_->over([&](auto& stream) {
+      return http::async_read_header(stream, impl_->received, parser, as_result);
+    });
     if (code) {
       auto what = failure(code, "reading an answer");
       const bool nothing_came = !parser.got_some() && what.kind == HttpFailure::Kind::broken;
@@ -220,9 +223,13 @@ awaitable<HttpResult<std::size_t>> HttpConnection::read_some(std::span<char> out
   body.data = out.data();
   body.size = out.size();
   while (!parser.is_done() && body.size == out.size()) {
-    impl_->stream.expires_after(impl_->limits.read);
-    auto [code, bytes] =
-        co_await http::async_read_some(impl_->stream, impl_->received, parser, as_result);
+    if (!impl_->give_time(impl_->limits.read)) co_return late("reading an answer");
+    auto [code, bytes] = co_await impl_->over([&](auto& stream) {
+      return http::async_read_some(stream, impl_->received, parser, as_result);
+    });
+    // Many receivers end TLS without saying so; where the end of the stream ends the body, that
+    // can only be believed.
+    if (code == asio::ssl::error::stream_truncated && parser.get().need_eof()) parser.put_eof(code);
     if (code && code != http::error::need_buffer) co_return failed(code, "reading an answer");
   }
   co_return out.size() - body.size;

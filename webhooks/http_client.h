@@ -3,7 +3,10 @@
 #include <chrono>
 #include <cstdint>
 #include <expected>
+#include <filesystem>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,8 +14,10 @@
 #include <vector>
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/address.hpp>
 
 #include "schemas/result.h"
+#include "webhooks/egress.h"
 
 namespace webhooks {
 
@@ -38,6 +43,8 @@ struct HttpFailure {
     broken,       // it ended in the middle of one; what was sent may have been done
     timeout,      // the same, by our own deadline
     malformed,    // what came back is not HTTP, or more of it than we take
+    refused,      // the egress guard says no: nothing left
+    tls,          // no common TLS, or a certificate that does not prove who the server is
   };
   Kind kind;
   std::string detail;
@@ -63,33 +70,85 @@ struct HttpAnswer {
   std::string_view header(std::string_view name) const;
 };
 
+/// An answer of whose body only the first bytes were asked for.
+struct HttpAnswerHead {
+  HttpAnswer answer;
+  bool cut;       // the body goes on
+  bool reusable;  // the connection takes the next request; if not, it is to be let go
+};
+
+/// What opening a connection took.
+struct HttpTiming {
+  std::chrono::microseconds resolve{};
+  std::chrono::microseconds connect{};
+  std::chrono::microseconds tls{};
+};
+
 struct HttpLimits {
-  std::chrono::milliseconds connect{10'000};
+  std::chrono::milliseconds resolve{10'000};               // only of a guarded opening
+  std::chrono::milliseconds connect{10'000};               // of a guarded opening with TLS
   std::chrono::milliseconds write{30'000};                 // until the peer takes something
   std::chrono::milliseconds read{60'000};                  // until the peer sends something
+  std::optional<std::chrono::milliseconds> exchange;       // from the request to the answer's end
   std::uint64_t body_bytes_max = std::uint64_t{64} << 20;  // of an answer that is read whole
 };
 
-/// One outgoing HTTP/1.1 connection, used for one exchange after the other:
+/// All addresses of a name, on the executor of the coroutine that asks. Tests have their own.
+using Resolve =
+    std::function<awaitable<HttpResult<std::vector<boost::asio::ip::address>>>(std::string host)>;
+awaitable<HttpResult<std::vector<boost::asio::ip::address>>> resolve_by_system(std::string host);
+
+/// Whose word we take on who a server is. Copies share it; on any thread.
+class TlsTrust {
+ public:
+  /// The system's authorities, and those of a PEM file.
+  static schemas::Result<TlsTrust> load(const std::optional<std::filesystem::path>& more = {});
+
+ private:
+  friend class HttpConnection;
+  struct Context;
+  explicit TlsTrust(std::shared_ptr<Context> context) : context_(std::move(context)) {}
+  std::shared_ptr<Context> context_;  // its connections may outlive it
+};
+
+/// What a guarded opening goes by.
+struct HttpGuard {
+  Egress egress;
+  TlsTrust trust;
+  Resolve resolve = resolve_by_system;
+};
+
+/// One outgoing HTTP/1.1 connection, plain or TLS, used for one exchange after the other:
 ///
 ///     ask                          a whole request, a whole answer
+///     ask_head                     a whole request, an answer with the first bytes of its body
 ///     send, read_head, read_some…  a whole request, an answer in pieces
 ///     begin · write… · end         a request whose body is sent in pieces,
 ///     read_head · read_some…       while another coroutine reads the answer: both may go on at
 ///     once
 ///
-/// Every wait but the resolver's has a deadline. After a failure the connection is of no more use.
-/// It lives on the executor of the coroutine that opened it. It does not resolve redirects, keep
-/// cookies, speak TLS or choose whom it may talk to: that guard belongs between resolving a name
-/// and connecting.
+/// Every wait but that for the resolver of `open` has a deadline. After a failure the connection is
+/// of no more use. It lives on the executor of the coroutine that opened it. It does not follow
+/// redirects, keep cookies or read the environment for proxies.
 class HttpConnection {
  public:
+  /// To whoever the caller names: for the command line, whose user it is.
   static awaitable<HttpResult<HttpConnection>> open(HttpUrl url, HttpLimits limits = {});
+
+  /// To a customer's URL. The name is resolved once, every address of it is checked, and one of
+  /// those is connected to, in their order: a name that leads elsewhere a moment later leads us
+  /// nowhere. One refused address refuses all. `guard` outlives the opening, not the connection.
+  static awaitable<HttpResult<HttpConnection>> open_guarded(WebhookUrl url, const HttpGuard& guard,
+                                                            HttpLimits limits = {});
   ~HttpConnection();
   HttpConnection(HttpConnection&&) noexcept;
   HttpConnection& operator=(HttpConnection&&) noexcept;
 
+  const HttpTiming& timing() const;
+
   awaitable<HttpResult<HttpAnswer>> ask(HttpRequest request);
+  /// What the receiver sends behind so many bytes of the body is not waited for.
+  awaitable<HttpResult<HttpAnswerHead>> ask_head(HttpRequest request, std::size_t body_bytes_max);
 
   /// Sends a whole request.
   awaitable<HttpResult<void>> send(HttpRequest request);

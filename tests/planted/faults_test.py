@@ -48,6 +48,7 @@ CATCHERS = {
     "keep_failed_overlay": (LIVES, 4000),
     "accept_foreign_marks": ("schemas", "Marks*.*"),
     "seal_nothing": ("eventstore", "Sealed.*"),
+    "guard_checks_first_address_only": ("webhooks", "EgressGuard.OneRefusedAddressRefusesAll"),
 }
 
 

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/beast/ssl.hpp>
+
+#include "webhooks/http_client.h"
+
+/// What the files of the HTTP client share.
+namespace webhooks {
+
+inline constexpr auto as_result = boost::asio::as_tuple(boost::asio::use_awaitable);
+
+struct TlsTrust::Context {
+  boost::asio::ssl::context ssl{boost::asio::ssl::context::tls_client};
+};
+
+struct HttpConnection::Impl {
+  using Clock = std::chrono::steady_clock;
+  using Tls = boost::beast::ssl_stream<boost::beast::tcp_stream&>;
+
+  Impl(boost::asio::any_io_executor executor, std::string its_authority, std::string its_path,
+       HttpLimits its_limits)
+      : authority(std::move(its_authority)),
+        path(std::move(its_path)),
+        limits(its_limits),
+        stream(std::move(executor)) {}
+
+  /// The operation on the stream that the connection speaks over.
+  template <typename Operation>
+  auto over(Operation operation) {
+    return tls ? operation(*tls) : operation(stream);
+  }
+
+  /// What is waited for next has so much time, and no more than the exchange has; false when that
+  /// is over. Asked before every wait: a peer that sends without pause is ready whenever asked, and
+  /// the stream's own timer might never win.
+  [[nodiscard]] bool give_time(std::chrono::milliseconds limit) {
+    const auto now = Clock::now();
+    stream.expires_at(exchange_end ? std::min(now + limit, *exchange_end) : now + limit);
+    return !exchange_end || now < *exchange_end;
+  }
+  void begin_exchange() {
+    exchange_end.reset();
+    if (limits.exchange) exchange_end = Clock::now() + *limits.exchange;
+  }
+
+  /// To one of them, until then.
+  awaitable<HttpResult<void>> connect(std::span<const boost::asio::ip::address> addresses,
+                                      std::uint16_t port, Clock::time_point end);
+  awaitable<HttpResult<void>> shake_hands(const std::string& host, const TlsTrust& its_trust,
+                                          Clock::time_point end);
+
+  std::string authority;
+  std::string path;  // what every target begins with
+  HttpLimits limits;
+  HttpTiming timing;
+  std::optional<Clock::time_point> exchange_end;
+  boost::beast::tcp_stream stream;
+  std::shared_ptr<TlsTrust::Context> trust;  // of `tls`
+  std::unique_ptr<Tls> tls;                  // over `stream`; none when plain
+  boost::beast::flat_buffer received;
+  std::optional<boost::beast::http::response_parser<boost::beast::http::buffer_body>> parser;
+};
+
+}  // namespace webhooks
