@@ -53,6 +53,11 @@ struct Settings {
   std::optional<std::string> kafka_key;
   std::string kafka_topic_prefix = "tm.";
 
+  // Of deliveries to webhooks; webhooks/egress.h reads them.
+  std::vector<std::string> egress_allow;
+  std::vector<std::uint16_t> egress_ports{443, 8443};
+  std::optional<std::string> egress_ca;  // path of a PEM file
+
   // Of a process among others.
   eventstore::Roles roles;
   http::ListenAddress rpc_listen{"127.0.0.1", 0};

@@ -8,6 +8,7 @@
 
 #include "api/config.h"
 #include "api/kafka_settings.h"
+#include "webhooks/egress.h"
 
 /// The table of all settings.
 namespace api {
@@ -203,6 +204,43 @@ std::string show_roles(const Settings& settings) {
   return to_text(settings.roles);
 }
 
+std::vector<Text> parts_of(Text list) {
+  std::vector<Text> parts;
+  while (!list.empty()) {
+    const auto comma = std::min(list.find(','), list.size());
+    parts.push_back(trimmed(list.substr(0, comma)));
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return parts;
+}
+
+std::string set_egress_allow(Settings& settings, Text text) {
+  std::vector<std::string> blocks;
+  for (const auto part : parts_of(text)) blocks.emplace_back(part);
+  if (auto read = webhooks::Egress::parse(blocks); !read) return read.error().detail;
+  settings.egress_allow = std::move(blocks);
+  return {};
+}
+std::string show_egress_allow(const Settings& settings) {
+  return fmt::format("{}", fmt::join(settings.egress_allow, ","));
+}
+
+std::string set_egress_ports(Settings& settings, Text text) {
+  std::vector<std::uint16_t> ports;
+  for (const auto part : parts_of(text)) {
+    std::uint16_t port = 0;
+    auto wrong = read_number<std::uint16_t>(part, 1, 65'535, port);
+    if (!wrong.empty()) return wrong;
+    ports.push_back(port);
+  }
+  if (ports.empty()) return "must name a port";
+  settings.egress_ports = std::move(ports);
+  return {};
+}
+std::string show_egress_ports(const Settings& settings) {
+  return fmt::format("{}", fmt::join(settings.egress_ports, ","));
+}
+
 using S = Settings;
 using D = http::Deadlines;
 constexpr auto open = Setting::Secrecy::open;
@@ -275,6 +313,14 @@ constexpr Setting table[] = {
      show_text<&S::rpc_key>},
     {"rpc_ca", "PATH", "a PEM file of who certifies the cluster's processes", flag, open,
      set_text<&S::rpc_ca>, show_text<&S::rpc_ca>},
+    {"egress_allow", "BLOCK,…",
+     "addresses such as 10.1.0.0/16 that webhooks may be sent to though they are not public, at any "
+     "port and without TLS",
+     flag, open, set_egress_allow, show_egress_allow},
+    {"egress_ports", "PORT,…", "ports of public addresses that webhooks may be sent to", flag, open,
+     set_egress_ports, show_egress_ports},
+    {"egress_ca", "PATH", "a PEM file of who certifies receivers of webhooks, besides the system's",
+     flag, open, set_text<&S::egress_ca>, show_text<&S::egress_ca>},
     {"url", "URL", "where the server is that a command talks to", flag, open, set_text<&S::url>,
      show_text<&S::url>},
     {"key", "KEY", "who asks; TIDEMARK_KEY and --key-file keep it out of process lists", flag,

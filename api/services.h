@@ -21,6 +21,7 @@
 #include "projections/read_store.h"
 #include "schemas/cursors.h"
 #include "schemas/marks.h"
+#include "webhooks/egress.h"
 
 namespace api {
 
@@ -66,6 +67,8 @@ struct Services {
   /// Seals and opens what is never in clear in the log; may block, so not on a connection's thread.
   eventstore::Sealing& sealing;
   const eventstore::Clock& clock;
+  /// Where webhooks may be sent.
+  const webhooks::Egress& egress;
   /// Where lists and events are read, so that a long scan does not hold up a connection's thread.
   /// Joined after the server has stopped and before it is destroyed.
   boost::asio::thread_pool& scans;

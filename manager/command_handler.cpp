@@ -40,7 +40,7 @@ bool refers(const Command& command) {
   return std::holds_alternative<DeleteEnvironment>(command) ||
          std::holds_alternative<CreateEndpoint>(command) ||
          std::holds_alternative<ChangeEndpoint>(command) ||
-         std::holds_alternative<ResendDelivery>(command) ||
+         std::holds_alternative<ResendDeliveries>(command) ||
          product_of(command) == eventstore::resources_product;
 }
 

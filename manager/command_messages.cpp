@@ -349,10 +349,12 @@ class Encoder {
         rpc::CreateRecordDeliveries(b_, &endpoint_bytes, generation, record_tables, text(cursor))
             .Union()};
   }
-  Written command(const ResendDelivery& command) {
-    const auto& [id] = command;
-    const auto id_bytes = to_fb(id);
-    return {rpc::Command::ResendDelivery, rpc::CreateResendDelivery(b_, &id_bytes).Union()};
+  Written command(const ResendDeliveries& command) {
+    const auto& [ids] = command;
+    std::vector<fb::Uuid> id_bytes;
+    for (const auto& id : ids) id_bytes.push_back(to_fb(id));
+    return {rpc::Command::ResendDeliveries,
+            rpc::CreateResendDeliveries(b_, b_.CreateVectorOfStructs(id_bytes)).Union()};
   }
   Ref<rpc::DeliveryRecord> delivery_record(const DeliveryRecord& record) {
     const auto& [id, event, type, topic, offset, index, lane, held, attempt, started, status, error,

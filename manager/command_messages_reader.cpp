@@ -406,8 +406,10 @@ class Decoder {
                                 .deliveries = to_vector(from.deliveries(), record),
                                 .cursor = to_optional(from.cursor())};
       }
-      case rpc::Command::ResendDelivery:
-        return ResendDelivery{from_fb(submit.command_as_ResendDelivery()->id())};
+      case rpc::Command::ResendDeliveries: {
+        auto id = [](const fb::Uuid* one) { return from_fb(one); };
+        return ResendDeliveries{to_vector(submit.command_as_ResendDeliveries()->ids(), id)};
+      }
       default:
         return std::nullopt;
     }

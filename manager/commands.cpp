@@ -58,7 +58,7 @@ std::string_view product_of(const Command& command) {
           [](const ChangeRetryPolicy&) { return eventstore::webhooks_product; },
           [](const DeleteRetryPolicy&) { return eventstore::webhooks_product; },
           [](const RecordDeliveries&) { return eventstore::deliveries_product; },
-          [](const ResendDelivery&) { return eventstore::deliveries_product; },
+          [](const ResendDeliveries&) { return eventstore::deliveries_product; },
       },
       command);
 }

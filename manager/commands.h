@@ -232,7 +232,7 @@ using Command = std::variant<
     CreateResource, ScaleResource, ConfigureResource, DeleteResource, ReportResource, ReportHealth,
     RecordCost, DeprovisionResource, CreateEndpoint, ChangeEndpoint, RotateEndpointSecret,
     PauseEndpoint, ResumeEndpoint, TestEndpoint, DeleteEndpoint, CreateRetryPolicy,
-    ChangeRetryPolicy, DeleteRetryPolicy, RecordDeliveries, ResendDelivery>;
+    ChangeRetryPolicy, DeleteRetryPolicy, RecordDeliveries, ResendDeliveries>;
 
 /// Which product's manager takes the command.
 std::string_view product_of(const Command& command);

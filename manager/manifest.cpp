@@ -26,11 +26,11 @@ constexpr std::size_t pointer_max = 250;
 
 constexpr std::array reserved_kinds{"events", "dry-run", "versions"};
 /// First words of built-in types: a declared type may not begin with them.
-constexpr std::array built_in_words{
-    "organization", "key",      "product",  "project", "environment",   "member",
-    "settings",     "secret",   "resource", "quota",   "resource_kind", "endpoint",
-    "delivery",     "pipeline", "replay",   "user",    "session",
-    "retry_policy", "delivery_cursor"};
+constexpr std::array built_in_words{"organization", "key",          "product",        "project",
+                                    "environment",  "member",       "settings",       "secret",
+                                    "resource",     "quota",        "resource_kind",  "endpoint",
+                                    "delivery",     "pipeline",     "replay",         "user",
+                                    "session",      "retry_policy", "delivery_cursor"};
 
 bool is_one_of(const auto& names, std::string_view name) {
   return std::ranges::find(names, name) != std::end(names);

@@ -273,25 +273,38 @@ Result<Decision> decide(const Context& context, const RecordDeliveries& command)
   return decision;
 }
 
-Result<Decision> decide(const Context& context, const ResendDelivery& command) {
-  const auto gone = [] { return fail(ErrorCode::not_found, "there is no delivery with this id"); };
-  auto row = context.view.get<Delivery>(context.topic, {command.id, {}});
-  if (!row) return gone();
-  const auto endpoint = context.references->own.get<Endpoint>(context.references->webhooks,
-                                                              {row->state.endpoint, {}});
+namespace {
+
+/// Why a delivery cannot be asked for again, if so.
+Result<void> check_resend(const Context& context, const projections::Row<Delivery>& row) {
+  const auto endpoint =
+      context.references->own.get<Endpoint>(context.references->webhooks, {row.state.endpoint, {}});
   const bool restricted = context.rights != nullptr && context.rights->projects.has_value();
-  if (!endpoint && restricted) return gone();
-  if (endpoint && !may_see_endpoint(context, endpoint->state.project)) return gone();
-  if (auto matched = check_if_match(context, row->head.version); !matched) {
-    return std::unexpected(std::move(matched).error());
+  const bool seen = endpoint ? may_see_endpoint(context, endpoint->state.project) : !restricted;
+  if (!seen) return fail(ErrorCode::not_found, "there is no delivery with this id");
+  if (auto matched = check_if_match(context, row.head.version); !matched) return matched;
+  if (endpoint) return {};
+  return wrong_state("its endpoint was deleted", projections::to_text(row.state.state));
+}
+
+}  // namespace
+
+Result<Decision> decide(const Context& context, const ResendDeliveries& command) {
+  ENSURE(!command.ids.empty());
+  auto decision = nothing(Delivery::kind, {command.ids.front(), {}});
+  for (const auto& id : command.ids) {
+    const auto row = context.view.get<Delivery>(context.topic, {id, {}});
+    auto checked =
+        row ? check_resend(context, *row)
+            : Result<void>(fail(ErrorCode::not_found, "there is no delivery with this id"));
+    if (!checked && command.ids.size() == 1) return std::unexpected(std::move(checked).error());
+    if (!checked || row->state.state == DeliveryState::pending) continue;
+    auto one = one_event(context, {id, {}}, row->head.version, schemas::DeliveryRequested{});
+    decision.events.push_back(std::move(one.events.front()));
   }
-  if (!endpoint)
-    return wrong_state("its endpoint was deleted", projections::to_text(row->state.state));
-  const bool is_asked_for = row->state.state == DeliveryState::pending;
-  if (is_asked_for) return nothing(Delivery::kind, {command.id, {}});
-  auto decision =
-      one_event(context, {command.id, {}}, row->head.version, schemas::DeliveryRequested{});
-  decision.looked_at.push_back({context.references->webhooks, context.organization});
+  if (!decision.events.empty()) {
+    decision.looked_at.push_back({context.references->webhooks, context.organization});
+  }
   return decision;
 }
 

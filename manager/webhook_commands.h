@@ -102,8 +102,9 @@ struct RecordDeliveries {
   std::vector<DeliveryRecord> deliveries;
   std::optional<std::string> cursor;  // a mark
 };
-struct ResendDelivery {
-  Uuid id;
+/// Of several, those that can be are asked for; a single one that cannot is refused.
+struct ResendDeliveries {
+  std::vector<Uuid> ids;
 };
 
 }  // namespace manager

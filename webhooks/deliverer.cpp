@@ -143,8 +143,7 @@ void Deliverer::look_at(const Scope& scope) {
     for (const auto& found : page.rows) {
       const auto row = projections::decode_row<Endpoint>(found.bytes);
       there.insert(found.entity.id);
-      place(scope, found.entity.id, row.head.version,
-            row.state.status == Endpoint::Status::active);
+      place(scope, found.entity.id, row.head.version, row.state.status == Endpoint::Status::active);
     }
     more = page.more;
     if (more) options.after = page.rows.back().entity;

@@ -57,15 +57,16 @@ EndpointConfig read_endpoint_config(ObjectReader& reader) {
   config.url = reader.text("url", {.bytes_max = url_bytes_max});
   config.types = read_types(reader);
   config.filter = read_filter(reader);
-  config.order = reader
-                     .optional_choice<DeliveryOrder>("order", {{"entity", DeliveryOrder::entity},
-                                                               {"none", DeliveryOrder::none},
-                                                               {"endpoint", DeliveryOrder::endpoint}})
-                     .value_or(DeliveryOrder::entity);
+  config.order =
+      reader
+          .optional_choice<DeliveryOrder>("order", {{"entity", DeliveryOrder::entity},
+                                                    {"none", DeliveryOrder::none},
+                                                    {"endpoint", DeliveryOrder::endpoint}})
+          .value_or(DeliveryOrder::entity);
   config.format =
       reader
-          .optional_choice<DeliveryFormat>(
-              "format", {{"structured", DeliveryFormat::structured}, {"data", DeliveryFormat::data}})
+          .optional_choice<DeliveryFormat>("format", {{"structured", DeliveryFormat::structured},
+                                                      {"data", DeliveryFormat::data}})
           .value_or(DeliveryFormat::structured);
   config.signature =
       reader
@@ -76,8 +77,8 @@ EndpointConfig read_endpoint_config(ObjectReader& reader) {
   config.rate_per_second = reader.optional_integer("rate_per_second", {.min = 1, .max = rate_max});
   config.max_in_flight =
       reader.optional_integer("max_in_flight", {.min = 1, .max = in_flight_max}).value_or(8);
-  const auto pause_after = reader.optional_integer(
-      "pause_after_seconds", {.min = 1, .max = pause_after_max_seconds});
+  const auto pause_after =
+      reader.optional_integer("pause_after_seconds", {.min = 1, .max = pause_after_max_seconds});
   if (pause_after) config.pause_after = std::chrono::seconds(*pause_after);
   config.description =
       reader

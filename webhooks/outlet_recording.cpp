@@ -56,9 +56,8 @@ void Outlet::flush() {
   parts_.commands.submit(
       std::move(context), std::move(command),
       [self = shared_from_this()](schemas::Result<manager::Outcome> outcome) {
-        boost::asio::post(self->parts_.executor, [self, outcome = std::move(outcome)] {
-          self->on_recorded(outcome);
-        });
+        boost::asio::post(self->parts_.executor,
+                          [self, outcome = std::move(outcome)] { self->on_recorded(outcome); });
       });
 }
 

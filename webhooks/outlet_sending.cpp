@@ -1,10 +1,10 @@
+#include <algorithm>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <algorithm>
-
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -69,15 +69,14 @@ bool Outlet::take_fresh() {
   auto item = std::move(*free);
   queue_.erase(free);
   auto& event = item.event;
-  DeliveryRecord record{
-      .id = projections::delivery_id(setup_.id, event.id, event.recorded),
-      .event = event.id,
-      .type = std::move(event.type),
-      .topic = event.topic,
-      .offset = event.offset,
-      .index = event.index,
-      .lane = event.lane,
-      .attempt = 1};
+  DeliveryRecord record{.id = projections::delivery_id(setup_.id, event.id, event.recorded),
+                        .event = event.id,
+                        .type = std::move(event.type),
+                        .topic = event.topic,
+                        .offset = event.offset,
+                        .index = event.index,
+                        .lane = event.lane,
+                        .attempt = 1};
   busy_.insert(record.lane);
   ++unsettled_;
   if (order == DeliveryOrder::entity && lane_is_open(record.lane)) {
@@ -271,13 +270,12 @@ void Outlet::on_answer(Attempting attempting, Answered answered, Time started, m
   record.tls_us = count_of(timing.tls);
   record.answer_us = count_of(took - timing.resolve - timing.connect - timing.tls);
   const double random = std::uniform_real_distribution<double>(0, 1)(random_);
-  const auto verdict =
-      judge(setup_.policy,
-            {.event_type = record.type,
-             .number = record.attempt,
-             .first_at = attempting.first_at,
-             .ended_at = now()},
-            result, random);
+  const auto verdict = judge(setup_.policy,
+                             {.event_type = record.type,
+                              .number = record.attempt,
+                              .first_at = attempting.first_at,
+                              .ended_at = now()},
+                             result, random);
   auto outcome = record.attempt == 1 ? Pace::Outcome::good : Pace::Outcome::good_retry;
   if (const auto* retry = std::get_if<RetryAt>(&verdict.delivery)) {
     record.state = DeliveryState::failing;

@@ -28,6 +28,13 @@ Place Ask::resources() const {
   return {caller().organization, caller().space, built_in(services, eventstore::resources_product)};
 }
 
+Place Ask::webhooks() const {
+  return {caller().organization, caller().space, built_in(services, eventstore::webhooks_product)};
+}
+Place Ask::deliveries() const {
+  return {caller().organization, caller().space, built_in(services, eventstore::deliveries_product)};
+}
+
 Place Ask::resource_kinds() const {
   return {schemas::platform_organization, Space::live,
           built_in(services, eventstore::resources_product)};

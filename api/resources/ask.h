@@ -65,6 +65,8 @@ struct Ask {
   Place projects() const;
   Place resources() const;
   Place resource_kinds() const;  // the platform's
+  Place webhooks() const;
+  Place deliveries() const;
 };
 
 /// In a mark: topics that it does not name have passed nothing. Alone: the beginning of everything.

@@ -51,17 +51,16 @@ Result<webhooks::ReadEvents> DeliveryReader::read(const webhooks::Scope& scope,
     }
     const auto view = event.event();
     bytes += body->size();
-    read.events.push_back(
-        {.id = view.id().uuid(),
-         .recorded = event.batch.recorded(),
-         .type = std::string(view.type()),
-         .topic = event.log.topic,
-         .offset = event.offset,
-         .index = event.index,
-         .lane = webhooks::lane_of(wanted.order, view.id().uuid(), event.log.topic, view.kind(),
-                                   view.entity()),
-         .mark = behind,
-         .body = std::move(*body)});
+    read.events.push_back({.id = view.id().uuid(),
+                           .recorded = event.batch.recorded(),
+                           .type = std::string(view.type()),
+                           .topic = event.log.topic,
+                           .offset = event.offset,
+                           .index = event.index,
+                           .lane = webhooks::lane_of(wanted.order, view.id().uuid(),
+                                                     event.log.topic, view.kind(), view.entity()),
+                           .mark = behind,
+                           .body = std::move(*body)});
     return read.events.size() < events_max && bytes < bytes_max;
   };
   auto end = feed.forward(passed, std::nullopt, take);
