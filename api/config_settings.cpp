@@ -314,7 +314,8 @@ constexpr Setting table[] = {
     {"rpc_ca", "PATH", "a PEM file of who certifies the cluster's processes", flag, open,
      set_text<&S::rpc_ca>, show_text<&S::rpc_ca>},
     {"egress_allow", "BLOCK,…",
-     "addresses such as 10.1.0.0/16 that webhooks may be sent to though they are not public, at any "
+     "addresses such as 10.1.0.0/16 that webhooks may be sent to though they are not public, at "
+     "any "
      "port and without TLS",
      flag, open, set_egress_allow, show_egress_allow},
     {"egress_ports", "PORT,…", "ports of public addresses that webhooks may be sent to", flag, open,

@@ -17,6 +17,7 @@
 #include "api/cluster_node.h"
 #include "api/data_directory.h"
 #include "api/kafka_settings.h"
+#include "api/outgoing.h"
 #include "api/resources/dispatch.h"
 #include "api/resources/metrics.h"
 #include "api/resources/routes.h"
@@ -25,6 +26,7 @@
 #include "api/rows_takeover.h"
 #include "api/services.h"
 #include "api/version.h"
+#include "api/welcome.h"
 #include "eventstore/kafka_keyring.h"
 #include "eventstore/kafka_log.h"
 #include "manager/core.h"
@@ -115,7 +117,6 @@ class Process {
   void answer();
 
  private:
-  void print_welcome() const;
   void stop();
   void leave_cluster();
   Result<void> open_keyring();
@@ -154,6 +155,7 @@ class Process {
   std::unique_ptr<resources::Metrics> metrics_;
   resources::SealedCache sealed_;
   std::unique_ptr<resources::StreamHub> streams_;
+  std::unique_ptr<Outgoing> outgoing_;
   std::optional<Services> services_;
   std::unique_ptr<http::Router> router_;
   std::unique_ptr<http::Server> server_;
@@ -168,6 +170,9 @@ Result<void> Process::open() {
     kafka_.emplace(std::move(*kafka));
     node_ = std::make_unique<ClusterNode>(options_, *kafka_);
   }
+  auto outgoing = Outgoing::make(options_);
+  if (!outgoing) return std::unexpected(std::move(outgoing).error());
+  outgoing_ = std::move(*outgoing);
   auto directory =
       DataDirectory::open(eventstore::posix_files(), options_.data, DataDirectory::Missing::create);
   if (!directory) return std::unexpected(std::move(directory).error());
@@ -262,6 +267,7 @@ Result<void> Process::start() {
   core_thread_.every(std::chrono::seconds{1}, [this] {
     core_->tick();
     takeover_->tick();
+    outgoing_->tick();
   });
   auto founded = found();
   if (!founded) return founded;
@@ -277,7 +283,9 @@ Result<void> Process::start() {
 
 void Process::answer() {
   server_->start();
-  print_welcome();
+  outgoing_->start(*services_, node_.get());
+  print_welcome(options_, server_->port(),
+                key_to_show_ ? key_to_show_->text.reveal() : std::string_view());
 }
 
 /// Takes the port; nobody is answered yet.
@@ -300,6 +308,7 @@ Result<void> Process::listen() {
                              .hmac = keyring_->hmac_key().key,
                              .sealing = keyring_->sealing(),
                              .clock = eventstore::system_clock(),
+                             .egress = outgoing_->egress(),
                              .scans = scans_,
                              .records = records_,
                              .sealed = sealed_,
@@ -478,6 +487,7 @@ void Process::register_gauges() {
 /// Core thread: a group is durable and in the rows.
 void Process::applied(const std::vector<eventstore::StoredRecord>& group) {
   streams_->applied(group);
+  outgoing_->applied(group);
   std::size_t records = 0;
   auto oldest = eventstore::system_clock().wall();
   for (const auto& record : group) {
@@ -486,24 +496,6 @@ void Process::applied(const std::vector<eventstore::StoredRecord>& group) {
     oldest = std::min(oldest, schemas::BatchView::trusted(record.payload.bytes()).recorded());
   }
   if (records > 0) metrics_->committed(records, eventstore::system_clock().wall() - oldest);
-}
-
-void Process::print_welcome() const {
-  const auto& host = options_.listen.host;
-  const bool bare_v6 = host.contains(':') && !host.starts_with('[');
-  auto url = fmt::format("http://{}:{}", bare_v6 ? '[' + host + ']' : host, server_->port());
-  fmt::print("Tidemark {} listens on {}, data in {}{}{}\n", version, url, options_.data,
-             kafka_ ? ", log at " : "", options_.log);
-  auto key = key_to_show_ ? std::string(key_to_show_->text.reveal()) : "<platform key>";
-  fmt::print(
-      "\nTry it:\n"
-      "  export TIDEMARK_KEY={1}\n"
-      "  curl -s {0}/v2/organizations -H \"Authorization: Bearer $TIDEMARK_KEY\" "
-      "-d '{{\"name\":\"Acme\",\"slug\":\"acme\"}}' -H 'Content-Type: application/json'\n"
-      "  curl -s {0}/v2/organizations -H \"Authorization: Bearer $TIDEMARK_KEY\"\n"
-      "  open {0}/docs\n",
-      url, key);
-  std::fflush(stdout);
 }
 
 /// What is in flight is finished here, what comes goes elsewhere.
@@ -525,6 +517,7 @@ void Process::leave_cluster() {
 void Process::stop() {
   leave_cluster();
   if (server_) server_->stop();
+  if (outgoing_) outgoing_->stop();
   if (node_) node_->stop();
   if (takeover_) takeover_->stop();
   folds_.join();

@@ -15,7 +15,6 @@ using projections::Endpoint;
 using schemas::OrganizationId;
 using schemas::Result;
 using schemas::Uuid;
-using schemas::Version;
 
 Deliverer::Deliverer(Parts parts)
     : parts_(std::move(parts)), work_(asio::make_work_guard(context_)) {}
@@ -143,7 +142,8 @@ void Deliverer::look_at(const Scope& scope) {
     for (const auto& found : page.rows) {
       const auto row = projections::decode_row<Endpoint>(found.bytes);
       there.insert(found.entity.id);
-      place(scope, found.entity.id, row.head.version, row.state.status == Endpoint::Status::active);
+      place(scope, found.entity.id, versions_of(reader, row),
+            row.state.status == Endpoint::Status::active);
     }
     more = page.more;
     if (more) options.after = page.rows.back().entity;
@@ -154,16 +154,29 @@ void Deliverer::look_at(const Scope& scope) {
   for (const auto& [id, place] : known->second) {
     if (!there.contains(id)) gone.push_back(id);
   }
-  for (const auto& id : gone) place(scope, id, {}, false);
+  for (const auto& id : gone) place(scope, id, Versions{}, false);
+}
+
+Deliverer::Versions Deliverer::versions_of(const projections::Reader& reader,
+                                           const projections::Row<Endpoint>& row) const {
+  Versions versions{.endpoint = row.head.version, .policy = {}};
+  const auto config = schemas::json::parse(row.state.config);
+  const auto named = config ? config->root().find("retry_policy_id") : std::nullopt;
+  const auto text = named ? named->as_string() : std::nullopt;
+  const auto id = text ? schemas::parse_id<schemas::RetryPolicyTag>(*text) : std::nullopt;
+  if (!id) return versions;
+  const auto policy = reader.get<projections::RetryPolicyState>(webhooks_, {id->uuid(), {}});
+  if (policy) versions.policy = policy->head.version;
+  return versions;
 }
 
 /// Brings an endpoint's outlet to this version of it; one that is not active has none.
-void Deliverer::place(const Scope& scope, const Uuid& id, Version version, bool active) {
+void Deliverer::place(const Scope& scope, const Uuid& id, const Versions& versions, bool active) {
   const auto known = scopes_.find(scope);
   const bool is_new = known == scopes_.end() || !known->second.contains(id);
   if (is_new) {
     if (!active) return;
-    scopes_[scope][id] = {.outlet = nullptr, .wanted = version};
+    scopes_[scope][id] = {.outlet = nullptr, .wanted = versions};
     {
       const std::lock_guard lock(mutex_);
       followed_.insert(scope);
@@ -171,8 +184,8 @@ void Deliverer::place(const Scope& scope, const Uuid& id, Version version, bool 
     return begin(scope, id);
   }
   auto& place = known->second[id];
-  if (place.wanted == version && active) return;
-  place.wanted = active ? version : Version{};
+  if (place.wanted == versions && active) return;
+  place.wanted = active ? versions : Versions{};
   if (place.retiring || !place.outlet) return;  // what comes then looks at the rows again
   place.retiring = true;
   place.outlet->retire([this, scope, id] {
@@ -237,46 +250,45 @@ void Deliverer::set_up(const Scope& scope, const Uuid& id) {
   if (stopping_ || found == scopes_.end() || !found->second.contains(id)) return;
   auto& place = found->second[id];
   if (place.outlet) return;
-  auto setup = setup_of(scope, id);
+  const projections::Reader reader(parts_.rows, scope.organization, scope.space);
+  const auto row = reader.get<Endpoint>(webhooks_, {id, {}});
+  const bool active = row && row->state.status == Endpoint::Status::active;
+  if (!active || versions_of(reader, *row) != place.wanted) {
+    remove(scope, id);
+    return look_at(scope);
+  }
+  auto setup = setup_of(scope, id, *row);
   if (!setup) {
     spdlog::error("an endpoint cannot be delivered to endpoint={} detail=\"{}\"",
                   to_text(schemas::EndpointId(id)), setup.error().detail);
     return remove(scope, id);
   }
-  if (setup->version != place.wanted) {
-    remove(scope, id);
-    return look_at(scope);
-  }
   place.outlet = std::make_shared<Outlet>(outlet_parts(), std::move(*setup));
   place.outlet->start();
 }
 
-Result<OutletSetup> Deliverer::setup_of(const Scope& scope, const Uuid& id) {
+Result<OutletSetup> Deliverer::setup_of(const Scope& scope, const Uuid& id,
+                                        const projections::Row<Endpoint>& row) {
   const projections::Reader reader(parts_.rows, scope.organization, scope.space);
   const schemas::Entity entity{id, {}};
-  const auto row = reader.get<Endpoint>(webhooks_, entity);
-  if (!row || row->state.status != Endpoint::Status::active) {
-    return OutletSetup{.scope = scope, .id = id, .policy = default_retry_policy()};
-  }
-  auto config = parse_endpoint_config(row->state.config);
+  auto config = parse_endpoint_config(row.state.config);
   if (!config) return std::unexpected(std::move(config).error());
   auto url = parse_webhook_url(config->url);
   if (!url) return std::unexpected(std::move(url).error());
   OutletSetup setup{.scope = scope,
                     .id = id,
-                    .version = row->head.version,
-                    .generation = row->state.generation,
-                    .project = row->state.project,
+                    .generation = row.state.generation,
+                    .project = row.state.project,
                     .config = *config,
                     .policy = policy_of(reader, *config),
                     .url = std::move(*url),
-                    .place = row->state.start};
+                    .place = row.state.start};
   if (!config->filter.empty()) {
     auto filter = schemas::cel::Filter::compile(config->filter);
     if (!filter) return std::unexpected(std::move(filter).error());
     setup.filter = std::make_shared<const schemas::cel::Filter>(std::move(*filter));
   }
-  if (auto opened = open_sealed(row->state, setup); !opened) {
+  if (auto opened = open_sealed(row.state, setup); !opened) {
     return std::unexpected(std::move(opened).error());
   }
   const auto cursor = reader.get<projections::DeliveryCursor>(deliveries_, entity);

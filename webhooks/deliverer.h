@@ -65,19 +65,29 @@ class Deliverer {
              static_cast<std::size_t>(scope.space);
     }
   };
+  /// Of an endpoint and of the retry policy that it names: an outlet is made anew when either
+  /// moves.
+  struct Versions {
+    schemas::Version endpoint{};
+    schemas::Version policy{};
+    friend bool operator==(const Versions&, const Versions&) = default;
+  };
   struct Place {
     std::shared_ptr<Outlet> outlet;  // null: on its way
-    schemas::Version wanted{};       // as the rows have the endpoint
+    Versions wanted;                 // as the rows have them
     bool retiring = false;
   };
   using Outlets = std::map<schemas::Uuid, Place>;
 
   void look_at_all();
   void look_at(const Scope& scope);
-  void place(const Scope& scope, const schemas::Uuid& id, schemas::Version version, bool active);
+  void place(const Scope& scope, const schemas::Uuid& id, const Versions& versions, bool active);
+  Versions versions_of(const projections::Reader& reader,
+                       const projections::Row<projections::Endpoint>& row) const;
   void begin(const Scope& scope, const schemas::Uuid& id);
   void set_up(const Scope& scope, const schemas::Uuid& id);
-  schemas::Result<OutletSetup> setup_of(const Scope& scope, const schemas::Uuid& id);
+  schemas::Result<OutletSetup> setup_of(const Scope& scope, const schemas::Uuid& id,
+                                        const projections::Row<projections::Endpoint>& row);
   schemas::Result<void> open_sealed(const projections::Endpoint& endpoint, OutletSetup& setup);
   RetryPolicy policy_of(const projections::Reader& reader, const EndpointConfig& config) const;
   void remove(const Scope& scope, const schemas::Uuid& id);

@@ -28,6 +28,8 @@
 
 namespace webhooks {
 
+class Outlet;
+
 /// What all outlets have in common; the deliverer's.
 struct OutletParts {
   boost::asio::any_io_executor executor;
@@ -50,7 +52,6 @@ struct OutletParts {
 struct OutletSetup {
   Scope scope;
   schemas::Uuid id;
-  schemas::Version version{};
   std::uint32_t generation = 0;
   std::optional<schemas::Uuid> project;
   EndpointConfig config;

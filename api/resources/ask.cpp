@@ -32,7 +32,8 @@ Place Ask::webhooks() const {
   return {caller().organization, caller().space, built_in(services, eventstore::webhooks_product)};
 }
 Place Ask::deliveries() const {
-  return {caller().organization, caller().space, built_in(services, eventstore::deliveries_product)};
+  return {caller().organization, caller().space,
+          built_in(services, eventstore::deliveries_product)};
 }
 
 Place Ask::resource_kinds() const {

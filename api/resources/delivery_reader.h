@@ -1,6 +1,7 @@
 #pragma once
 
 #include "api/services.h"
+#include "projections/timeline.h"
 #include "webhooks/event_reader.h"
 
 namespace api::resources {

@@ -7,6 +7,7 @@
 #include "api/resources/products.h"
 #include "api/resources/project_paths.h"
 #include "api/resources/resources.h"
+#include "api/resources/webhooks.h"
 #include "projections/timeline.h"
 #include "schemas/json_writer.h"
 
@@ -203,6 +204,31 @@ Answer list_resource_events(Ask& ask) {
                                 .visible = [&ask, place, id](const Reader& reader) {
                                   return sees_resource(ask, reader, place.topic, *id);
                                 }});
+}
+
+// GET /v2/webhooks/endpoints/{endpoint_id}/events
+Answer list_endpoint_events(Ask& ask) {
+  auto id = endpoint_in_path(ask);
+  if (!id) co_return std::unexpected(std::move(id).error());
+  const auto place = ask.webhooks();
+  const Entity entity{*id, {}};
+  auto visible = [&ask, place, entity](const Reader& reader) {
+    if (!ask.caller().restricted()) return true;
+    const auto row = reader.get<projections::Endpoint>(place.topic, entity);
+    return row && sees_endpoint_of(ask, row->state.project);
+  };
+  co_return co_await list(
+      ask, {place, "endpoint", entity, "webhooks", "endpoint with this id", visible});
+}
+
+// GET /v2/webhooks/retry-policies/{retry_policy_id}/events
+Answer list_retry_policy_events(Ask& ask) {
+  constexpr std::string_view missing = "retry policy with this id";
+  const auto id =
+      schemas::parse_id<schemas::RetryPolicyTag>(ask.request.captured("retry_policy_id"));
+  if (!id) co_return edge::not_found(missing);
+  co_return co_await list(
+      ask, {ask.webhooks(), "retry_policy", Entity{id->uuid(), {}}, "webhooks", missing});
 }
 
 // GET /v2/quotas/{kind}/events

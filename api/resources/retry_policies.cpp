@@ -57,7 +57,8 @@ Result<std::string> patched(const RetryPolicyState& now, Value patch) {
   }
   const auto removal = schemas::json::parse(without);
   ENSURE(removal.has_value());
-  const auto base = schemas::json::parse(schemas::json::merge_patch(target->root(), removal->root()));
+  const auto base =
+      schemas::json::parse(schemas::json::merge_patch(target->root(), removal->root()));
   ENSURE(base.has_value());
   const auto merged = schemas::json::parse(schemas::json::merge_patch(base->root(), patch));
   if (!merged) return std::unexpected(merged.error());
@@ -74,9 +75,9 @@ Answer create_retry_policy(Ask& ask) {
   if (!policy) co_return std::unexpected(std::move(policy).error());
   auto outcome = co_await write(ask, ask.here(), manager::CreateRetryPolicy{to_json(*policy)});
   if (!outcome) co_return std::unexpected(std::move(outcome).error());
-  co_return created(
-      *outcome, "/v2/webhooks/retry-policies/" + to_text(RetryPolicyId(outcome->subject.id)),
-      json_of(*outcome));
+  co_return created(*outcome,
+                    "/v2/webhooks/retry-policies/" + to_text(RetryPolicyId(outcome->subject.id)),
+                    json_of(*outcome));
 }
 
 // GET /v2/webhooks/retry-policies
@@ -113,10 +114,8 @@ Answer change_retry_policy(Ask& ask) {
     auto config = patched(row->state, ask.body());
     if (!config) co_return std::unexpected(std::move(config).error());
     auto outcome = co_await write(
-        ask, ask.here(),
-        manager::ChangeRetryPolicy{*id, row->head.version, std::move(*config)});
-    const bool moved_on =
-        !outcome && outcome.error().code == schemas::ErrorCode::version_conflict;
+        ask, ask.here(), manager::ChangeRetryPolicy{*id, row->head.version, std::move(*config)});
+    const bool moved_on = !outcome && outcome.error().code == schemas::ErrorCode::version_conflict;
     if (moved_on && attempt < attempts_max) continue;
     if (!outcome) co_return std::unexpected(std::move(outcome).error());
     co_return changed(*outcome, json_of(*outcome));

@@ -38,16 +38,14 @@ inline constexpr std::array<Field, 9> retry_rules_fields{
 inline constexpr Field by_type_field{.name = "by_type",
                                      .type = Type::any,
                                      .nullable = true,
-                                     .description = "by a pattern of event types: what holds "
-                                                    "for those instead",
+                                     .description =
+                                         "by a pattern of event types: what holds "
+                                         "for those instead",
                                      .example = "{}"};
-inline constexpr auto create_retry_policy_fields =
-    joined(std::array{Field{.name = "name",
-                            .need = Need::required,
-                            .min = 1,
-                            .max = 200,
-                            .example = R"("patient")"}},
-           joined(retry_rules_fields, std::array{by_type_field}));
+inline constexpr auto create_retry_policy_fields = joined(
+    std::array{Field{
+        .name = "name", .need = Need::required, .min = 1, .max = 200, .example = R"("patient")"}},
+    joined(retry_rules_fields, std::array{by_type_field}));
 inline constexpr auto change_retry_policy_fields =
     joined(std::array{Field{.name = "name", .min = 1, .max = 200}},
            joined(retry_rules_fields, std::array{by_type_field}));

@@ -1,6 +1,7 @@
 #include "api/resources/routes.h"
 
 #include "api/resources/declared_lists.h"
+#include "api/resources/deliveries.h"
 #include "api/resources/dry_run.h"
 #include "api/resources/events.h"
 #include "api/resources/keys.h"
@@ -16,8 +17,10 @@
 #include "api/resources/resource_kinds.h"
 #include "api/resources/resource_reports.h"
 #include "api/resources/resources.h"
+#include "api/resources/retry_policies.h"
 #include "api/resources/secrets.h"
 #include "api/resources/stream.h"
+#include "api/resources/webhooks.h"
 
 namespace api::resources {
 namespace {
@@ -59,6 +62,14 @@ constexpr auto part_list_parameters = joined(list_parameters, include_parameter)
 constexpr auto integration_parameters =
     joined(list_parameters,
            joined(include_parameter, std::array{Field{.name = "project_id", .many = Many::list}}));
+
+constexpr auto endpoint_list_parameters =
+    joined(list_parameters,
+           std::array{Field{.name = "state", .many = Many::list, .choices = endpoint_states},
+                      Field{.name = "project_id", .many = Many::list}});
+constexpr auto delivery_list_parameters = joined(
+    list_parameters,
+    std::array{Field{.name = "endpoint_id"}, Field{.name = "state", .choices = delivery_states}});
 
 // clang-format off
 constexpr Operation table[] = {
@@ -374,6 +385,88 @@ constexpr Operation table[] = {
   {.method = Method::get, .pattern = "/v2/events/stream", .name = "stream_events",
    .summary = "Follows events as they happen, as Server-Sent Events", .function = stream_events,
    .permission = "events:read", .query = stream_parameters, .media = "text/event-stream"},
+
+  // ---- webhooks ----
+  {.method = Method::post, .pattern = "/v2/webhooks/endpoints", .name = "create_endpoint",
+   .summary = "Creates an endpoint; its secret is shown this once", .function = create_endpoint,
+   .permission = "webhooks:write", .sensitivity = Sensitivity::sensitive, .product = "webhooks",
+   .body = Body::json, .members = create_endpoint_fields, .status = 201, .answer = &endpoint_shape},
+  {.method = Method::get, .pattern = "/v2/webhooks/endpoints", .name = "list_endpoints",
+   .summary = "Lists endpoints", .function = list_endpoints,
+   .permission = "webhooks:read", .product = "webhooks",
+   .query = endpoint_list_parameters, .answer = &endpoint_shape, .page = true},
+  {.method = Method::get, .pattern = "/v2/webhooks/endpoints/{endpoint_id}", .name = "get_endpoint",
+   .summary = "Reads an endpoint and how its deliveries stand", .function = get_endpoint,
+   .permission = "webhooks:read", .product = "webhooks",
+   .query = entity_parameters, .answer = &endpoint_shape},
+  {.method = Method::patch, .pattern = "/v2/webhooks/endpoints/{endpoint_id}", .name = "change_endpoint",
+   .summary = "Changes an endpoint by a merge patch", .function = change_endpoint,
+   .permission = "webhooks:write", .sensitivity = Sensitivity::sensitive, .product = "webhooks",
+   .body = Body::merge_patch, .members = change_endpoint_fields, .conditional = true, .answer = &endpoint_shape},
+  {.method = Method::delete_, .pattern = "/v2/webhooks/endpoints/{endpoint_id}", .name = "delete_endpoint",
+   .summary = "Deletes an endpoint; nothing more is sent to it", .function = delete_endpoint,
+   .permission = "webhooks:write", .product = "webhooks",
+   .conditional = true, .status = 204},
+  {.method = Method::post, .pattern = "/v2/webhooks/endpoints/{endpoint_id}/pause", .name = "pause_endpoint",
+   .summary = "Sends nothing more until it is resumed; nothing is lost meanwhile", .function = pause_endpoint,
+   .permission = "webhooks:write", .product = "webhooks",
+   .conditional = true, .answer = &endpoint_shape},
+  {.method = Method::post, .pattern = "/v2/webhooks/endpoints/{endpoint_id}/resume", .name = "resume_endpoint",
+   .summary = "Goes on where it stood, or from now", .function = resume_endpoint,
+   .permission = "webhooks:write", .product = "webhooks",
+   .body = Body::json, .members = resume_endpoint_fields, .conditional = true, .answer = &endpoint_shape},
+  {.method = Method::post, .pattern = "/v2/webhooks/endpoints/{endpoint_id}/test", .name = "test_endpoint",
+   .summary = "Writes an event that is delivered to this endpoint only", .function = test_endpoint,
+   .permission = "webhooks:write", .product = "webhooks",
+   .conditional = true, .status = 202, .answer = &tested_shape},
+  {.method = Method::post, .pattern = "/v2/webhooks/endpoints/{endpoint_id}/secret/rotate", .name = "rotate_endpoint_secret",
+   .summary = "Gives an endpoint a new secret, shown this once", .function = rotate_endpoint_secret,
+   .permission = "webhooks:write", .sensitivity = Sensitivity::sensitive, .product = "webhooks",
+   .body = Body::json, .members = rotate_secret_fields, .conditional = true, .answer = &endpoint_shape},
+  {.method = Method::get, .pattern = "/v2/webhooks/endpoints/{endpoint_id}/events", .name = "list_endpoint_events",
+   .summary = "Lists the events of an endpoint", .function = list_endpoint_events,
+   .permission = "webhooks:read", .product = "webhooks",
+   .query = entity_events_parameters, .answer = &event_shape, .page = true},
+  {.method = Method::post, .pattern = "/v2/webhooks/retry-policies", .name = "create_retry_policy",
+   .summary = "Creates a retry policy", .function = create_retry_policy,
+   .permission = "webhooks:write", .product = "webhooks",
+   .body = Body::json, .members = create_retry_policy_fields, .status = 201, .answer = &retry_policy_shape},
+  {.method = Method::get, .pattern = "/v2/webhooks/retry-policies", .name = "list_retry_policies",
+   .summary = "Lists retry policies", .function = list_retry_policies,
+   .permission = "webhooks:read", .product = "webhooks",
+   .query = list_parameters, .answer = &retry_policy_shape, .page = true},
+  {.method = Method::get, .pattern = "/v2/webhooks/retry-policies/{retry_policy_id}", .name = "get_retry_policy",
+   .summary = "Reads a retry policy", .function = get_retry_policy,
+   .permission = "webhooks:read", .product = "webhooks",
+   .query = entity_parameters, .answer = &retry_policy_shape},
+  {.method = Method::patch, .pattern = "/v2/webhooks/retry-policies/{retry_policy_id}", .name = "change_retry_policy",
+   .summary = "Changes a retry policy by a merge patch", .function = change_retry_policy,
+   .permission = "webhooks:write", .product = "webhooks",
+   .body = Body::merge_patch, .members = change_retry_policy_fields, .conditional = true, .answer = &retry_policy_shape},
+  {.method = Method::delete_, .pattern = "/v2/webhooks/retry-policies/{retry_policy_id}", .name = "delete_retry_policy",
+   .summary = "Deletes a retry policy that no endpoint has", .function = delete_retry_policy,
+   .permission = "webhooks:write", .product = "webhooks",
+   .conditional = true, .status = 204},
+  {.method = Method::get, .pattern = "/v2/webhooks/retry-policies/{retry_policy_id}/events", .name = "list_retry_policy_events",
+   .summary = "Lists the events of a retry policy", .function = list_retry_policy_events,
+   .permission = "webhooks:read", .product = "webhooks",
+   .query = entity_events_parameters, .answer = &event_shape, .page = true},
+  {.method = Method::get, .pattern = "/v2/webhooks/deliveries", .name = "list_deliveries",
+   .summary = "Lists deliveries", .function = list_deliveries,
+   .permission = "webhooks:read", .product = "deliveries",
+   .query = delivery_list_parameters, .answer = &delivery_shape, .page = true},
+  {.method = Method::get, .pattern = "/v2/webhooks/deliveries/{delivery_id}", .name = "get_delivery",
+   .summary = "Reads a delivery with its attempts", .function = get_delivery,
+   .permission = "webhooks:read", .product = "deliveries",
+   .query = entity_parameters, .answer = &delivery_shape},
+  {.method = Method::post, .pattern = "/v2/webhooks/deliveries/{delivery_id}/resend", .name = "resend_delivery",
+   .summary = "Sends a delivery once more, under the same id", .function = resend_delivery,
+   .permission = "webhooks:write", .product = "deliveries",
+   .conditional = true, .status = 202, .answer = &delivery_shape},
+  {.method = Method::post, .pattern = "/v2/webhooks/deliveries/resend", .name = "resend_deliveries",
+   .summary = "Sends an endpoint's deliveries of one state once more, a thousand at a time", .function = resend_deliveries,
+   .permission = "webhooks:write", .product = "deliveries",
+   .body = Body::json, .members = resend_fields, .answer = &resent_shape},
 
   // ---- operations ----
   {.method = Method::get, .pattern = "/healthz", .name = "healthz",

@@ -46,9 +46,9 @@ std::string_view wrong_header(std::string_view name, std::string_view value) {
   }
   std::string lower(name);
   std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return std::tolower(c); });
-  constexpr std::array reserved{"host",       "content-length", "content-type", "connection",
-                                "user-agent", "transfer-encoding", "te",        "trailer",
-                                "upgrade",    "expect",         "keep-alive"};
+  constexpr std::array reserved{
+      "host", "content-length", "content-type", "connection", "user-agent", "transfer-encoding",
+      "te",   "trailer",        "upgrade",      "expect",     "keep-alive"};
   if (lower.starts_with("webhook-") || lower.starts_with("tidemark-") ||
       std::ranges::find(reserved, lower) != reserved.end()) {
     return "is set by Tidemark";
@@ -393,16 +393,15 @@ Answer change_endpoint(Ask& ask) {
         headers = std::move(*sealed);
       }
     }
-    auto outcome = co_await write(ask, ask.here(),
-                                  manager::ChangeEndpoint{
-                                      .id = *id,
-                                      .based_on = now->version,
-                                      .project = asked->project,
-                                      .retry_policy = asked->config.retry_policy,
-                                      .config = to_json(asked->config),
-                                      .headers = std::move(headers)});
-    const bool moved_on =
-        !outcome && outcome.error().code == schemas::ErrorCode::version_conflict;
+    auto outcome =
+        co_await write(ask, ask.here(),
+                       manager::ChangeEndpoint{.id = *id,
+                                               .based_on = now->version,
+                                               .project = asked->project,
+                                               .retry_policy = asked->config.retry_policy,
+                                               .config = to_json(asked->config),
+                                               .headers = std::move(headers)});
+    const bool moved_on = !outcome && outcome.error().code == schemas::ErrorCode::version_conflict;
     if (moved_on && attempt < attempts_max) continue;
     if (!outcome) co_return std::unexpected(std::move(outcome).error());
     co_return changed(*outcome, json_of(ask, *outcome));
@@ -454,8 +453,8 @@ Answer test_endpoint(Ask& ask) {
   Writer(json)
       .begin_object()
       .member("event_id", to_text(event))
-      .member("delivery_id", to_text(schemas::DeliveryId(projections::delivery_id(
-                                 *id, event.uuid(), outcome->recorded))))
+      .member("delivery_id", to_text(schemas::DeliveryId(
+                                 projections::delivery_id(*id, event.uuid(), outcome->recorded))))
       .end_object();
   co_return accepted(*outcome, std::move(json));
 }
@@ -469,8 +468,8 @@ Answer rotate_endpoint_secret(Ask& ask) {
   auto config = webhooks::parse_endpoint_config(now->state.config);
   if (!config) co_return std::unexpected(std::move(config).error());
   ObjectReader reader(ask.body());
-  const auto overlap = reader.optional_integer("overlap_seconds",
-                                               {.min = 0, .max = secret_overlap_max_seconds});
+  const auto overlap =
+      reader.optional_integer("overlap_seconds", {.min = 0, .max = secret_overlap_max_seconds});
   const auto given = read_secret(reader, *config);
   if (auto read = reader.finish(); !read) co_return std::unexpected(std::move(read).error());
   const auto secret = given ? *given : make_secret(*config);
@@ -478,9 +477,8 @@ Answer rotate_endpoint_secret(Ask& ask) {
   if (!sealed) co_return std::unexpected(std::move(sealed).error());
   auto outcome = co_await write(
       ask, ask.here(),
-      manager::RotateEndpointSecret{
-          *id, std::move(*sealed),
-          std::chrono::seconds(overlap.value_or(overlap_usual_seconds))});
+      manager::RotateEndpointSecret{*id, std::move(*sealed),
+                                    std::chrono::seconds(overlap.value_or(overlap_usual_seconds))});
   if (!outcome) co_return std::unexpected(std::move(outcome).error());
   co_return with_secret(ask, *outcome, secret, false);
 }

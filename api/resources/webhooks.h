@@ -92,9 +92,9 @@ inline constexpr std::array<Field, 5> new_endpoint_fields{
     Field{.name = "kind", .nullable = true, .choices = endpoint_kinds}};
 inline constexpr auto create_endpoint_fields =
     joined(new_endpoint_fields, joined(endpoint_config_fields, endpoint_more_fields));
-inline constexpr auto change_endpoint_fields = joined(
-    std::array{Field{.name = "url", .min = 1, .max = 2048}},
-    joined(endpoint_config_fields, endpoint_more_fields));
+inline constexpr auto change_endpoint_fields =
+    joined(std::array{Field{.name = "url", .min = 1, .max = 2048}},
+           joined(endpoint_config_fields, endpoint_more_fields));
 inline constexpr std::array<std::string_view, 1> skip_choices{"now"};
 inline constexpr std::array<Field, 1> resume_endpoint_fields{
     Field{.name = "skip_to",
@@ -135,10 +135,8 @@ inline constexpr std::array<Field, 23> endpoint_fields{
     Field{.name = "format", .need = Need::required, .choices = delivery_formats},
     Field{.name = "signature", .need = Need::required, .choices = signature_choices},
     Field{.name = "retry_policy_id", .need = Need::required, .nullable = true},
-    Field{.name = "rate_per_second",
-          .type = Type::integer,
-          .need = Need::required,
-          .nullable = true},
+    Field{
+        .name = "rate_per_second", .type = Type::integer, .need = Need::required, .nullable = true},
     Field{.name = "max_in_flight", .type = Type::integer, .need = Need::required},
     Field{.name = "pause_after_seconds", .type = Type::integer, .need = Need::required},
     Field{.name = "description", .need = Need::required},

@@ -3,72 +3,15 @@
 import base64
 import hashlib
 import hmac
-import http.server
 import json
 import os
-import queue
 import subprocess
-import sys
-import threading
 import time
 
-from harness import PROGRAM, ROOT, Server, ServerTest, free_port, run, tidemark
+from harness import PROGRAM, Server, ServerTest, free_port, run, tidemark
+from receiver import LIBRARY, SECONDS, Receiver, standard_webhooks
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-SECONDS = 20
-LIBRARY = "standardwebhooks==1.1.0"  # of PyPI; needs nothing but Python
-
-
-def standard_webhooks():
-    """The library's Webhook, or nothing where it cannot be had."""
-    place = os.path.join(ROOT, "build", "standardwebhooks")
-    directory = os.path.join(place, "library")
-    if not os.path.exists(os.path.join(directory, "standardwebhooks")):
-        for command in ([sys.executable, "-m", "venv", "--clear", place],
-                        [os.path.join(place, "bin", "pip"), "install", "-q", "--no-deps", "--target", directory, LIBRARY]):
-            if subprocess.run(command, check=False, capture_output=True).returncode != 0:
-                return None
-    sys.path.insert(0, directory)
-    try:
-        from standardwebhooks import Webhook
-        return Webhook
-    except ImportError:
-        return None
-
-
-class Receiver:
-    """Takes what is posted, and answers as told."""
-
-    def __init__(self, keeps_alive=True):
-        self.got, self.status, self.delay = queue.Queue(), 204, 0
-        receiver = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1" if keeps_alive else "HTTP/1.0"
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                time.sleep(receiver.delay)
-                receiver.got.put((self.path, dict(self.headers.items()), body))
-                if keeps_alive:
-                    self.wfile.write(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
-                self.send_response(receiver.status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.handle_error = lambda *_: None  # whoever posts is killed in the end
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hook/"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def take(self, count):
-        return [self.got.get(timeout=SECONDS) for _ in range(count)]
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 class Listening(ServerTest):

@@ -50,6 +50,8 @@ class Filler {
       value = static_cast<schemas::Health>(random_() % 4);
     } else if constexpr (std::is_same_v<T, Reported>) {
       value = static_cast<Reported>(random_() % 3);
+    } else if constexpr (std::is_same_v<T, schemas::DeliveryState>) {
+      value = static_cast<schemas::DeliveryState>(random_() % 5);
     } else if constexpr (std::is_same_v<T, schemas::FieldError::In>) {
       value = static_cast<schemas::FieldError::In>(random_() % 3);
     } else if constexpr (std::is_same_v<T, ErrorCode>) {

@@ -39,6 +39,17 @@ inline std::string shown(const std::optional<UnitCost>& cost) {
   return fmt::format("{} {} per {}", cost->amount, cost->currency, static_cast<int>(cost->per));
 }
 
+inline std::string shown(const std::optional<Uuid>& id) {
+  return id ? hex(*id) : "none";
+}
+inline std::string shown(const DeliveredEvent& of) {
+  return fmt::format("{} to {} '{}' at {}/{}/{} lane {}", hex(of.event), hex(of.endpoint), of.type,
+                     static_cast<int>(of.topic), of.offset, of.index, of.lane);
+}
+inline std::string shown_sealed(std::optional<std::string_view> bytes) {
+  return bytes ? hex(*bytes) : "none";
+}
+
 struct ShowData {
   std::string operator()(const UnknownEvent&) const { return "unknown"; }
   std::string operator()(const Json& d) const {
@@ -134,6 +145,54 @@ struct ShowData {
   }
   std::string operator()(const ResourceDeprovisionRequested& d) const {
     return fmt::format("resource deprovision requested {}", hex(d.project));
+  }
+  std::string operator()(const EndpointCreated& d) const {
+    return fmt::format("endpoint created {} {} {} {} {}", shown(d.project), d.config,
+                       hex(d.secret), shown_sealed(d.headers), d.start);
+  }
+  std::string operator()(const EndpointChanged& d) const {
+    return fmt::format("endpoint changed {} {} {}", shown(d.project), d.config,
+                       shown_sealed(d.headers));
+  }
+  std::string operator()(const EndpointSecretRotated& d) const {
+    return fmt::format("endpoint secret rotated {} {} {}", shown(d.project), hex(d.secret),
+                       number(d.old_expires));
+  }
+  std::string operator()(const EndpointPaused& d) const {
+    return fmt::format("endpoint paused {} '{}'", shown(d.project), d.reason);
+  }
+  std::string operator()(const EndpointResumed& d) const {
+    return fmt::format("endpoint resumed {} {}", shown(d.project), shown(d.start));
+  }
+  std::string operator()(const EndpointDisabled& d) const {
+    return fmt::format("endpoint disabled {} '{}'", shown(d.project), d.reason);
+  }
+  std::string operator()(const EndpointTested& d) const {
+    return "endpoint tested " + shown(d.project);
+  }
+  std::string operator()(const EndpointDeleted& d) const {
+    return "endpoint deleted " + shown(d.project);
+  }
+  std::string operator()(const RetryPolicyCreated& d) const {
+    return fmt::format("retry policy created {}", d.config);
+  }
+  std::string operator()(const RetryPolicyChanged& d) const {
+    return fmt::format("retry policy changed {}", d.config);
+  }
+  std::string operator()(const RetryPolicyDeleted&) const { return "retry policy deleted"; }
+  std::string operator()(const DeliveryAttempted& d) const {
+    return fmt::format("delivery attempted {} number {} at {} status {} {} {} {} {} {} {} {} {}",
+                       shown(d.of), d.attempt, number(d.started), d.status, shown(d.error),
+                       shown(d.body), d.resolve_us, d.connect_us, d.tls_us, d.answer_us,
+                       static_cast<int>(d.state), number(d.next));
+  }
+  std::string operator()(const DeliveryHeld& d) const { return "delivery held " + shown(d.of); }
+  std::string operator()(const DeliveryRequested&) const { return "delivery requested"; }
+  std::string operator()(const DeliverySkipped& d) const {
+    return fmt::format("delivery skipped '{}'", d.reason);
+  }
+  std::string operator()(const DeliveryCursorMoved& d) const {
+    return fmt::format("delivery cursor moved {} {}", d.mark, d.generation);
   }
   std::string operator()(const ResourceDeprovisioned& d) const {
     return fmt::format("resource deprovisioned {} {} {}", hex(d.project), to_number(d.observed),

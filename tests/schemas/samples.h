@@ -91,6 +91,55 @@ inline SampleEvents sample_resource_events() {
   };
 }
 
+inline SampleEvents sample_webhook_events() {
+  const Time later{std::chrono::milliseconds{1'800'000'000'000}};
+  const DeliveredEvent of{.endpoint = id_of(10),
+                          .event = id_of(11),
+                          .type = "project.created",
+                          .topic = TopicId{2},
+                          .offset = 12,
+                          .index = 3,
+                          .lane = 0xfedc'ba98'7654'3210};
+  return {
+      {"endpoint-created", EndpointCreated{.project = id_of(9),
+                                           .config = R"({"url":"https://example.com/"})",
+                                           .secret = std::string_view("\x01\x00sealed", 8),
+                                           .headers = std::string_view("\x01\x00headers", 9),
+                                           .start = "tm1_start"}},
+      {"endpoint-created-plain", EndpointCreated{.project = std::nullopt,
+                                                 .config = "{}",
+                                                 .secret = std::string_view("\x01\x00sealed", 8),
+                                                 .headers = std::nullopt,
+                                                 .start = "tm1_start"}},
+      {"endpoint-changed", EndpointChanged{id_of(9), "{}", "sealed"}},
+      {"endpoint-secret-rotated", EndpointSecretRotated{id_of(9), "sealed", later}},
+      {"endpoint-paused", EndpointPaused{id_of(9), "asked"}},
+      {"endpoint-resumed", EndpointResumed{std::nullopt, "tm1_now"}},
+      {"endpoint-disabled", EndpointDisabled{id_of(9), "gone"}},
+      {"endpoint-tested", EndpointTested{id_of(9)}},
+      {"endpoint-deleted", EndpointDeleted{id_of(9)}},
+      {"retry-policy-created", RetryPolicyCreated{R"({"name":"patient"})"}},
+      {"retry-policy-changed", RetryPolicyChanged{R"({"name":"hasty"})"}},
+      {"retry-policy-deleted", RetryPolicyDeleted{}},
+      {"delivery-attempted", DeliveryAttempted{.of = of,
+                                               .attempt = 2,
+                                               .started = later,
+                                               .status = 503,
+                                               .error = "no",
+                                               .body = "busy",
+                                               .resolve_us = 1,
+                                               .connect_us = 20,
+                                               .tls_us = 300,
+                                               .answer_us = 4000,
+                                               .state = DeliveryState::failing,
+                                               .next = later + std::chrono::minutes(5)}},
+      {"delivery-held", DeliveryHeld{of}},
+      {"delivery-requested", DeliveryRequested{}},
+      {"delivery-skipped", DeliverySkipped{"on request"}},
+      {"delivery-cursor-moved", DeliveryCursorMoved{"tm1_there", 4}},
+  };
+}
+
 inline std::vector<SampleBatch> sample_batches() {
   const std::string_view digest = "0123456789abcdef0123456789abcdef";
   const Time later{std::chrono::milliseconds{1'800'000'000'000}};
@@ -133,6 +182,7 @@ inline std::vector<SampleBatch> sample_batches() {
       {"secret-deleted", SecretDeleted{}},
   };
   std::ranges::move(sample_resource_events(), std::back_inserter(events));
+  std::ranges::move(sample_webhook_events(), std::back_inserter(events));
   std::vector<SampleBatch> samples;
   for (const auto& [name, data] : events) {
     samples.push_back({name, plain_head(), {sample_event(data)}});

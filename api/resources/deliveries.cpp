@@ -1,0 +1,250 @@
+#include "api/resources/deliveries.h"
+
+#include "api/resources/answers.h"
+#include "api/resources/lists.h"
+#include "api/resources/pool.h"
+#include "api/resources/reading.h"
+#include "api/resources/webhook_event_json.h"
+#include "api/resources/webhooks.h"
+#include "projections/delivery_rows.h"
+#include "projections/timeline.h"
+#include "schemas/json_writer.h"
+
+namespace api::resources {
+namespace {
+
+using projections::Delivery;
+using projections::FoundRow;
+using schemas::DeliveryId;
+using schemas::DeliveryState;
+using schemas::EndpointId;
+using schemas::Entity;
+using schemas::Uuid;
+using schemas::json::Writer;
+
+constexpr std::size_t attempts_shown_max = 100;
+constexpr std::size_t resent_at_once = 1'000;
+
+std::unexpected<schemas::Error> no_delivery() {
+  return edge::not_found("delivery with this id");
+}
+
+Result<Uuid> delivery_in_path(const Ask& ask) {
+  auto id = schemas::parse_id<schemas::DeliveryTag>(ask.request.captured("delivery_id"));
+  if (!id) return no_delivery();
+  return id->uuid();
+}
+
+/// Whether the caller may know of an endpoint's deliveries; of one that is gone, whoever is not
+/// restricted to projects.
+bool sees_deliveries_of(const Ask& ask, const Uuid& endpoint) {
+  if (!ask.caller().restricted()) return true;
+  const auto place = ask.webhooks();
+  const projections::Reader reader(ask.services.rows, place.organization, place.space);
+  const auto row = reader.get<projections::Endpoint>(place.topic, {endpoint, {}});
+  return row && sees_endpoint_of(ask, row->state.project);
+}
+
+/// `attempts`: JSON; empty: not told.
+void render_delivery(std::string& out, const Ask& ask, const FoundRow& found,
+                     std::string_view attempts = {}) {
+  const auto row = projections::decode_row<Delivery>(found.bytes);
+  const auto& state = row.state;
+  std::optional<std::string_view> error;
+  if (!state.error.empty()) error = state.error;
+  Writer writer(out);
+  writer.begin_object()
+      .member("id", to_text(DeliveryId(found.entity.id)))
+      .member("endpoint_id", to_text(EndpointId(state.endpoint)))
+      .member("event_id", to_text(schemas::EventId(state.event)))
+      .member("event_type", state.type)
+      .member("product", ask.services.topics.name(state.topic))
+      .member("state", projections::to_text(state.state))
+      .member("attempts_made", state.attempts_in_all)
+      .name("status");
+  state.status != 0 ? writer.value(state.status) : writer.null();
+  writer.member("error", error).member("next_at", state.next);
+  if (!attempts.empty()) writer.name("attempts").raw(attempts);
+  write_times(writer, row.head).end_object();
+}
+
+/// What each attempt's event says, from the log.
+Result<std::string> read_attempts(const Ask& ask, const Reading& reading, const Entity& entity) {
+  const auto& place = reading.place();
+  const auto places = reading.reader().events_of(place.topic, Delivery::kind, entity,
+                                                 {.behind = {},
+                                                  .as_of = reading.as_of(),
+                                                  .direction = projections::Direction::descending,
+                                                  .limit = attempts_shown_max});
+  const auto log = ask.services.topics.log_of(place.topic, place.organization);
+  projections::Timeline timeline(reading.rows(), ask.services.log, place.organization, place.space,
+                                 log.partition);
+  std::string json;
+  Writer writer(json);
+  writer.begin_array();
+  for (auto at = places.rbegin(); at != places.rend(); ++at) {
+    auto event = timeline.at(place.topic, at->offset, at->index);
+    if (!event) return std::unexpected(std::move(event).error());
+    const auto data = event->event().data();
+    const auto* attempted = std::get_if<schemas::DeliveryAttempted>(&data);
+    if (attempted == nullptr) continue;
+    writer.begin_object();
+    write_attempt(writer, *attempted);
+    writer.member("event_id", to_text(event->event().id())).end_object();
+  }
+  writer.end_array();
+  return json;
+}
+
+struct Wanted {
+  std::optional<Uuid> endpoint;
+  std::optional<DeliveryState> state;
+};
+
+std::optional<DeliveryState> state_named(std::string_view text) {
+  for (const auto state : {DeliveryState::pending, DeliveryState::succeeded, DeliveryState::failing,
+                           DeliveryState::exhausted, DeliveryState::skipped}) {
+    if (projections::to_text(state) == text) return state;
+  }
+  return std::nullopt;
+}
+
+Result<Wanted> parse_wanted(const Ask& ask) {
+  Wanted wanted;
+  if (const auto text = ask.request.parameter("endpoint_id")) {
+    const auto id = schemas::parse_id<schemas::EndpointTag>(*text);
+    if (!id) return edge::wrong_parameter("endpoint_id", "must be the id of an endpoint");
+    wanted.endpoint = id->uuid();
+  }
+  if (const auto text = ask.request.parameter("state")) wanted.state = state_named(*text);
+  return wanted;
+}
+
+/// The delivery that a row of an index is about.
+FoundRow delivery_of(const Reading& reading, const FoundRow& found) {
+  const Entity entity{projections::delivery_in(found.entity), {}};
+  const auto reader = reading.reader();
+  const auto topic = reading.place().topic;
+  auto row = reading.as_of() ? reader.find_as_of(topic, Delivery::kind, entity, *reading.as_of())
+                             : reader.find(topic, Delivery::kind, entity);
+  ENSURE(row.has_value());
+  return {entity, std::move(*row)};
+}
+
+Answer list_by_index(Ask& ask, Wanted wanted) {
+  const Reading* reading = nullptr;  // known once the list is let in
+  const bool has_row = wanted.state && *wanted.state != DeliveryState::succeeded;
+  ListSpec spec{
+      .kind = projections::delivery_of_kind,
+      .below = projections::deliveries_of(wanted.endpoint, has_row ? wanted.state : std::nullopt),
+      .keep = {},
+      .render = {}};
+  spec.admit = [&reading](Reading& opened) -> Result<void> {
+    reading = &opened;
+    return {};
+  };
+  spec.keep = [&](const FoundRow& found) {
+    const auto delivery =
+        projections::decode_row<Delivery>(delivery_of(*reading, found).bytes).state;
+    return (!wanted.state || delivery.state == *wanted.state) &&
+           sees_deliveries_of(ask, delivery.endpoint);
+  };
+  spec.render = [&](std::string& out, const FoundRow& found) {
+    render_delivery(out, ask, delivery_of(*reading, found));
+  };
+  co_return co_await list_answer(ask, ask.deliveries(), std::move(spec));
+}
+
+}  // namespace
+
+// GET /v2/webhooks/deliveries
+Answer list_deliveries(Ask& ask) {
+  auto wanted = parse_wanted(ask);
+  if (!wanted) co_return std::unexpected(std::move(wanted).error());
+  const bool indexed =
+      wanted->endpoint || (wanted->state && *wanted->state != DeliveryState::succeeded);
+  if (indexed) co_return co_await list_by_index(ask, *wanted);
+  ListSpec spec{.kind = Delivery::kind, .keep = {}, .render = [&ask](auto& out, const auto& found) {
+                  render_delivery(out, ask, found);
+                }};
+  if (wanted->state || ask.caller().restricted()) {
+    spec.keep = [&ask, state = wanted->state](const FoundRow& found) {
+      const auto delivery = projections::decode_row<Delivery>(found.bytes).state;
+      return (!state || delivery.state == *state) && sees_deliveries_of(ask, delivery.endpoint);
+    };
+  }
+  co_return co_await list_answer(ask, ask.deliveries(), std::move(spec));
+}
+
+// GET /v2/webhooks/deliveries/{delivery_id}
+Answer get_delivery(Ask& ask) {
+  auto id = delivery_in_path(ask);
+  if (!id) co_return std::unexpected(std::move(id).error());
+  auto reading = co_await open_reading(ask, ask.deliveries(), View::snapshot);
+  if (!reading) co_return std::unexpected(std::move(reading).error());
+  Entity entity{*id, {}};
+  auto row = reading->find(Delivery::kind, entity);
+  if (!row) co_return no_delivery();
+  const auto decoded = projections::decode_row<Delivery>(*row);
+  if (!sees_deliveries_of(ask, decoded.state.endpoint)) co_return no_delivery();
+  auto read = [&] { return read_attempts(ask, *reading, entity); };
+  auto attempts = co_await answer_on(ask.services.scans, read);
+  if (!attempts) co_return std::unexpected(std::move(attempts).error());
+  std::string json;
+  render_delivery(json, ask, {entity, std::move(*row)}, *attempts);
+  co_return entity_answer(ask, decoded.head.version, std::move(json));
+}
+
+// POST /v2/webhooks/deliveries/{delivery_id}/resend
+Answer resend_delivery(Ask& ask) {
+  auto id = delivery_in_path(ask);
+  if (!id) co_return std::unexpected(std::move(id).error());
+  auto outcome = co_await write(ask, ask.here(), manager::ResendDeliveries{{*id}});
+  if (!outcome) co_return std::unexpected(std::move(outcome).error());
+  std::string json;
+  render_delivery(json, ask, {outcome->subject, outcome->row});
+  co_return accepted(*outcome, std::move(json));
+}
+
+// POST /v2/webhooks/deliveries/resend
+Answer resend_deliveries(Ask& ask) {
+  ObjectReader body(ask.body());
+  const auto text = body.text("endpoint_id", {.characters_max = 100});
+  const auto state = body.choice<DeliveryState>("state", {{"exhausted", DeliveryState::exhausted},
+                                                          {"failing", DeliveryState::failing},
+                                                          {"skipped", DeliveryState::skipped}});
+  if (auto read = body.finish(); !read) co_return std::unexpected(std::move(read).error());
+  const auto endpoint = schemas::parse_id<schemas::EndpointTag>(text);
+  const auto known = ask.webhooks();
+  const projections::Reader endpoints(ask.services.rows, known.organization, known.space);
+  const auto row = endpoint
+                       ? endpoints.get<projections::Endpoint>(known.topic, {endpoint->uuid(), {}})
+                       : std::nullopt;
+  if (!row || !sees_endpoint_of(ask, row->state.project)) {
+    co_return schemas::invalid_field("/endpoint_id", "there is no endpoint with this id");
+  }
+  const auto place = ask.deliveries();
+  const projections::Reader reader(ask.services.rows, place.organization, place.space);
+  const auto page = reader.list(place.topic, projections::delivery_of_kind, true,
+                                {.after = {},
+                                 .limit = resent_at_once,
+                                 .as_of = {},
+                                 .below = projections::deliveries_of(endpoint->uuid(), state),
+                                 .filter = {}});
+  manager::ResendDeliveries command;
+  for (const auto& found : page.rows) command.ids.push_back(projections::delivery_in(found.entity));
+  std::string json;
+  Writer writer(json);
+  if (command.ids.empty()) {
+    writer.begin_object().member("resent", 0).member("more", false).end_object();
+    co_return http::json_response(200, std::move(json));
+  }
+  auto outcome = co_await write(ask, ask.here(), std::move(command));
+  if (!outcome) co_return std::unexpected(std::move(outcome).error());
+  writer.begin_object().member("resent", outcome->events.size()).member("more", page.more).end_object();
+  auto response = http::json_response(200, std::move(json));
+  if (outcome->replayed) response.add_header("Idempotent-Replayed", "true");
+  co_return response;
+}
+
+}  // namespace api::resources
