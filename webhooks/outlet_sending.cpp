@@ -217,7 +217,8 @@ HttpRequest Outlet::request_of(const Attempting& attempting) const {
     signatures += signature_header({&signer, 1}, id, timestamp, attempting.body);
   }
   const bool structured = setup_.config.format == DeliveryFormat::structured;
-  HttpRequest request{.method = "POST", .target = {}, .headers = setup_.headers, .body = {}};
+  HttpRequest request{
+      .method = "POST", .target = setup_.url.target, .headers = setup_.headers, .body = {}};
   auto& headers = request.headers;
   headers.emplace_back("Content-Type",
                        structured ? "application/cloudevents+json" : "application/json");
