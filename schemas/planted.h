@@ -51,9 +51,17 @@ enum class Fault : std::uint8_t {
   seal_nothing,
   // outgoing
   guard_checks_first_address_only,
+  retry_under_another_id,
+  lose_order_on_retry,
+  move_cursor_over_unsettled,
+  never_release_lanes,
+  sign_without_time,
+  record_success_whatever_came,
+  ignore_retry_after,
+  count_redirects_as_success,
 };
 
-inline constexpr std::array<std::string_view, 33> fault_names{
+inline constexpr std::array<std::string_view, 41> fault_names{
     "none",
     "skip_commit_sync",
     "acknowledge_before_sync",
@@ -87,8 +95,16 @@ inline constexpr std::array<std::string_view, 33> fault_names{
     "accept_foreign_marks",
     "seal_nothing",
     "guard_checks_first_address_only",
+    "retry_under_another_id",
+    "lose_order_on_retry",
+    "move_cursor_over_unsettled",
+    "never_release_lanes",
+    "sign_without_time",
+    "record_success_whatever_came",
+    "ignore_retry_after",
+    "count_redirects_as_success",
 };
-static_assert(static_cast<std::size_t>(Fault::guard_checks_first_address_only) + 1 ==
+static_assert(static_cast<std::size_t>(Fault::count_redirects_as_success) + 1 ==
               fault_names.size());
 
 #ifdef TIDEMARK_PLANTED

@@ -4,6 +4,7 @@
 
 #include "projections/delivery_rows.h"
 #include "projections/reader.h"
+#include "schemas/planted.h"
 #include "webhooks/outlet.h"
 
 /// Recording: what became of what was sent, in batches, and the cursor behind it.
@@ -112,6 +113,7 @@ void Outlet::follow(const Recording& recording) {
 /// The next one that waits in the lane is sent now.
 void Outlet::release(std::uint64_t lane) {
   if (setup_.config.order != DeliveryOrder::entity || health_.pending == 0) return;
+  if (planted(schemas::Fault::never_release_lanes)) return;
   const auto rows = reader();
   const auto page = rows.list(parts_.deliveries, projections::lane_kind, true,
                               {.after = {},

@@ -10,6 +10,7 @@
 
 #include "projections/delivery_rows.h"
 #include "projections/reader.h"
+#include "schemas/planted.h"
 #include "webhooks/outlet.h"
 
 /// Sending: what is sent next, and one attempt.
@@ -48,6 +49,7 @@ std::string shown_text(std::string_view bytes, std::size_t max) {
 /// Whether something of the lane is still to be delivered, by the rows.
 bool Outlet::lane_is_open(std::uint64_t lane) const {
   if (health_.pending + health_.failing == 0) return false;
+  if (planted(schemas::Fault::lose_order_on_retry)) return false;
   const auto page = reader().list(parts_.deliveries, projections::lane_kind, true,
                                   {.after = {},
                                    .limit = 1,
@@ -209,12 +211,16 @@ awaitable<HttpResult<HttpConnection>> Outlet::connection(milliseconds timeout, b
 HttpRequest Outlet::request_of(const Attempting& attempting) const {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now().time_since_epoch());
   const auto timestamp = std::to_string(seconds.count());
-  const auto id = to_text(schemas::EventId(attempting.record.event));
+  auto id = to_text(schemas::EventId(attempting.record.event));
+  if (planted(schemas::Fault::retry_under_another_id) && attempting.record.attempt > 1) {
+    id = to_text(schemas::EventId(attempting.record.id));
+  }
   std::string signatures;
   for (const auto& [signer, expires] : setup_.signers) {
     if (expires && *expires <= now()) continue;
     if (!signatures.empty()) signatures += ' ';
-    signatures += signature_header({&signer, 1}, id, timestamp, attempting.body);
+    const bool timed = !planted(schemas::Fault::sign_without_time);
+    signatures += signature_header({&signer, 1}, id, timed ? timestamp : "", attempting.body);
   }
   const bool structured = setup_.config.format == DeliveryFormat::structured;
   HttpRequest request{
@@ -286,6 +292,9 @@ void Outlet::on_answer(Attempting attempting, Answered answered, Time started, m
     record.state = DeliveryState::exhausted;
     record.error = record.error ? *record.error + "; " + exhausted->detail : exhausted->detail;
     outcome = Pace::Outcome::failed;
+  }
+  if (planted(schemas::Fault::record_success_whatever_came)) {
+    record.state = DeliveryState::succeeded;
   }
   if (verdict.slow_down) outcome = Pace::Outcome::too_much;
   pace_.end(attempting.send, outcome);

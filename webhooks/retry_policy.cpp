@@ -9,6 +9,7 @@
 
 #include "schemas/json_reader.h"
 #include "schemas/json_writer.h"
+#include "schemas/planted.h"
 #include "schemas/type_pattern.h"
 #include "webhooks/retry_after.h"
 
@@ -39,7 +40,8 @@ constexpr std::array<std::string_view, 9> rule_names{
     "jitter",    "timeout_seconds", "max_age_seconds", "final_statuses"};
 
 bool is_success(unsigned status) {
-  return status >= 200 && status <= 299;
+  const bool redirects_too = schemas::planted(schemas::Fault::count_redirects_as_success);
+  return status >= 200 && status <= (redirects_too ? 399 : 299);
 }
 
 milliseconds of_seconds(double seconds) {
@@ -207,7 +209,7 @@ Exhausted ended_by(unsigned status) {
 Time next_attempt(const RetryRules& rules, const Attempt& attempt, const AttemptResult& result,
                   double random) {
   const Time now = attempt.ended_at;
-  if (result.retry_after) {
+  if (result.retry_after && !schemas::planted(schemas::Fault::ignore_retry_after)) {
     const auto asked = parse_retry_after(*result.retry_after, now);
     if (asked) return std::max(*asked, now + retry_after_min);
   }

@@ -37,7 +37,7 @@ inline constexpr Field url_field{.name = "url",
                                  .need = Need::required,
                                  .min = 1,
                                  .max = 2048,
-                                 .example = R"("https://203.0.113.7/hook")"};
+                                 .example = R"("https://example.com/hook")"};
 inline constexpr std::array<Field, 9> endpoint_config_fields{
     Field{.name = "types",
           .many = Many::list,

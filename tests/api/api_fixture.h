@@ -149,6 +149,7 @@ class ApiTest : public testing::Test {
   schemas::CursorCodec cursors_{1, hmac_key("mark")};
   schemas::HmacKey hmac_ = hmac_key("hmac");
   resources::SealedCache sealed_;
+  webhooks::Egress egress_ = webhooks::Egress::parse().value();
   resources::StreamHub streams_;
   resources::Metrics metrics_{resources::operations()};
   http::Router router_{resources::http_routes(resources::operations())};
@@ -165,6 +166,7 @@ class ApiTest : public testing::Test {
                      .hmac = hmac_,
                      .sealing = sealing_,
                      .clock = world_.clock(),
+                     .egress = egress_,
                      .scans = scans_,
                      .records = records_,
                      .sealed = sealed_,

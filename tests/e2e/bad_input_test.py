@@ -8,7 +8,7 @@ import re
 
 import openapi
 from client import NO_BODY
-from harness import PROJECT_FILES, ServerTest, run, unique
+from harness import LOOPBACK_ALLOWED, PROJECT_FILES, ServerTest, run, unique
 
 
 # Parameters whose every value could be somebody's: what names nothing matches nothing.
@@ -16,6 +16,8 @@ FREE_TEXTS = ("kind", "subject", "slug", "entity")
 
 
 class BadInput(ServerTest):
+    arguments = LOOPBACK_ALLOWED
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -26,6 +28,7 @@ class BadInput(ServerTest):
         cls.kind = unique("kind")
         cls.platform.put(f"/v2/resource-kinds/{cls.kind}", {"provisioner": "external"})
         cls.resource_id = cls.acme.post("/v2/resources", {"project_id": cls.project_id, "environment": "production", "kind": cls.kind, "name": "main", "units": 1})["id"]
+        cls.endpoint_id, cls.policy_id, cls.delivery_id = cls.delivery(cls, cls.acme)
         cls.within = cls.platform.with_headers(Tidemark_Organization=cls.acme.organization)
         cls.operations = openapi.operations(cls.server.client())
         cls.sent = 0
@@ -52,7 +55,7 @@ class BadInput(ServerTest):
         for word, parameter in zip(words, words[1:]):
             if parameter.startswith("{"):
                 known = {"organizations": self.acme.organization, "projects": self.project_id, "keys": self.acme.key_id, "environments": "staging", "members": "user_1", "secrets": "TOKEN",
-                         "resources": self.resource_id, "quotas": self.kind, "resource-kinds": self.kind, "products": self.product, "integrations": self.product, "problems": "not-found", "{product}": "file", "{name}": "file", "{kind}": "a"}
+                         "endpoints": self.endpoint_id, "retry-policies": self.policy_id, "deliveries": self.delivery_id, "resources": self.resource_id, "quotas": self.kind, "resource-kinds": self.kind, "products": self.product, "integrations": self.product, "problems": "not-found", "{product}": "file", "{name}": "file", "{kind}": "a"}
                 self.assertIn(word, known, f"{operation.name}: teach this test an id of '{word}'")
                 values[parameter[1:-1]] = known[word]
         return values

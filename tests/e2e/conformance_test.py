@@ -13,7 +13,7 @@ import subprocess
 import sys
 import unittest
 
-from harness import ROOT, ServerTest, run
+from harness import LOOPBACK_ALLOWED, ROOT, ServerTest, run
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 REQUIREMENTS = os.path.join(HERE, "conformance_requirements.txt")
@@ -47,6 +47,8 @@ def environment():
 
 
 class Conformance(ServerTest):
+    arguments = LOOPBACK_ALLOWED
+
     @classmethod
     def setUpClass(cls):
         cls.programs = os.path.join(environment(), "bin")

@@ -15,10 +15,10 @@ import zlib
 import schemathesis
 
 from client import Client
-from harness import PROJECT_FILES
+from harness import PROJECT_FILES, ServerTest
 
 ENDS = {"suspend_organization", "revoke_key", "rotate_key", "delete_project", "archive_project", "delete_environment",
-        "remove_member", "delete_secret", "delete_environment_secret", "delete_resource"}
+        "remove_member", "delete_secret", "delete_endpoint", "delete_retry_policy", "pause_endpoint", "delete_environment_secret", "delete_resource"}
 KNOWN_HEADERS = {"tidemark", "tidemark-organization", "tidemark-space", "prefer", "idempotency-key", "if-match", "if-none-match"}
 TIME = "2026-01-01T00:00:00Z"
 
@@ -60,6 +60,8 @@ class World:
         for inner in ("", "/environments/staging"):
             self.within.put(f"{place}{inner}/secrets/TOKEN", {"value": "hidden"})
         self.ids["resource_id"] = self.resource("none")
+        self.ids["endpoint_id"], _, self.ids["delivery_id"] = ServerTest.delivery(None, self.within, unique("hook"))
+        self.ids["retry_policy_id"] = self.within.post("/v2/webhooks/retry-policies", {"name": "unused", "delays_seconds": [1]})["id"]
         self.mark = self.within.get("/v2/projects").mark
         self.event_mark = self.within.get("/v2/events?after=beginning&limit=1")["data"][0]["mark"]
 
@@ -100,7 +102,7 @@ class World:
         """The parameters that were made up, with values that are taken; those that cannot be known are left out."""
         good = {"at_least": self.mark, "as_of": self.mark, "fields": "id,version", "cursor": self.cursors.get(name_of(case)),
                 "project_id": self.ids["project_id"], "from": self.event_mark, "to": self.mark, "month": "2026-01",
-                "after": self.event_mark, "version": 1, "type": "project.*",
+                "endpoint_id": self.ids["endpoint_id"], "after": self.event_mark, "version": 1, "type": "project.*",
                 "environment": "production", "entity": "file"}
         given = {name: good.get(name, value) for name, value in made_up.items()}
         if name_of(case) == "diff_project":
@@ -124,6 +126,9 @@ class World:
             "scale_resource": {"units": 2}, "report_resource": {"state": "active", "observed_version": 1},
             "report_health": {"health": "degraded"},
             "record_cost": {"amount": "1.00", "currency": "EUR", "from": TIME, "to": "2026-01-02T00:00:00Z"},
+            "create_endpoint": {"url": "http://127.0.0.1:9/hook"}, "change_endpoint": {"types": [unique("type")]}, "resume_endpoint": {},
+            "rotate_endpoint_secret": {"overlap_seconds": 60}, "resend_deliveries": {"endpoint_id": self.ids["endpoint_id"], "state": "failing"},
+            "create_retry_policy": {"name": "other", "delays_seconds": [1, 2]}, "change_retry_policy": {"jitter": 0.5},
             "declare_product": PROJECT_FILES, "dry_run_product": PROJECT_FILES,
             "append_events": line, "append_entity_events": {"events": [event]},
         }.get(operation)

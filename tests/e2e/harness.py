@@ -40,6 +40,10 @@ def unique(word):
     return f"{word}-{next(counter)}"
 
 
+# What a server needs whose webhooks go to the machine that it runs on.
+LOOPBACK_ALLOWED = ("--egress-allow", "127.0.0.0/8")
+
+
 def percent(text):
     """A path segment, every reserved character encoded."""
     return quote(text, safe="")
@@ -266,6 +270,15 @@ class ServerTest(unittest.TestCase):
     def assert_mark(self, text):
         self.assertRegex(text or "", r"^tm1_[A-Za-z0-9_-]+$")
         self.assertLessEqual(len(text), 2800)
+
+    def delivery(self, client, path="hook"):
+        """An endpoint where nobody listens, a retry policy, and a delivery that fails there: their ids."""
+        policy = client.post("/v2/webhooks/retry-policies", {"name": path, "delays_seconds": [86400]})["id"]
+        endpoint = client.post("/v2/webhooks/endpoints", {"url": f"http://127.0.0.1:9/{path}", "types": ["endpoint.tested"], "retry_policy_id": policy})["id"]
+        delivery = client.post(f"/v2/webhooks/endpoints/{endpoint}/test")["delivery_id"]
+        while client.get(f"/v2/webhooks/deliveries/{delivery}", expect="any").status != 200:
+            time.sleep(0.01)
+        return endpoint, policy, delivery
 
     def project(self, **members):
         return self.acme.post("/v2/projects", {"name": "Web shop", "slug": unique("web-shop"), **members}, expect=201)

@@ -6,10 +6,9 @@ import hmac
 import json
 import time
 
-from harness import ServerTest, run, unique
-from receiver import LIBRARY, Receiver, standard_webhooks
+from harness import LOOPBACK_ALLOWED, ServerTest, run, unique
+from receiver import LIBRARY, SECONDS, Receiver, standard_webhooks
 
-ALLOWED = ("--egress-allow", "127.0.0.0/8")
 FAST = {"name": "fast", "delays_seconds": [0.05, 0.05, 0.05], "jitter": 0, "timeout_seconds": 1}
 
 
@@ -20,7 +19,7 @@ def signature(secret, headers, body):
 
 
 class WebhookTest(ServerTest):
-    arguments = ALLOWED
+    arguments = LOOPBACK_ALLOWED
 
     def setUp(self):
         self.owner = self.server.organization("Owner")
@@ -43,7 +42,7 @@ class WebhookTest(ServerTest):
     def deliveries(self, endpoint, query=""):
         return list(self.owner.pages(f"/v2/webhooks/deliveries?endpoint_id={endpoint['id']}{query}"))
 
-    def until(self, what, seconds=20):
+    def until(self, what, seconds=SECONDS):
         deadline = time.monotonic() + seconds
         while not (seen := what()):
             self.assertLess(time.monotonic(), deadline, "not in time")

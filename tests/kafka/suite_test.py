@@ -38,6 +38,7 @@ RUN = {  # file: its classes, where not all
     "spaces": WHOLE,
     "stream": ("Streams", "WithinAnEvent"),                   # not what measures or ends the one process that it asks
     "tenant_matrix": WHOLE,
+    "webhooks": WHOLE,
 }
 LEFT_OUT = {
     "backup": "backups are of a data directory; a log on Kafka has replicas",
@@ -46,6 +47,7 @@ LEFT_OUT = {
     "conformance": "how requests and answers are described, which no log changes",
     "crash": "a journal whose process dies; here faults_test.py and chaos_test.py",
     "deprovisioning": "kills the one process that it asks, on a journal",
+    "delivery_crash": "as crash, during deliveries",
     "crash_soak": "as crash; here chaos_soak_test.py",
     "faults": "faults of a disk; here those of brokers, faults_test.py",
     "load": "the limits of one process; here bench/",

@@ -147,8 +147,8 @@ struct ShowData {
     return fmt::format("resource deprovision requested {}", hex(d.project));
   }
   std::string operator()(const EndpointCreated& d) const {
-    return fmt::format("endpoint created {} {} {} {} {}", shown(d.project), d.config,
-                       hex(d.secret), shown_sealed(d.headers), d.start);
+    return fmt::format("endpoint created {} {} {} {} {}", shown(d.project), d.config, hex(d.secret),
+                       shown_sealed(d.headers), d.start);
   }
   std::string operator()(const EndpointChanged& d) const {
     return fmt::format("endpoint changed {} {} {}", shown(d.project), d.config,
