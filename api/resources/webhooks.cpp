@@ -339,6 +339,10 @@ Answer create_endpoint(Ask& ask) {
 
 // GET /v2/webhooks/endpoints
 Answer list_endpoints(Ask& ask) {
+  for (const auto& [name, value] : ask.request.query) {
+    if (name != "project_id" || schemas::parse_id<schemas::ProjectTag>(value)) continue;
+    co_return edge::wrong_parameter("project_id", "must be the id of a project");
+  }
   ListSpec spec{.kind = Endpoint::kind, .keep = {}, .render = [&ask](auto& out, const auto& found) {
                   render_endpoint(out, ask, found, nullptr);
                 }};

@@ -43,7 +43,7 @@ class World:
             self.platform.put(f"/v2/resource-kinds/{kind}", {"provisioner": provisioner})
             self.within.put(f"/v2/quotas/{kind}", {"count": 1_000_000, "units": 1_000_000})
         self.mark, self.event_mark = None, None
-        self.cursors = {}
+        self.cursors, self.hooks = {}, {}
         self.platform.put(f"/v2/products/{self.product}", PROJECT_FILES)
         self.make()
         self.within.post(f"/v2/products/{self.product}/events", self.body_of("append_events"))
@@ -60,8 +60,13 @@ class World:
         for inner in ("", "/environments/staging"):
             self.within.put(f"{place}{inner}/secrets/TOKEN", {"value": "hidden"})
         self.ids["resource_id"] = self.resource("none")
-        self.ids["endpoint_id"], _, self.ids["delivery_id"] = ServerTest.delivery(None, self.within, unique("hook"))
-        self.ids["retry_policy_id"] = self.within.post("/v2/webhooks/retry-policies", {"name": "unused", "delays_seconds": [1]})["id"]
+        if not self.hooks or any(self.within.get(path, expect="any").status != 200 for path in self.hooks):
+            endpoint, _, delivery = ServerTest.delivery(None, self.within, unique("hook"))
+            policy = self.within.post("/v2/webhooks/retry-policies", {"name": "unused", "delays_seconds": [1]})["id"]
+            self.hooks = {f"/v2/webhooks/endpoints/{endpoint}": endpoint, f"/v2/webhooks/retry-policies/{policy}": policy,
+                          f"/v2/webhooks/deliveries/{delivery}": delivery}
+        self.ids["endpoint_id"], self.ids["retry_policy_id"], self.ids["delivery_id"] = self.hooks.values()
+        self.within.post(f"/v2/webhooks/endpoints/{self.ids['endpoint_id']}/resume", {})
         self.mark = self.within.get("/v2/projects").mark
         self.event_mark = self.within.get("/v2/events?after=beginning&limit=1")["data"][0]["mark"]
 
