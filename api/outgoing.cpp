@@ -29,8 +29,8 @@ void Outgoing::start(const Services& services, const manager::Ownership* ownersh
                                  .clock = services.clock,
                                  .user_agent = fmt::format("Tidemark/{}", services.version),
                                  .ownership = ownership});
+  running_ = deliverer_.get();  // before it looks at the rows: what comes then is told
   deliverer_->start();
-  running_ = deliverer_.get();
 }
 
 void Outgoing::stop() {

@@ -144,7 +144,8 @@ class Process {
   RowsDirectory::Whole serving_;
   std::unique_ptr<projections::ReadStore> rows_;
   CoreThread core_thread_;
-  std::unique_ptr<ClusterNode> node_;  // where the log is shared
+  std::unique_ptr<Outgoing> outgoing_;  // outlives whoever answers it
+  std::unique_ptr<ClusterNode> node_;   // where the log is shared
   std::unique_ptr<manager::Core> core_;
   std::unique_ptr<eventstore::Log> log_;
   const eventstore::Journal* journal_ = nullptr;  // the log, where it is embedded
@@ -155,7 +156,6 @@ class Process {
   std::unique_ptr<resources::Metrics> metrics_;
   resources::SealedCache sealed_;
   std::unique_ptr<resources::StreamHub> streams_;
-  std::unique_ptr<Outgoing> outgoing_;
   std::optional<Services> services_;
   std::unique_ptr<http::Router> router_;
   std::unique_ptr<http::Server> server_;
@@ -515,9 +515,9 @@ void Process::leave_cluster() {
 
 /// Accept nothing more, finish requests, drain the writer, store what is folded, close.
 void Process::stop() {
+  if (outgoing_) outgoing_->stop();
   leave_cluster();
   if (server_) server_->stop();
-  if (outgoing_) outgoing_->stop();
   if (node_) node_->stop();
   if (takeover_) takeover_->stop();
   folds_.join();

@@ -80,6 +80,9 @@ std::size_t bytes_of(const Command& command) {
   if (const auto* change = std::get_if<ChangeEndpoint>(&command)) {
     bytes += change->config.size() + change->headers.value_or("").size();
   }
+  if (const auto* resend = std::get_if<ResendDeliveries>(&command)) {
+    bytes += resend->ids.size() * sizeof(Uuid);
+  }
   if (const auto* record = std::get_if<RecordDeliveries>(&command)) {
     for (const auto& delivery : record->deliveries) {
       bytes += sizeof delivery + delivery.type.size() + delivery.error.value_or("").size() +

@@ -1,3 +1,5 @@
+#include <set>
+
 #include <fmt/core.h>
 
 #include "manager/decide.h"
@@ -255,7 +257,9 @@ Result<Decision> decide(const Context& context, const RecordDeliveries& command)
     auto one = one_event(context, std::move(entity), current, std::move(data));
     decision.events.push_back(std::move(one.events.front()));
   };
+  std::set<Uuid> seen;
   for (const auto& record : command.deliveries) {
+    if (!seen.insert(record.id).second) continue;  // the view does not show the one before yet
     const Entity entity{record.id, {}};
     const auto known = context.view.get<Delivery>(context.topic, entity);
     if (fits(record, known)) {
@@ -264,9 +268,10 @@ Result<Decision> decide(const Context& context, const RecordDeliveries& command)
   }
   if (!command.cursor) return decision;
   const auto known = context.view.get<DeliveryCursor>(context.topic, Entity{command.endpoint, {}});
+  const bool is_older = known && known->state.generation > command.generation;
   const bool same = known && known->state.mark == *command.cursor &&
                     known->state.generation == command.generation;
-  if (!same) {
+  if (!same && !is_older) {
     add({command.endpoint, {}}, known ? known->head.version : Version{},
         schemas::DeliveryCursorMoved{*command.cursor, command.generation});
   }
@@ -290,8 +295,7 @@ Result<void> check_resend(const Context& context, const projections::Row<Deliver
 }  // namespace
 
 Result<Decision> decide(const Context& context, const ResendDeliveries& command) {
-  ENSURE(!command.ids.empty());
-  auto decision = nothing(Delivery::kind, {command.ids.front(), {}});
+  auto decision = nothing(Delivery::kind, {command.ids.empty() ? Uuid{} : command.ids.front(), {}});
   for (const auto& id : command.ids) {
     const auto row = context.view.get<Delivery>(context.topic, {id, {}});
     auto checked =

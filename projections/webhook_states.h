@@ -37,6 +37,7 @@ struct Endpoint {
   std::uint32_t generation = 0;         // of `start`
   Status status = Status::active;
   std::string reason;  // why it is not active
+  Time active_since;   // made or last resumed
   static void members(auto& self, auto& visit) {
     visit(self.project);
     visit(self.config);
@@ -46,6 +47,7 @@ struct Endpoint {
     visit(self.generation);
     visit(self.status);
     visit(self.reason);
+    visit(self.active_since);
   }
 };
 std::string_view to_text(Endpoint::Status status);
@@ -71,9 +73,10 @@ struct Delivery {
   schemas::DeliveryState state = schemas::DeliveryState::pending;
   std::uint32_t attempts = 0;  // since it was first or last asked for
   std::uint32_t attempts_in_all = 0;
-  std::optional<Time> next;  // of a failing one, and of one that was asked for again
-  std::uint16_t status = 0;  // of the last attempt; 0: none, or no answer
-  std::string error;         // of the last attempt; why it was skipped
+  std::optional<Time> first_at;  // when the first of these attempts began
+  std::optional<Time> next;      // of a failing one, and of one that was asked for again
+  std::uint16_t status = 0;      // of the last attempt; 0: none, or no answer
+  std::string error;             // of the last attempt; why it was skipped
   static void members(auto& self, auto& visit) {
     visit(self.endpoint);
     visit(self.event);
@@ -85,6 +88,7 @@ struct Delivery {
     visit(self.state);
     visit(self.attempts);
     visit(self.attempts_in_all);
+    visit(self.first_at);
     visit(self.next);
     visit(self.status);
     visit(self.error);

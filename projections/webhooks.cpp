@@ -34,8 +34,9 @@ std::string_view to_text(DeliveryState state) {
 
 namespace {
 
-Endpoint endpoint_of(const schemas::EndpointCreated& created) {
+Endpoint endpoint_of(const schemas::EndpointCreated& created, Time recorded) {
   Endpoint endpoint;
+  endpoint.active_since = recorded;
   endpoint.project = created.project;
   endpoint.config = created.config;
   endpoint.secrets.push_back({std::string(created.secret), {}});
@@ -78,6 +79,7 @@ bool change(Endpoint& endpoint, const EventData& data, const Moment& moment) {
   if (const auto* resumed = std::get_if<schemas::EndpointResumed>(&data)) {
     endpoint.status = Endpoint::Status::active;
     endpoint.reason.clear();
+    endpoint.active_since = moment.recorded;
     if (resumed->start) {
       endpoint.start = *resumed->start;
       ++endpoint.generation;
@@ -106,6 +108,7 @@ Result<std::optional<Delivery>> attempted(std::optional<Delivery> state,
   if (!state->open() || attempt.attempt != state->attempts + 1) return cannot_apply(data);
   state->attempts = attempt.attempt;
   ++state->attempts_in_all;
+  if (attempt.attempt == 1) state->first_at = attempt.started;
   state->state = attempt.state;
   state->next.reset();
   if (attempt.state == DeliveryState::failing) state->next = attempt.next;
@@ -119,7 +122,7 @@ Result<std::optional<Delivery>> attempted(std::optional<Delivery> state,
 Result<std::optional<Endpoint>> evolve(std::optional<Endpoint> state, const EventData& data,
                                        const Moment& moment) {
   if (const auto* created = std::get_if<schemas::EndpointCreated>(&data); created && !state) {
-    return endpoint_of(*created);
+    return endpoint_of(*created, moment.recorded);
   }
   if (!state) return cannot_apply(data);
   if (std::holds_alternative<schemas::EndpointDeleted>(data)) return std::nullopt;
@@ -152,6 +155,7 @@ Result<std::optional<Delivery>> evolve(std::optional<Delivery> state, const Even
   if (std::holds_alternative<schemas::DeliveryRequested>(data)) {
     state->state = DeliveryState::pending;
     state->attempts = 0;
+    state->first_at.reset();
     state->next = moment.recorded;
     return state;
   }

@@ -26,9 +26,21 @@ Deliverer::~Deliverer() {
 void Deliverer::start() {
   webhooks_ = *parts_.topics.find(eventstore::webhooks_product);
   deliveries_ = *parts_.topics.find(eventstore::deliveries_product);
-  thread_ = std::thread([this] { context_.run(); });
+  thread_ = std::thread([this] { run(); });
   started_ = true;
   if (parts_.ownership == nullptr) asio::post(context_, [this] { look_at_all(); });
+}
+
+/// What the rows cannot say now is asked again by whoever noticed, or at the next event.
+void Deliverer::run() {
+  for (;;) {
+    try {
+      context_.run();
+      return;
+    } catch (const std::exception& failure) {
+      spdlog::error("deliveries go on after detail=\"{}\"", failure.what());
+    }
+  }
 }
 
 void Deliverer::stop() {
@@ -62,7 +74,7 @@ void Deliverer::stop() {
 void Deliverer::applied(const std::vector<eventstore::StoredRecord>& group) {
   if (!started_) return;
   if (group.empty()) {
-    asio::post(context_, [this] { look_at_all(); });
+    asio::post(context_, [this] { look_again(); });
     return;
   }
   std::unordered_set<Scope, ScopeHash> changed;
@@ -86,7 +98,7 @@ void Deliverer::applied(const std::vector<eventstore::StoredRecord>& group) {
   if (changed.empty() && asked.empty() && touched.empty()) return;
   asio::post(context_, [this, changed = std::move(changed), asked = std::move(asked),
                         touched = std::move(touched)] {
-    for (const auto& scope : changed) look_at(scope);
+    for (const auto& scope : changed) look_at_soon(scope);
     const auto each = [this](const Scope& scope, void (Outlet::*tell)()) {
       const auto found = scopes_.find(scope);
       if (found == scopes_.end()) return;
@@ -120,6 +132,18 @@ bool Deliverer::is_ours(OrganizationId organization) const {
 
 // ---- which outlets there are ----
 
+/// Anything may have come.
+void Deliverer::look_again() {
+  look_at_all();
+  for (auto& [scope, outlets] : scopes_) {
+    for (auto& [id, place] : outlets) {
+      if (!place.outlet || place.retiring) continue;
+      place.outlet->wake();
+      place.outlet->look_at_due();
+    }
+  }
+}
+
 void Deliverer::look_at_all() {
   std::vector<Scope> gone;
   for (const auto& [scope, outlets] : scopes_) {
@@ -128,6 +152,15 @@ void Deliverer::look_at_all() {
   for (const auto& scope : gone) abandon(scope);
   projections::each_scope(parts_.rows, [this](OrganizationId organization, schemas::Space space) {
     look_at({organization, space});
+  });
+}
+
+/// Once for all that asked meanwhile.
+void Deliverer::look_at_soon(const Scope& scope) {
+  if (!looks_.insert(scope).second) return;
+  asio::post(context_, [this, scope] {
+    looks_.erase(scope);
+    look_at(scope);
   });
 }
 
@@ -159,7 +192,8 @@ void Deliverer::look_at(const Scope& scope) {
 
 Deliverer::Versions Deliverer::versions_of(const projections::Reader& reader,
                                            const projections::Row<Endpoint>& row) const {
-  Versions versions{.endpoint = row.head.version, .policy = {}};
+  Versions versions;
+  projections::Encoder{versions.endpoint}(row.state);
   const auto config = schemas::json::parse(row.state.config);
   const auto named = config ? config->root().find("retry_policy_id") : std::nullopt;
   const auto text = named ? named->as_string() : std::nullopt;
@@ -176,7 +210,7 @@ void Deliverer::place(const Scope& scope, const Uuid& id, const Versions& versio
   const bool is_new = known == scopes_.end() || !known->second.contains(id);
   if (is_new) {
     if (!active) return;
-    scopes_[scope][id] = {.outlet = nullptr, .wanted = versions};
+    scopes_[scope][id] = {.outlet = nullptr, .wanted = versions, .retiring = false};
     {
       const std::lock_guard lock(mutex_);
       followed_.insert(scope);
@@ -191,7 +225,7 @@ void Deliverer::place(const Scope& scope, const Uuid& id, const Versions& versio
   place.outlet->retire([this, scope, id] {
     asio::post(context_, [this, scope, id] {
       remove(scope, id);
-      look_at(scope);
+      look_at_soon(scope);
     });
   });
 }
@@ -237,12 +271,17 @@ void Deliverer::begin(const Scope& scope, const Uuid& id) {
           asio::post(context_, [this, scope, id] { set_up(scope, id); });
           return;
         }
-        auto timer = std::make_shared<asio::steady_timer>(context_, std::chrono::seconds(1));
-        timer->async_wait([this, scope, id, timer](boost::system::error_code failed) {
-          if (failed || stopping_) return;
-          is_ours(scope.organization) ? begin(scope, id) : remove(scope, id);
-        });
+        asio::post(context_,
+                   [this, scope, id] { begin_later(scope, id, std::chrono::seconds(1)); });
       });
+}
+
+void Deliverer::begin_later(const Scope& scope, const Uuid& id, std::chrono::milliseconds wait) {
+  auto timer = std::make_shared<asio::steady_timer>(context_, wait);
+  timer->async_wait([this, scope, id, timer](boost::system::error_code failed) {
+    if (failed || stopping_) return;
+    is_ours(scope.organization) ? begin(scope, id) : remove(scope, id);
+  });
 }
 
 void Deliverer::set_up(const Scope& scope, const Uuid& id) {
@@ -255,13 +294,13 @@ void Deliverer::set_up(const Scope& scope, const Uuid& id) {
   const bool active = row && row->state.status == Endpoint::Status::active;
   if (!active || versions_of(reader, *row) != place.wanted) {
     remove(scope, id);
-    return look_at(scope);
+    return look_at_soon(scope);
   }
   auto setup = setup_of(scope, id, *row);
   if (!setup) {
     spdlog::error("an endpoint cannot be delivered to endpoint={} detail=\"{}\"",
                   to_text(schemas::EndpointId(id)), setup.error().detail);
-    return remove(scope, id);
+    return begin_later(scope, id, std::chrono::seconds(5));
   }
   place.outlet = std::make_shared<Outlet>(outlet_parts(), std::move(*setup));
   place.outlet->start();
@@ -295,6 +334,7 @@ Result<OutletSetup> Deliverer::setup_of(const Scope& scope, const Uuid& id,
   if (cursor && cursor->state.generation == setup.generation) setup.place = cursor->state.mark;
   const auto health = reader.get<projections::EndpointHealth>(deliveries_, entity);
   if (health) setup.health = health->state;
+  setup.active_since = row.state.active_since;
   return setup;
 }
 
@@ -349,30 +389,62 @@ OutletParts Deliverer::outlet_parts() {
               [this](std::shared_ptr<Outlet> outlet) {
                 const auto organization = outlet->setup().scope.organization;
                 turns_.add(organization, std::move(outlet));
-                if (std::exchange(turning_, true)) return;
-                asio::post(context_, [this] { take_turns(); });
+                turn_soon();
               },
-          .began = [this] { ++in_flight_; },
+          .queued_bytes = queued_bytes_,
+          .began =
+              [this](const OrganizationId& organization) {
+                ++in_flight_;
+                ++in_flight_of_[organization];
+              },
           .ended =
-              [this] {
+              [this](const OrganizationId& organization) {
                 --in_flight_;
-                if (std::exchange(turning_, true)) return;
-                asio::post(context_, [this] { take_turns(); });
+                const auto found = in_flight_of_.find(organization);
+                if (--found->second == 0) in_flight_of_.erase(found);
+                turn_soon();
               }};
+}
+
+void Deliverer::turn_soon() {
+  if (stopping_ || std::exchange(turning_, true)) return;
+  asio::post(context_, [this] { take_turns(); });
+}
+
+/// An organization may have as many attempts in flight as are free (dynamic thresholds, Choudhury
+/// and Hahne 1998): however many hang, there is room for one more organization.
+bool Deliverer::may_send(const OrganizationId& organization) const {
+  const auto found = in_flight_of_.find(organization);
+  const auto own = found == in_flight_of_.end() ? 0 : found->second;
+  return own < std::min(in_flight_each, in_flight_max - in_flight_);
 }
 
 /// A few at a time, so that answers are read in between.
 void Deliverer::take_turns() {
   turning_ = false;
   constexpr int at_once = 64;
-  for (int i = 0; i < at_once && in_flight_ < in_flight_max; ++i) {
+  std::vector<std::shared_ptr<Outlet>> over;  // of organizations that have enough in flight
+  for (int i = 0; i < at_once; ++i) {
     auto outlet = turns_.next();
-    if (!outlet) return;
+    if (!outlet) break;
     const auto organization = outlet->setup().scope.organization;
-    if (outlet->take_turn()) turns_.add(organization, std::move(outlet));
+    if (!may_send(organization)) {
+      over.push_back(std::move(outlet));
+      continue;
+    }
+    try {
+      if (outlet->take_turn()) turns_.add(organization, std::move(outlet));
+    } catch (const std::exception& failure) {
+      spdlog::warn("deliveries wait for the rows detail=\"{}\"", failure.what());
+      outlet->back_off(std::chrono::seconds(1));
+    }
   }
-  if (in_flight_ >= in_flight_max || std::exchange(turning_, true)) return;
-  asio::post(context_, [this] { take_turns(); });
+  const bool more = !turns_.empty();
+  for (auto& outlet : over) {
+    const auto organization = outlet->setup().scope.organization;
+    turns_.add(organization, std::move(outlet));
+  }
+  if (more) turn_soon();
 }
 
 }  // namespace webhooks

@@ -31,6 +31,12 @@ struct Wanted {
   DeliveryFormat format = DeliveryFormat::structured;
 };
 
+/// As it is sent. `fault`: why it cannot be shown, and never can be; there is no text then.
+struct EventBody {
+  std::string text;
+  std::optional<std::string> fault = {};
+};
+
 struct ReadEvent {
   schemas::Uuid id;
   schemas::Time recorded;
@@ -40,7 +46,7 @@ struct ReadEvent {
   std::uint32_t index = 0;
   std::uint64_t lane = 0;
   std::string mark;  // behind it
-  std::string body;
+  EventBody body;
 };
 
 struct ReadEvents {
@@ -58,9 +64,9 @@ class EventReader {
                                            const std::string& mark, std::size_t events_max,
                                            std::size_t bytes_max) = 0;
   /// One event's body once more. Blocks; any thread.
-  virtual schemas::Result<std::string> body(const Scope& scope, const Wanted& wanted,
-                                            schemas::TopicId topic, schemas::Offset offset,
-                                            std::uint32_t index) = 0;
+  virtual schemas::Result<EventBody> body(const Scope& scope, const Wanted& wanted,
+                                          schemas::TopicId topic, schemas::Offset offset,
+                                          std::uint32_t index) = 0;
 };
 
 }  // namespace webhooks

@@ -21,6 +21,7 @@ class FairTurns {
   void add(const schemas::OrganizationId& organization, std::shared_ptr<Outlet> outlet);
   /// Who is next, taken out; null: nobody waits.
   std::shared_ptr<Outlet> next();
+  bool empty() const { return organizations_.empty(); }
 
  private:
   std::deque<schemas::OrganizationId> organizations_;

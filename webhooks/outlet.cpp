@@ -6,6 +6,7 @@
 #include <spdlog/spdlog.h>
 
 #include "projections/delivery_rows.h"
+#include "projections/read_store.h"
 #include "projections/reader.h"
 #include "schemas/planted.h"
 
@@ -17,6 +18,7 @@ Outlet::Outlet(const OutletParts& parts, OutletSetup setup)
     : parts_(parts),
       setup_(std::move(setup)),
       place_(setup_.place),
+      check_until_(parts.clock.wall() + std::chrono::seconds{5}),
       pace_(static_cast<unsigned>(setup_.config.max_in_flight)),
       random_(std::random_device()()),
       cursor_(setup_.place),
@@ -27,6 +29,15 @@ Outlet::Outlet(const OutletParts& parts, OutletSetup setup)
   if (setup_.config.rate_per_second) {
     rate_.emplace(static_cast<double>(*setup_.config.rate_per_second));
   }
+}
+
+Outlet::~Outlet() {
+  drop_queue();
+}
+
+void Outlet::drop_queue() {
+  queue_.clear();
+  parts_.queued_bytes -= std::exchange(queue_bytes_, 0);
 }
 
 void Outlet::start() {
@@ -42,6 +53,8 @@ void Outlet::wake() {
 
 void Outlet::look_at_due() {
   due_known_ = false;
+  const auto row = reader().get<projections::EndpointHealth>(parts_.deliveries, {setup_.id, {}});
+  if (row) health_ = row->state;
   parts_.ready(shared_from_this());
 }
 
@@ -54,8 +67,9 @@ Wanted Outlet::wanted() const {
           .format = setup_.config.format};
 }
 
-/// Lanes whose first event waits for nobody: their release was cut off by a restart.
+/// Lanes whose first event waits for nobody: their release was cut off.
 void Outlet::find_released() {
+  find_released_ = false;
   if (health_.pending == 0) return;
   const auto rows = reader();
   projections::ListOptions options{.after = {},
@@ -79,45 +93,54 @@ void Outlet::find_released() {
 }
 
 void Outlet::read_more() {
-  const bool enough = queue_.size() >= queue_max / 2 || window_.size() >= 4 * queue_max;
-  if (reading_ || retiring_ || abandoned_ || !more_ || enough || now() < not_before_) return;
+  const bool enough = queue_.size() >= queue_max / 2 || window_.size() >= 4 * queue_max ||
+                      queue_bytes_ >= queue_bytes_max ||
+                      (!queue_.empty() && parts_.queued_bytes >= queued_bytes_max);
+  if (reading_ || retiring_ || !more_ || enough || now() < not_before_) return;
   reading_ = true;
   more_ = false;
-  // Snapshot of what the pool needs: the outlet goes on meanwhile.
-  boost::asio::post(parts_.pool, [self = shared_from_this(), place = place_, wanted = wanted(),
-                                  checking = checking_] {
-    auto read =
-        self->parts_.events.read(self->setup_.scope, wanted, place, queue_max, read_bytes_max);
-    std::set<schemas::Uuid> known;
-    if (read && checking) {
-      const auto rows = self->reader();
-      for (const auto& event : read->events) {
-        const auto id = projections::delivery_id(wanted.endpoint, event.id, event.recorded);
-        const schemas::Entity entity{id, {}};
-        if (rows.find(self->parts_.deliveries, Delivery::kind, entity)) known.insert(event.id);
-      }
-    }
-    boost::asio::post(self->parts_.executor,
-                      [self, read = std::move(read), known = std::move(known)]() mutable {
-                        self->on_read(std::move(read), std::move(known));
-                      });
+  boost::asio::post(parts_.pool, [self = shared_from_this(), place = place_] {
+    boost::asio::post(self->parts_.executor, [self, looked = self->look_at_log(place)]() mutable {
+      self->on_read(std::move(looked));
+    });
   });
 }
 
-void Outlet::on_read(schemas::Result<ReadEvents> read, std::set<schemas::Uuid> known) {
+/// On the pool: nothing here but what never changes.
+Outlet::Looked Outlet::look_at_log(const std::string& place) const {
+  try {
+    auto read = parts_.events.read(setup_.scope, wanted(), place, queue_max, read_bytes_max);
+    std::set<schemas::Uuid> known;
+    for (const auto& event : read ? read->events : std::vector<ReadEvent>()) {
+      if (event.recorded > check_until_) continue;
+      const auto id = projections::delivery_id(setup_.id, event.id, event.recorded);
+      const auto there = reader().find(parts_.deliveries, Delivery::kind, schemas::Entity{id, {}});
+      if (there) known.insert(event.id);
+    }
+    return {std::move(read), std::move(known)};
+  } catch (const projections::StoreFailure& failure) {
+    return {schemas::fail(schemas::ErrorCode::internal, failure.what()), {}};
+  }
+}
+
+void Outlet::on_read(Looked looked) {
   reading_ = false;
-  if (retiring_ || abandoned_) return check_retired();
+  if (retiring_) return check_retired();
+  auto& read = looked.read;
   if (!read) {
     spdlog::warn("events for an endpoint cannot be read endpoint={} detail=\"{}\"",
                  to_text(schemas::EndpointId(setup_.id)), read.error().detail);
     more_ = true;
-    not_before_ = now() + std::chrono::seconds{1};
-    return arm();
+    return back_off(std::chrono::seconds{1});
   }
   for (auto& event : read->events) {
-    const bool is_known = known.contains(event.id);
+    const bool is_known = looked.known.contains(event.id);
     window_.push_back({event.mark, is_known});
-    if (!is_known) queue_.push_back({read_, std::move(event)});
+    if (!is_known) {
+      queue_bytes_ += event.body.text.size();
+      parts_.queued_bytes += event.body.text.size();
+      queue_.push_back({read_, std::move(event)});
+    }
     ++read_;
   }
   if (planted(schemas::Fault::move_cursor_over_unsettled)) {
@@ -127,7 +150,6 @@ void Outlet::on_read(schemas::Result<ReadEvents> read, std::set<schemas::Uuid> k
   ++read_;
   place_ = std::move(read->mark);
   if (!read->reached_end) more_ = true;
-  if (read->reached_end && !more_) checking_ = false;
   settle(window_begin_ + window_.size() - 1);
   parts_.ready(shared_from_this());
   read_more();
@@ -146,8 +168,10 @@ void Outlet::settle(Sequence sequence) {
 }
 
 bool Outlet::take_turn() {
-  if (retiring_ || abandoned_ || pause_asked_ || now() < not_before_) return false;
-  if (pace_.full()) return false;
+  if (retiring_ || pause_wish_ || now() < not_before_) return false;
+  // While nothing can be recorded, nothing is sent: it would be sent again.
+  const bool is_refused = !is_recording_ && !recording_.empty();
+  if (is_refused || unsettled_ >= unsettled_max || pace_.full()) return false;
   if (rate_ && rate_->next(now()) > now()) {
     arm();
     return false;
@@ -160,12 +184,19 @@ bool Outlet::take_turn() {
   return took;
 }
 
+void Outlet::back_off(std::chrono::milliseconds time) {
+  not_before_ = now() + time;
+  due_known_ = false;
+  arm();
+}
+
 void Outlet::retire(std::function<void()> done) {
   retiring_ = true;
   retired_ = std::move(done);
-  queue_.clear();
-  timer_.cancel();
+  drop_queue();
+  idle_.clear();
   flush();
+  arm();
   check_retired();
 }
 
@@ -173,7 +204,7 @@ void Outlet::abandon() {
   retiring_ = true;
   abandoned_ = true;
   retired_ = nullptr;
-  queue_.clear();
+  drop_queue();
   records_.clear();
   idle_.clear();
   timer_.cancel();
@@ -181,16 +212,21 @@ void Outlet::abandon() {
 
 /// One timer for whatever comes first.
 void Outlet::arm() {
-  if (retiring_ || abandoned_) return;
+  if (abandoned_) return;
   const auto current = now();
+  const bool waits = not_before_ > current;
+  if (retiring_ && !waits) return;
   auto at = current + std::chrono::milliseconds{cursor_every};
-  if (not_before_ > current) at = std::min(at, not_before_);
-  if (due_known_ && next_due_) at = std::min(at, std::max(*next_due_, current));
-  if (rate_ && (!queue_.empty() || !released_.empty())) {
+  if (waits) at = std::min(at, not_before_);
+  const bool may_send = !waits && !pace_.full();
+  const bool is_due = !due_known_ || (next_due_ && *next_due_ <= current);
+  if (may_send && due_known_ && next_due_) at = std::min(at, std::max(*next_due_, current));
+  if (may_send && rate_ && (is_due || !queue_.empty() || !released_.empty())) {
     at = std::min(at, std::max(rate_->next(current), current));
   }
   const bool idle = queue_.empty() && window_.empty() && cursor_ == cursor_recorded_ &&
-                    due_known_ && !next_due_ && not_before_ <= current && records_.empty();
+                    due_known_ && !next_due_ && !waits && records_.empty() && idle_.empty() &&
+                    !pause_wish_;
   if (idle) return;
   timer_.expires_after(std::max(at - current, std::chrono::milliseconds{1}));
   timer_.async_wait([weak = weak_from_this()](boost::system::error_code failed) {
@@ -200,11 +236,19 @@ void Outlet::arm() {
 }
 
 void Outlet::on_timer() {
-  std::erase_if(idle_, [this](const Idle& idle) { return idle.since + idle_for < now(); });
-  flush();
-  read_more();
-  parts_.ready(shared_from_this());
-  arm();
+  try {
+    std::erase_if(idle_, [this](const Idle& idle) { return idle.since + idle_for < now(); });
+    flush();
+    if (retiring_) return check_retired();
+    ask_to_pause();
+    if (find_released_) find_released();
+    read_more();
+    parts_.ready(shared_from_this());
+    arm();
+  } catch (const projections::StoreFailure& failure) {
+    spdlog::warn("deliveries wait for the rows detail=\"{}\"", failure.what());
+    back_off(std::chrono::seconds{1});
+  }
 }
 
 }  // namespace webhooks

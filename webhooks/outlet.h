@@ -43,9 +43,11 @@ struct OutletParts {
   std::string user_agent;
   /// It may have something to send: it gets a turn.
   std::function<void(std::shared_ptr<Outlet>)> ready;
+  /// Bytes of events that are read and not sent, of all outlets.
+  std::size_t& queued_bytes;
   /// Of an attempt, to bound how many there are.
-  std::function<void()> began;
-  std::function<void()> ended;
+  std::function<void(const schemas::OrganizationId&)> began;
+  std::function<void(const schemas::OrganizationId&)> ended;
 };
 
 /// An endpoint as the rows and the keyring have it.
@@ -66,6 +68,7 @@ struct OutletSetup {
   std::shared_ptr<const schemas::cel::Filter> filter;
   std::string place;  // a mark: everything before it is done with
   projections::EndpointHealth health;
+  schemas::Time active_since;  // made or last resumed
 };
 
 // clang-format off
@@ -87,6 +90,7 @@ struct OutletSetup {
 class Outlet : public std::enable_shared_from_this<Outlet> {
  public:
   Outlet(const OutletParts& parts, OutletSetup setup);
+  ~Outlet();
 
   const OutletSetup& setup() const { return setup_; }
   void start();
@@ -98,6 +102,8 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   bool take_turn();
   /// Sends nothing more. `done` once everything that was sent is recorded, and the cursor too.
   void retire(std::function<void()> done);
+  /// Something failed on our side: nothing more for so long.
+  void back_off(std::chrono::milliseconds time);
   /// The partition is another process's now: records nothing more either.
   void abandon();
 
@@ -119,7 +125,7 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   struct Attempting {
     std::optional<Sequence> sequence;  // of what came from the log
     manager::DeliveryRecord record;    // as far as it is known
-    std::string body;                  // empty: to be read again
+    EventBody body;                    // empty: to be read again
     Time first_at;
     Pace::Send send{};
   };
@@ -135,7 +141,13 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
 
   // reading (outlet.cpp)
   void read_more();
-  void on_read(schemas::Result<ReadEvents> read, std::set<schemas::Uuid> known);
+  struct Looked {
+    schemas::Result<ReadEvents> read;
+    std::set<schemas::Uuid> known;  // events that have a delivery already
+  };
+  Looked look_at_log(const std::string& place) const;
+  void on_read(Looked looked);
+  void drop_queue();
   Wanted wanted() const;
   void settle(Sequence sequence);
   void find_released();
@@ -147,7 +159,7 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   bool lane_is_open(std::uint64_t lane) const;
   void send(Attempting attempting);
   static awaitable<void> attempt(std::shared_ptr<Outlet> self, Attempting attempting);
-  awaitable<schemas::Result<std::string>> body_of(const manager::DeliveryRecord& record);
+  awaitable<schemas::Result<EventBody>> body_of(const manager::DeliveryRecord& record);
   struct Answered {
     HttpResult<HttpAnswerHead> answer;
     HttpTiming timing;
@@ -155,8 +167,8 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   awaitable<Answered> post(const Attempting& attempting, std::chrono::milliseconds timeout);
   awaitable<HttpResult<HttpConnection>> connection(std::chrono::milliseconds timeout, bool& kept);
   HttpRequest request_of(const Attempting& attempting) const;
-  void on_answer(Attempting attempting, Answered answered, Time started,
-                 std::chrono::microseconds took);
+  void on_answer(Attempting attempting, Answered answered, std::chrono::microseconds took);
+  awaitable<Answered> try_once(Attempting& attempting);
   void end_unsent(const Attempting& attempting);
 
   // recording (outlet_recording.cpp)
@@ -167,7 +179,7 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   void follow(const Recording& recording);
   void release(std::uint64_t lane);
   void pause_if_failing();
-  void ask_to_pause(bool disable, std::string reason);
+  void ask_to_pause();
   void check_retired();
 
   void arm();
@@ -179,6 +191,9 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
 
   static constexpr std::size_t queue_max = 256;
   static constexpr std::size_t read_bytes_max = std::size_t{1} << 20;
+  static constexpr std::size_t queue_bytes_max = std::size_t{4} << 20;
+  static constexpr std::size_t queued_bytes_max = std::size_t{256} << 20;  // of all outlets
+  static constexpr std::size_t unsettled_max = 1'000;
   static constexpr std::size_t records_max = 256;
   static constexpr std::size_t body_kept = 4'096;
   static constexpr std::chrono::seconds cursor_every{10};
@@ -191,9 +206,10 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   // reading
   std::string place_;  // behind what was read last
   bool reading_ = false;
-  bool more_ = true;      // behind place_
-  bool checking_ = true;  // what is read may have been delivered before a restart
+  bool more_ = true;                 // behind place_
+  const schemas::Time check_until_;  // what was accepted before may have been delivered already
   std::deque<Item> queue_;
+  std::size_t queue_bytes_ = 0;
   std::deque<Passed> window_;  // what was read and is not behind the cursor yet
   Sequence window_begin_ = 0;  // of its first
   Sequence read_ = 0;
@@ -221,7 +237,13 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   std::size_t passed_since_cursor_ = 0;
   Time cursor_at_{};
   projections::EndpointHealth health_;
+  struct PauseWish {
+    bool disable;
+    std::string reason;
+  };
+  std::optional<PauseWish> pause_wish_;
   bool pause_asked_ = false;
+  bool find_released_ = false;  // on the timer
 
   std::size_t unsettled_ = 0;  // attempts and records that are not in the rows yet
   Time not_before_{};          // after something failed on our side

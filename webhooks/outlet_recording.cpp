@@ -1,8 +1,11 @@
+#include <algorithm>
+
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "projections/delivery_rows.h"
+#include "projections/read_store.h"
 #include "projections/reader.h"
 #include "schemas/planted.h"
 #include "webhooks/outlet.h"
@@ -69,25 +72,27 @@ void Outlet::on_recorded(const schemas::Result<manager::Outcome>& outcome) {
   if (!outcome) {
     spdlog::warn("outcomes of deliveries wait to be recorded detail=\"{}\"",
                  outcome.error().detail);
-    not_before_ = now() + std::chrono::milliseconds{500};
-    timer_.expires_after(std::chrono::milliseconds{510});
-    timer_.async_wait([self = shared_from_this()](boost::system::error_code failed) {
-      if (!failed) self->on_timer();
-    });
-    return;
+    return back_off(std::chrono::milliseconds{500});
   }
   if (!cursor_recording_.empty()) {
     cursor_recorded_ = std::exchange(cursor_recording_, {});
     passed_since_cursor_ = 0;
     cursor_at_ = now();
   }
-  if (!recording_.empty()) {
+  const auto recorded = std::exchange(recording_, {});
+  try {
     const auto row = reader().get<projections::EndpointHealth>(parts_.deliveries, {setup_.id, {}});
     if (row) health_ = row->state;
-    due_known_ = false;
+  } catch (const projections::StoreFailure&) {
+    ++health_.pending;  // there may be some: whoever asks looks at the rows
   }
-  for (const auto& recording : std::exchange(recording_, {})) follow(recording);
-  pause_if_failing();
+  if (!recorded.empty()) due_known_ = false;
+  for (const auto& recording : recorded) follow(recording);
+  const bool failed = std::ranges::any_of(recorded, [](const Recording& recording) {
+    return !recording.record.held && recording.record.state != DeliveryState::succeeded;
+  });
+  if (failed) pause_if_failing();
+  ask_to_pause();
   flush();
   if (!retiring_) {
     read_more();
@@ -104,7 +109,7 @@ void Outlet::follow(const Recording& recording) {
   again_.erase(record.id);
   --unsettled_;
   if (recording.sequence && *recording.sequence >= window_begin_) settle(*recording.sequence);
-  if (recording.disable) ask_to_pause(true, "the receiver answered 410 Gone");
+  if (recording.disable) pause_wish_ = {true, "the receiver answered 410 Gone"};
   const bool through =
       record.state == DeliveryState::succeeded || record.state == DeliveryState::exhausted;
   if (!record.held && through) release(record.lane);
@@ -112,32 +117,39 @@ void Outlet::follow(const Recording& recording) {
 
 /// The next one that waits in the lane is sent now.
 void Outlet::release(std::uint64_t lane) {
-  if (setup_.config.order != DeliveryOrder::entity || health_.pending == 0) return;
+  if (health_.pending == 0) return;
   if (planted(schemas::Fault::never_release_lanes)) return;
-  const auto rows = reader();
-  const auto page = rows.list(parts_.deliveries, projections::lane_kind, true,
-                              {.after = {},
-                               .limit = 1,
-                               .as_of = {},
-                               .below = projections::lane_of(setup_.id, lane),
-                               .filter = {}});
-  if (page.rows.empty()) return;
-  const auto id = projections::delivery_in(page.rows.front().entity);
-  const auto delivery = rows.get<Delivery>(parts_.deliveries, {id, {}});
-  if (delivery && !delivery->state.next) released_.push_back(id);
+  try {
+    const auto rows = reader();
+    const auto page = rows.list(parts_.deliveries, projections::lane_kind, true,
+                                {.after = {},
+                                 .limit = 1,
+                                 .as_of = {},
+                                 .below = projections::lane_of(setup_.id, lane),
+                                 .filter = {}});
+    if (page.rows.empty()) return;
+    const auto id = projections::delivery_in(page.rows.front().entity);
+    const auto delivery = rows.get<Delivery>(parts_.deliveries, {id, {}});
+    if (delivery && !delivery->state.next) released_.push_back(id);
+  } catch (const projections::StoreFailure&) {
+    find_released_ = true;
+    back_off(std::chrono::seconds{1});
+  }
 }
 
+/// Since when: not before it was made, or last resumed.
 void Outlet::pause_if_failing() {
-  if (!health_.failing_since || pause_asked_) return;
-  const auto since = now() - *health_.failing_since;
+  if (!health_.failing_since || pause_wish_) return;
+  const auto since = now() - std::max(*health_.failing_since, setup_.active_since);
   if (since < setup_.config.pause_after) return;
-  ask_to_pause(false, fmt::format("nothing has succeeded for {} seconds",
-                                  setup_.config.pause_after.count()));
+  pause_wish_ = {false, fmt::format("nothing has succeeded for {} seconds",
+                                    setup_.config.pause_after.count())};
 }
 
-/// The endpoint's event comes back as a new version of it, which ends this outlet.
-void Outlet::ask_to_pause(bool disable, std::string reason) {
-  if (std::exchange(pause_asked_, true)) return;
+/// The endpoint's event comes back as another state of it, which ends this outlet. Refused, it is
+/// asked again by the timer.
+void Outlet::ask_to_pause() {
+  if (!pause_wish_ || std::exchange(pause_asked_, true)) return;
   manager::CommandContext context{.organization = setup_.scope.organization,
                                   .space = setup_.scope.space,
                                   .actor = {},
@@ -149,10 +161,14 @@ void Outlet::ask_to_pause(bool disable, std::string reason) {
                                   .sequence = {}};
   parts_.commands.submit(
       std::move(context),
-      manager::PauseEndpoint{.id = setup_.id, .disable = disable, .reason = std::move(reason)},
+      manager::PauseEndpoint{
+          .id = setup_.id, .disable = pause_wish_->disable, .reason = pause_wish_->reason},
       [self = shared_from_this()](const schemas::Result<manager::Outcome>& outcome) {
         if (outcome || outcome.error().code == ErrorCode::not_found) return;
-        boost::asio::post(self->parts_.executor, [self] { self->pause_asked_ = false; });
+        boost::asio::post(self->parts_.executor, [self] {
+          self->pause_asked_ = false;
+          self->back_off(std::chrono::seconds{1});
+        });
       });
 }
 

@@ -12,6 +12,7 @@
 #include "projections/reader.h"
 #include "schemas/planted.h"
 #include "webhooks/outlet.h"
+#include "webhooks/pool.h"
 
 /// Sending: what is sent next, and one attempt.
 namespace webhooks {
@@ -71,6 +72,8 @@ bool Outlet::take_fresh() {
   auto item = std::move(*free);
   queue_.erase(free);
   auto& event = item.event;
+  queue_bytes_ -= event.body.text.size();
+  parts_.queued_bytes -= event.body.text.size();
   DeliveryRecord record{.id = projections::delivery_id(setup_.id, event.id, event.recorded),
                         .event = event.id,
                         .type = std::move(event.type),
@@ -90,28 +93,44 @@ bool Outlet::take_fresh() {
   return true;
 }
 
-/// A delivery whose turn in its lane has come, or whose next attempt is due.
+/// A delivery whose turn in its lane has come, or whose next attempt is due. Those of lanes that
+/// are busy are passed over: of two of one lane only one is on its way.
 std::optional<schemas::Uuid> Outlet::next_again() {
-  while (!released_.empty()) {
+  constexpr std::size_t looks = 32;
+  for (std::size_t left = std::min(released_.size(), looks); left > 0; --left) {
     const auto id = released_.front();
     released_.pop_front();
-    if (!again_.contains(id)) return id;
+    const auto row = reader().get<Delivery>(parts_.deliveries, {id, {}});
+    const bool waits = !row || !row->state.open() || (row->state.next && *row->state.next > now());
+    if (waits || again_.contains(id)) continue;
+    if (!busy_.contains(row->state.lane)) return id;
+    released_.push_back(id);
   }
   if (due_known_ && (!next_due_ || *next_due_ > now())) return std::nullopt;
-  due_known_ = true;
-  next_due_.reset();
   const auto page = reader().list(parts_.deliveries, projections::due_kind, true,
                                   {.after = {},
-                                   .limit = again_.size() + 1,
+                                   .limit = again_.size() + looks,
                                    .as_of = {},
                                    .below = schemas::Entity{setup_.id, {}},
                                    .filter = {}});
+  due_known_ = true;
+  next_due_.reset();
   for (const auto& row : page.rows) {
     const auto id = projections::delivery_in(row.entity);
     if (again_.contains(id)) continue;
-    next_due_ = projections::due_in(row.entity);
-    return *next_due_ <= now() ? std::optional(id) : std::nullopt;
+    const auto due = projections::due_in(row.entity);
+    if (due > now()) {
+      next_due_ = next_due_ ? std::min(*next_due_, due) : due;
+      return std::nullopt;
+    }
+    const auto delivery = reader().get<Delivery>(parts_.deliveries, {id, {}});
+    if (delivery && !busy_.contains(delivery->state.lane)) {
+      next_due_ = due;
+      return id;
+    }
+    next_due_ = now() + milliseconds{50};
   }
+  if (page.more && !next_due_) next_due_ = now() + milliseconds{50};
   return std::nullopt;
 }
 
@@ -122,14 +141,8 @@ bool Outlet::take_again() {
   if (!row || !row->state.open()) return true;
   const auto& delivery = row->state;
   again_.insert(*id);
-  // Of two of one lane only one is on its way: this one comes again when that is through.
-  if (!busy_.insert(delivery.lane).second) {
-    again_.erase(*id);
-    due_known_ = true;
-    next_due_ = now() + milliseconds{50};
-    if (!delivery.next) released_.push_back(*id);
-    return false;
-  }
+  busy_.insert(delivery.lane);
+  ++unsettled_;
   DeliveryRecord record{.id = *id,
                         .event = delivery.event,
                         .type = delivery.type,
@@ -138,63 +151,74 @@ bool Outlet::take_again() {
                         .index = delivery.index,
                         .lane = delivery.lane,
                         .attempt = delivery.attempts + 1};
-  ++unsettled_;
-  // The row's time is that of its last event; a held one has had no attempt yet.
-  const auto first_at = delivery.attempts == 0 ? now() : row->head.created_at;
-  send({std::nullopt, std::move(record), {}, first_at});
+  send({std::nullopt, std::move(record), {}, delivery.first_at.value_or(now())});
   return true;
 }
 
 void Outlet::send(Attempting attempting) {
   attempting.send = pace_.begin();
-  if (rate_) rate_->take(now());
-  parts_.began();
+  if (rate_) rate_->take(rate_->next(now()));
+  parts_.began(setup_.scope.organization);
   asio::co_spawn(parts_.executor, attempt(shared_from_this(), std::move(attempting)),
                  asio::detached);
 }
 
 /// Static, so that the outlet lives as long as its attempts.
 awaitable<void> Outlet::attempt(std::shared_ptr<Outlet> self, Attempting attempting) {
-  if (attempting.body.empty()) {
-    auto body = co_await self->body_of(attempting.record);
-    if (!body) {
-      spdlog::warn("an event cannot be read for its next attempt detail=\"{}\"",
-                   body.error().detail);
-      self->end_unsent(attempting);
-      co_return;
-    }
+  const auto begun = self->parts_.clock.monotonic();
+  attempting.record.started = self->now();
+  std::optional<Answered> answered;
+  std::string failed;
+  try {
+    answered = co_await self->try_once(attempting);
+  } catch (const std::exception& failure) {
+    failed = failure.what();
+  }
+  if (!answered && !attempting.sequence) {
+    spdlog::warn("a delivery waits detail=\"{}\"", failed);
+    co_return self->end_unsent(attempting);
+  }
+  if (!answered) answered.emplace(std::unexpected(HttpFailure{HttpFailure::Kind::broken, failed}));
+  const auto took = duration_cast<microseconds>(self->parts_.clock.monotonic() - begun);
+  self->on_answer(std::move(attempting), std::move(*answered), took);
+}
+
+/// Throws where our side could not.
+awaitable<Outlet::Answered> Outlet::try_once(Attempting& attempting) {
+  if (attempting.body.text.empty() && !attempting.body.fault) {
+    auto body = co_await body_of(attempting.record);
+    if (!body) throw std::runtime_error(body.error().detail);
     attempting.body = std::move(*body);
   }
-  const auto& rules = rules_for(self->setup_.policy, attempting.record.type);
-  const auto started = self->now();
-  const auto begun = self->parts_.clock.monotonic();
-  auto answered = co_await self->post(attempting, rules.timeout);
-  const auto took = duration_cast<microseconds>(self->parts_.clock.monotonic() - begun);
-  self->on_answer(std::move(attempting), std::move(answered), started, took);
+  if (attempting.body.fault) {
+    co_return Answered{
+        std::unexpected(HttpFailure{HttpFailure::Kind::refused, *attempting.body.fault}), {}};
+  }
+  const auto& rules = rules_for(setup_.policy, attempting.record.type);
+  co_return co_await post(attempting, rules.timeout);
 }
 
-/// Our side could not: nothing was sent, and what the rows or the log say holds.
+/// Our side could not: what the rows say holds.
 void Outlet::end_unsent(const Attempting& attempting) {
   pace_.end(attempting.send, Pace::Outcome::failed);
-  parts_.ended();
+  parts_.ended(setup_.scope.organization);
   busy_.erase(attempting.record.lane);
   again_.erase(attempting.record.id);
+  released_.push_back(attempting.record.id);  // if it is due instead, that is seen there
   --unsettled_;
-  not_before_ = now() + std::chrono::seconds{1};
-  due_known_ = false;
+  back_off(std::chrono::seconds{1});
   check_retired();
-  arm();
 }
 
-awaitable<schemas::Result<std::string>> Outlet::body_of(const DeliveryRecord& record) {
-  const auto executor = co_await asio::this_coro::executor;
-  co_await asio::post(parts_.pool, asio::use_awaitable);
-  auto body = parts_.events.body(setup_.scope, wanted(), record.topic, record.offset, record.index);
-  co_await asio::post(executor, asio::use_awaitable);
-  co_return body;
+awaitable<schemas::Result<EventBody>> Outlet::body_of(const DeliveryRecord& record) {
+  auto read = [this, &record] {
+    return parts_.events.body(setup_.scope, wanted(), record.topic, record.offset, record.index);
+  };
+  co_return co_await answer_on(parts_.pool, read);
 }
 
 awaitable<HttpResult<HttpConnection>> Outlet::connection(milliseconds timeout, bool& kept) {
+  std::erase_if(idle_, [this](const Idle& idle) { return idle.since + idle_for < now(); });
   kept = !idle_.empty();
   if (kept) {
     auto connection = std::move(idle_.back().connection);
@@ -220,7 +244,7 @@ HttpRequest Outlet::request_of(const Attempting& attempting) const {
     if (expires && *expires <= now()) continue;
     if (!signatures.empty()) signatures += ' ';
     const bool timed = !planted(schemas::Fault::sign_without_time);
-    signatures += signature_header({&signer, 1}, id, timed ? timestamp : "", attempting.body);
+    signatures += signature_header({&signer, 1}, id, timed ? timestamp : "", attempting.body.text);
   }
   const bool structured = setup_.config.format == DeliveryFormat::structured;
   HttpRequest request{
@@ -232,7 +256,7 @@ HttpRequest Outlet::request_of(const Attempting& attempting) const {
   headers.emplace_back("webhook-id", id);
   headers.emplace_back("webhook-timestamp", timestamp);
   headers.emplace_back("webhook-signature", signatures);
-  request.body = attempting.body;
+  request.body = attempting.body.text;
   return request;
 }
 
@@ -257,7 +281,7 @@ awaitable<Outlet::Answered> Outlet::post(const Attempting& attempting, milliseco
   }
 }
 
-void Outlet::on_answer(Attempting attempting, Answered answered, Time started, microseconds took) {
+void Outlet::on_answer(Attempting attempting, Answered answered, microseconds took) {
   auto& record = attempting.record;
   const auto& [answer, timing] = answered;
   AttemptResult result;
@@ -271,7 +295,6 @@ void Outlet::on_answer(Attempting attempting, Answered answered, Time started, m
   } else {
     record.error = answer.error().detail;
   }
-  record.started = started;
   record.resolve_us = count_of(timing.resolve);
   record.connect_us = count_of(timing.connect);
   record.tls_us = count_of(timing.tls);
@@ -298,7 +321,7 @@ void Outlet::on_answer(Attempting attempting, Answered answered, Time started, m
   }
   if (verdict.slow_down) outcome = Pace::Outcome::too_much;
   pace_.end(attempting.send, outcome);
-  parts_.ended();
+  parts_.ended(setup_.scope.organization);
   this->record({attempting.sequence, std::move(record), verdict.disable_endpoint});
 }
 

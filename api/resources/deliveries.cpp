@@ -223,25 +223,26 @@ Answer resend_deliveries(Ask& ask) {
   if (!row || !sees_endpoint_of(ask, row->state.project)) {
     co_return schemas::invalid_field("/endpoint_id", "there is no endpoint with this id");
   }
-  const auto place = ask.deliveries();
-  const projections::Reader reader(ask.services.rows, place.organization, place.space);
-  const auto page = reader.list(place.topic, projections::delivery_of_kind, true,
-                                {.after = {},
-                                 .limit = resent_at_once,
-                                 .as_of = {},
-                                 .below = projections::deliveries_of(endpoint->uuid(), state),
-                                 .filter = {}});
+  auto reading = co_await open_reading(ask, ask.deliveries(), View::snapshot);
+  if (!reading) co_return std::unexpected(std::move(reading).error());
+  const auto place = reading->place();
+  const auto page =
+      reading->reader().list(place.topic, projections::delivery_of_kind, true,
+                             {.after = {},
+                              .limit = resent_at_once,
+                              .as_of = {},
+                              .below = projections::deliveries_of(endpoint->uuid(), state),
+                              .filter = {}});
   manager::ResendDeliveries command;
   for (const auto& found : page.rows) command.ids.push_back(projections::delivery_in(found.entity));
-  std::string json;
-  Writer writer(json);
-  if (command.ids.empty()) {
-    writer.begin_object().member("resent", 0).member("more", false).end_object();
-    co_return http::json_response(200, std::move(json));
-  }
   auto outcome = co_await write(ask, ask.here(), std::move(command));
   if (!outcome) co_return std::unexpected(std::move(outcome).error());
-  writer.begin_object().member("resent", outcome->events.size()).member("more", page.more).end_object();
+  std::string json;
+  Writer(json)
+      .begin_object()
+      .member("resent", outcome->events.size())
+      .member("more", page.more)
+      .end_object();
   auto response = http::json_response(200, std::move(json));
   if (outcome->replayed) response.add_header("Idempotent-Replayed", "true");
   co_return response;

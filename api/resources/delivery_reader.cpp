@@ -17,16 +17,16 @@ EventFilter filter_of(const webhooks::Wanted& wanted) {
 
 }  // namespace
 
-Result<std::string> DeliveryReader::render(const webhooks::Wanted& wanted,
+webhooks::EventBody DeliveryReader::render(const webhooks::Wanted& wanted,
                                            const projections::TimelineEvent& event,
                                            std::string_view product) const {
-  std::string text;
-  auto shown = append_event(text, event.batch, event.index, product, {}, &services_.sealing);
-  if (!shown) return std::unexpected(std::move(shown).error());
-  if (wanted.format == webhooks::DeliveryFormat::structured) return text;
-  const auto document = schemas::json::parse(text);
-  if (!document) return std::unexpected(document.error());
-  return schemas::json::minify(*document->root().find("data"));
+  webhooks::EventBody body;
+  auto shown = append_event(body.text, event.batch, event.index, product, {}, &services_.sealing);
+  if (!shown) return {.text = {}, .fault = "the event cannot be shown: " + shown.error().detail};
+  if (wanted.format == webhooks::DeliveryFormat::structured) return body;
+  const auto document = schemas::json::parse(body.text);
+  ENSURE(document.has_value());
+  return {.text = schemas::json::minify(*document->root().find("data"))};
 }
 
 Result<webhooks::ReadEvents> DeliveryReader::read(const webhooks::Scope& scope,
@@ -41,16 +41,11 @@ Result<webhooks::ReadEvents> DeliveryReader::read(const webhooks::Scope& scope,
   auto passed = feed.passed_at(*positions);
   webhooks::ReadEvents read;
   std::size_t bytes = 0;
-  std::optional<schemas::Error> failed;
   const auto take = [&](const projections::TimelineEvent& event, std::string_view product,
                         const std::string& behind) {
     auto body = render(wanted, event, product);
-    if (!body) {
-      failed = std::move(body).error();
-      return false;
-    }
     const auto view = event.event();
-    bytes += body->size();
+    bytes += body.text.size();
     read.events.push_back({.id = view.id().uuid(),
                            .recorded = event.batch.recorded(),
                            .type = std::string(view.type()),
@@ -60,20 +55,21 @@ Result<webhooks::ReadEvents> DeliveryReader::read(const webhooks::Scope& scope,
                            .lane = webhooks::lane_of(wanted.order, view.id().uuid(),
                                                      event.log.topic, view.kind(), view.entity()),
                            .mark = behind,
-                           .body = std::move(*body)});
+                           .body = std::move(body)});
     return read.events.size() < events_max && bytes < bytes_max;
   };
   auto end = feed.forward(passed, std::nullopt, take);
-  if (!end) return std::unexpected(std::move(end).error());
-  if (failed) return std::unexpected(std::move(*failed));
-  read.reached_end = *end == Feed::End::reached;
-  read.mark = feed.mark_of(passed);
+  // What was taken before an event that cannot be read is delivered first.
+  if (!end && read.events.empty()) return std::unexpected(std::move(end).error());
+  read.reached_end = end && *end == Feed::End::reached;
+  read.mark = end ? feed.mark_of(passed) : read.events.back().mark;
   return read;
 }
 
-Result<std::string> DeliveryReader::body(const webhooks::Scope& scope,
-                                         const webhooks::Wanted& wanted, schemas::TopicId topic,
-                                         schemas::Offset offset, std::uint32_t index) {
+Result<webhooks::EventBody> DeliveryReader::body(const webhooks::Scope& scope,
+                                                 const webhooks::Wanted& wanted,
+                                                 schemas::TopicId topic, schemas::Offset offset,
+                                                 std::uint32_t index) {
   const auto partition =
       schemas::partition_of(scope.organization, services_.topics.partition_count());
   projections::Timeline timeline(services_.rows, services_.log, scope.organization, scope.space,

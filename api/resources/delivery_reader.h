@@ -15,14 +15,14 @@ class DeliveryReader final : public webhooks::EventReader {
                                              const webhooks::Wanted& wanted,
                                              const std::string& mark, std::size_t events_max,
                                              std::size_t bytes_max) override;
-  schemas::Result<std::string> body(const webhooks::Scope& scope, const webhooks::Wanted& wanted,
-                                    schemas::TopicId topic, schemas::Offset offset,
-                                    std::uint32_t index) override;
+  schemas::Result<webhooks::EventBody> body(const webhooks::Scope& scope,
+                                            const webhooks::Wanted& wanted, schemas::TopicId topic,
+                                            schemas::Offset offset, std::uint32_t index) override;
 
  private:
-  schemas::Result<std::string> render(const webhooks::Wanted& wanted,
-                                      const projections::TimelineEvent& event,
-                                      std::string_view product) const;
+  webhooks::EventBody render(const webhooks::Wanted& wanted,
+                             const projections::TimelineEvent& event,
+                             std::string_view product) const;
 
   const Services& services_;
 };

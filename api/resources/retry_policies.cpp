@@ -42,6 +42,13 @@ std::string json_of(const manager::Outcome& outcome) {
   return json;
 }
 
+/// They are the whole organization's.
+Result<void> may_write(const Ask& ask) {
+  if (!ask.caller().restricted()) return {};
+  return schemas::fail(schemas::ErrorCode::forbidden,
+                       "a key that is restricted to projects may not change retry policies");
+}
+
 /// A patch over the policy as it stands; one that names a form of schedule takes away the other.
 Result<std::string> patched(const RetryPolicyState& now, Value patch) {
   auto target = schemas::json::parse(now.config);
@@ -71,6 +78,7 @@ Result<std::string> patched(const RetryPolicyState& now, Value patch) {
 
 // POST /v2/webhooks/retry-policies
 Answer create_retry_policy(Ask& ask) {
+  if (auto may = may_write(ask); !may) co_return std::unexpected(std::move(may).error());
   auto policy = webhooks::parse_retry_policy(ask.body());
   if (!policy) co_return std::unexpected(std::move(policy).error());
   auto outcome = co_await write(ask, ask.here(), manager::CreateRetryPolicy{to_json(*policy)});
@@ -103,18 +111,20 @@ Answer get_retry_policy(Ask& ask) {
 
 // PATCH /v2/webhooks/retry-policies/{retry_policy_id}
 Answer change_retry_policy(Ask& ask) {
+  if (auto may = may_write(ask); !may) co_return std::unexpected(std::move(may).error());
   auto id = policy_in_path(ask);
   if (!id) co_return std::unexpected(std::move(id).error());
   constexpr int attempts_max = 5;
   for (int attempt = 1;; ++attempt) {
-    const auto place = ask.webhooks();
-    const projections::Reader reader(ask.services.rows, place.organization, place.space);
-    const auto row = reader.get<RetryPolicyState>(place.topic, {*id, {}});
-    if (!row) co_return no_policy();
-    auto config = patched(row->state, ask.body());
+    auto reading = co_await open_reading(ask, ask.webhooks(), View::row);
+    if (!reading) co_return std::unexpected(std::move(reading).error());
+    const auto bytes = reading->find(RetryPolicyState::kind, {*id, {}});
+    if (!bytes) co_return no_policy();
+    const auto row = projections::decode_row<RetryPolicyState>(*bytes);
+    auto config = patched(row.state, ask.body());
     if (!config) co_return std::unexpected(std::move(config).error());
     auto outcome = co_await write(
-        ask, ask.here(), manager::ChangeRetryPolicy{*id, row->head.version, std::move(*config)});
+        ask, ask.here(), manager::ChangeRetryPolicy{*id, row.head.version, std::move(*config)});
     const bool moved_on = !outcome && outcome.error().code == schemas::ErrorCode::version_conflict;
     if (moved_on && attempt < attempts_max) continue;
     if (!outcome) co_return std::unexpected(std::move(outcome).error());
@@ -124,6 +134,7 @@ Answer change_retry_policy(Ask& ask) {
 
 // DELETE /v2/webhooks/retry-policies/{retry_policy_id}
 Answer delete_retry_policy(Ask& ask) {
+  if (auto may = may_write(ask); !may) co_return std::unexpected(std::move(may).error());
   auto id = policy_in_path(ask);
   if (!id) co_return std::unexpected(std::move(id).error());
   auto outcome = co_await write(ask, ask.here(), manager::DeleteRetryPolicy{*id});

@@ -77,6 +77,7 @@ void read_headers(ObjectReader& reader, Asked& asked) {
   if (value->size() > 0) asked.headers = schemas::json::minify(*value);
 }
 
+/// One that was let through once is not asked again.
 void read_url(const Ask& ask, ObjectReader& reader, const EndpointConfig& config) {
   if (config.url.empty()) return;
   const auto url = webhooks::parse_webhook_url(config.url);
@@ -88,7 +89,7 @@ void read_url(const Ask& ask, ObjectReader& reader, const EndpointConfig& config
 Asked read_asked(const Ask& ask, ObjectReader& reader) {
   Asked asked;
   asked.config = webhooks::read_endpoint_config(reader);
-  read_url(ask, reader, asked.config);
+  if (ask.body().find("url")) read_url(ask, reader, asked.config);
   const auto project = reader.optional_text("project_id", {.characters_max = 1'000});
   if (project) {
     const auto id = schemas::parse_id<schemas::ProjectTag>(*project);
@@ -123,7 +124,8 @@ Result<Asked> parse_create(const Ask& ask) {
 }
 
 /// The endpoint's members as they would have to be sent to make it, patched.
-Result<Asked> parse_change(const Ask& ask, const Endpoint& now) {
+Result<Asked> parse_change(const Ask& ask, const Endpoint& now,
+                           const std::optional<std::string>& headers) {
   if (!ask.body().is_object()) {
     ObjectReader reader(ask.body());
     return std::unexpected(reader.finish().error());
@@ -136,8 +138,15 @@ Result<Asked> parse_change(const Ask& ask, const Endpoint& now) {
   auto target = schemas::json::parse(now.config);
   if (!target) return std::unexpected(std::move(target).error());
   auto merged = schemas::json::merge_patch(target->root(), ask.body());
-  // A patch's null takes a member away, and headers may be such a one.
   auto document = schemas::json::parse(merged);
+  if (document && headers) {
+    const auto whole = schemas::json::rewrite(
+        document->root(), [&](std::string_view pointer, Value) -> std::optional<std::string> {
+          if (pointer != "/headers") return std::nullopt;
+          return *headers;
+        });
+    document = schemas::json::parse(whole);
+  }
   if (!document) return std::unexpected(std::move(document).error());
   ObjectReader reader(document->root());
   auto asked = read_asked(ask, reader);
@@ -277,13 +286,40 @@ struct EndpointNow {
   schemas::Version version;
   Endpoint state;
 };
-/// The endpoint as the rows have it, if the caller may see it.
-Result<EndpointNow> endpoint_now(const Ask& ask, const Uuid& id) {
-  const auto place = ask.webhooks();
-  const projections::Reader reader(ask.services.rows, place.organization, place.space);
-  auto row = reader.get<Endpoint>(place.topic, {id, {}});
-  if (!row || !sees_endpoint_of(ask, row->state.project)) return no_endpoint();
-  return EndpointNow{row->head.version, std::move(row->state)};
+/// The endpoint as the rows have it, behind what the request came with, if the caller may see it.
+awaitable<Result<EndpointNow>> endpoint_now(Ask& ask, const Uuid& id) {
+  auto reading = co_await open_reading(ask, ask.webhooks(), View::row);
+  if (!reading) co_return std::unexpected(std::move(reading).error());
+  auto bytes = reading->find(Endpoint::kind, {id, {}});
+  if (!bytes) co_return no_endpoint();
+  auto row = projections::decode_row<Endpoint>(*bytes);
+  if (!sees_endpoint_of(ask, row.state.project)) co_return no_endpoint();
+  co_return EndpointNow{row.head.version, std::move(row.state)};
+}
+
+/// Whoever has events sent reads them.
+Result<void> may_read_events(const Ask& ask) {
+  return edge::require_permission(ask.caller(), "events:read");
+}
+
+/// A patch of the headers that are sealed: as they are after it, JSON; empty: none.
+awaitable<Result<std::string>> merge_headers(Ask& ask, const Uuid& id, const Endpoint& now,
+                                             Value patch) {
+  std::string before = "{}";
+  if (!now.headers.empty() && patch.is_object()) {
+    auto open = [&] {
+      const Entity entity{id, {}};
+      return ask.services.sealing.open(
+          {ask.here().organization, ask.here().space, Endpoint::kind, entity, "headers"},
+          now.headers);
+    };
+    auto opened = co_await answer_on(ask.services.records, open);
+    if (!opened) co_return std::unexpected(std::move(opened).error());
+    before = opened->reveal();
+  }
+  const auto target = schemas::json::parse(before);
+  if (!target) co_return std::unexpected(target.error());
+  co_return schemas::json::merge_patch(target->root(), patch);
 }
 
 Answer act_on(Ask& ask, manager::Command command) {
@@ -310,6 +346,7 @@ bool sees_endpoint_of(const Ask& ask, const std::optional<Uuid>& project) {
 
 // POST /v2/webhooks/endpoints
 Answer create_endpoint(Ask& ask) {
+  if (auto may = may_read_events(ask); !may) co_return std::unexpected(std::move(may).error());
   auto asked = parse_create(ask);
   if (!asked) co_return std::unexpected(std::move(asked).error());
   const auto id = schemas::make_uuid(ask.services.clock.wall());
@@ -380,13 +417,20 @@ Answer get_endpoint(Ask& ask) {
 
 // PATCH /v2/webhooks/endpoints/{endpoint_id}
 Answer change_endpoint(Ask& ask) {
+  if (auto may = may_read_events(ask); !may) co_return std::unexpected(std::move(may).error());
   auto id = endpoint_in_path(ask);
   if (!id) co_return std::unexpected(std::move(id).error());
   constexpr int attempts_max = 5;
   for (int attempt = 1;; ++attempt) {
-    auto now = endpoint_now(ask, *id);
+    auto now = co_await endpoint_now(ask, *id);
     if (!now) co_return std::unexpected(std::move(now).error());
-    auto asked = parse_change(ask, now->state);
+    std::optional<std::string> merged;
+    if (const auto patch = ask.body().find("headers"); patch && !patch->is_null()) {
+      auto all = co_await merge_headers(ask, *id, now->state, *patch);
+      if (!all) co_return std::unexpected(std::move(all).error());
+      merged = std::move(*all);
+    }
+    auto asked = parse_change(ask, now->state, merged);
     if (!asked) co_return std::unexpected(std::move(asked).error());
     std::optional<std::string> headers;
     if (asked->headers_named) {
@@ -431,6 +475,7 @@ Answer pause_endpoint(Ask& ask) {
 
 // POST /v2/webhooks/endpoints/{endpoint_id}/resume
 Answer resume_endpoint(Ask& ask) {
+  if (auto may = may_read_events(ask); !may) co_return std::unexpected(std::move(may).error());
   auto id = endpoint_in_path(ask);
   if (!id) co_return std::unexpected(std::move(id).error());
   ObjectReader reader(ask.body());
@@ -467,7 +512,7 @@ Answer test_endpoint(Ask& ask) {
 Answer rotate_endpoint_secret(Ask& ask) {
   auto id = endpoint_in_path(ask);
   if (!id) co_return std::unexpected(std::move(id).error());
-  auto now = endpoint_now(ask, *id);
+  auto now = co_await endpoint_now(ask, *id);
   if (!now) co_return std::unexpected(std::move(now).error());
   auto config = webhooks::parse_endpoint_config(now->state.config);
   if (!config) co_return std::unexpected(std::move(config).error());

@@ -123,9 +123,11 @@ class Deliveries(WebhookTest):
         self.receiver.take(4)
         self.until_states(endpoint, exhausted=1)
         self.receiver.status = 200
-        self.assertEqual(self.owner.post("/v2/webhooks/deliveries/resend", {"endpoint_id": endpoint["id"], "state": "exhausted"}).json,
-                         {"resent": 1, "more": False})
+        bulk = lambda: self.owner.post("/v2/webhooks/deliveries/resend", {"endpoint_id": endpoint["id"], "state": "exhausted"},
+                                       headers={"Idempotency-Key": "bulk"}, expect=200).json
+        self.assertEqual(bulk(), {"resent": 1, "more": False})
         self.until_states(endpoint, exhausted=0, succeeded=2)
+        self.assertEqual(bulk(), {"resent": 1, "more": False})
 
     def test_a_failing_entity_waits_alone_and_in_order(self):
         slow = self.project("slow")
@@ -147,6 +149,85 @@ class Deliveries(WebhookTest):
         self.assertEqual(versions[other], [2, 3, 4, 5, 6])
         self.assertEqual(versions[slow], sorted(versions[slow]))
         self.assertEqual(set(versions[slow]), {2, 3, 4, 5, 6})
+
+    def test_held_and_resent_ones_get_all_their_attempts(self):
+        """The age counts from the first attempt since it was asked for, not from the event."""
+        self.receiver.status = 500
+        endpoint = self.endpoint(retry_policy_id=self.policy(delays_seconds=[0.4] * 3, max_age_seconds=2))
+        project = self.project()
+        self.owner.patch(f"/v2/projects/{project}", {"name": "held"})
+        self.until_states(endpoint, exhausted=2)
+        time.sleep(1)
+        for row in self.deliveries(endpoint):
+            self.assertEqual(row["attempts_made"], 4, row)
+            self.owner.post(f"/v2/webhooks/deliveries/{row['id']}/resend", expect=202)
+        self.until_states(endpoint, exhausted=2, pending=0, failing=0)
+        self.assertEqual({row["attempts_made"] for row in self.deliveries(endpoint)}, {8})
+
+    def test_what_is_held_goes_on_when_the_order_changes(self):
+        for order in ("none", "endpoint"):
+            with self.subTest(order):
+                receiver = self.receive()
+                receiver.status = 500
+                endpoint = self.endpoint(receiver, retry_policy_id=self.policy(delays_seconds=[0.3] * 50))
+                project = self.project()
+                for n in range(4):
+                    self.owner.patch(f"/v2/projects/{project}", {"name": f"N{n}"})
+                self.until_states(endpoint, failing=1, pending=4)
+                self.owner.patch(f"/v2/webhooks/endpoints/{endpoint['id']}", {"order": order})
+                receiver.status = 200
+                self.until_states(endpoint, succeeded=5, failing=0, pending=0)
+
+    def test_a_resumed_endpoint_has_its_time_again(self):
+        self.receiver.status = 500
+        endpoint = self.endpoint(retry_policy_id=self.policy(delays_seconds=[0.2] * 50), pause_after_seconds=1)
+        self.project()
+        path = f"/v2/webhooks/endpoints/{endpoint['id']}"
+        self.until(lambda: self.owner.get(path)["state"] == "paused")
+        self.owner.post(path + "/resume", {})
+        time.sleep(0.5)
+        self.assertEqual(self.owner.get(path)["state"], "active")
+        self.until(lambda: self.owner.get(path)["state"] == "paused")
+
+    def test_retries_go_at_the_rate_that_was_asked_for(self):
+        self.receiver.answer = lambda number, headers, body: 500 if number <= 5 else 200
+        endpoint = self.endpoint(retry_policy_id=self.policy(delays_seconds=[0.1] * 5), rate_per_second=5)
+        begun = time.monotonic()
+        for _ in range(5):
+            self.project()
+        self.until_states(endpoint, succeeded=5, failing=0)
+        self.assertGreater(time.monotonic() - begun, 1.5)
+
+    def test_changes_while_attempts_hang_take_effect(self):
+        self.receiver.delay = 1.5
+        endpoint = self.endpoint()
+        self.project()
+        time.sleep(0.3)
+        path = f"/v2/webhooks/endpoints/{endpoint['id']}"
+        for n in range(5):
+            self.owner.patch(path, {"description": f"D{n}"})
+        self.owner.post(path + "/pause")
+        self.owner.post(path + "/resume", {})
+        self.receiver.delay = 0
+        self.project()
+        self.until_states(endpoint, succeeded=2)
+        self.assertEqual(self.receiver.count, 2)
+
+    def test_one_organization_that_hangs_leaves_room(self):
+        hanging = self.receive()
+        hanging.delay = 30
+        policy = self.policy(timeout_seconds=30)
+        for _ in range(30):
+            self.endpoint(hanging, retry_policy_id=policy, max_in_flight=100)
+        for n in range(20):
+            self.project(f"P{n}")
+        other = self.server.organization("Other")
+        receiver = self.receive()
+        other.post("/v2/webhooks/endpoints", {"url": receiver.url, "types": ["project.*"]}, expect=201)
+        begun = time.monotonic()
+        other.post("/v2/projects", {"name": "Free"})
+        receiver.take(1)
+        self.assertLess(time.monotonic() - begun, 5)
 
     def test_retry_after_is_obeyed(self):
         self.receiver.answer = lambda number, headers, body: (429, {"Retry-After": "2"}) if number == 1 else 200
@@ -228,7 +309,13 @@ class Deliveries(WebhookTest):
         (_, headers, body), = self.receiver.take(1)
         self.assertEqual((headers["Authorization"], headers["Content-Type"]), ("Bearer of-theirs", "application/json"))
         self.assertEqual(json.loads(body)["name"], "wanted")
-        self.owner.patch(f"/v2/webhooks/endpoints/{endpoint['id']}", {"filter": None, "headers": None})
+        path = f"/v2/webhooks/endpoints/{endpoint['id']}"
+        self.owner.patch(path, {"headers": {"X-More": "1"}, "filter": None})
+        self.project("both")
+        (_, headers, _), = self.receiver.take(1)
+        self.assertEqual((headers["Authorization"], headers["X-More"]), ("Bearer of-theirs", "1"))
+        self.assertTrue(self.owner.patch(path, {"headers": {"X-More": None}})["has_headers"])
+        self.assertFalse(self.owner.patch(path, {"headers": None})["has_headers"])
         self.project("any")
         (_, headers, body), = self.receiver.take(1)
         self.assertEqual((headers.get("Authorization"), json.loads(body)["name"]), (None, "any"))
@@ -255,6 +342,21 @@ class Deliveries(WebhookTest):
 
 
 class Requests(WebhookTest):
+    def test_who_may_not_read_events_has_none_sent(self):
+        key = self.server.key(self.owner.organization, permissions=["webhooks:*"])
+        self.problem(key.post("/v2/webhooks/endpoints", {"url": self.receiver.url}, expect=403), "forbidden")
+
+    def test_a_restricted_key_sees_what_is_of_its_projects(self):
+        mine, other = self.project("mine"), self.project("other")
+        key = self.server.key(self.owner.organization, projects=[mine])
+        theirs = self.endpoint()
+        self.problem(key.get(f"/v2/webhooks/endpoints/{theirs['id']}", expect=404), "not-found")
+        self.problem(key.post("/v2/webhooks/endpoints", {"url": self.receiver.url}, expect=422), "invalid-request", pointer="/project_id")
+        self.problem(key.post("/v2/webhooks/endpoints", {"url": self.receiver.url, "project_id": other}, expect=422), "invalid-request", pointer="/project_id")
+        own = key.post("/v2/webhooks/endpoints", {"url": self.receiver.url, "project_id": mine}, expect=201)
+        self.assertEqual([row["id"] for row in key.pages("/v2/webhooks/endpoints")], [own["id"]])
+        self.problem(key.post("/v2/webhooks/retry-policies", FAST, expect=403), "forbidden")
+
     def test_bad_endpoints_are_refused(self):
         for members, pointer in (({"url": "ftp://example.com"}, "/url"), ({"url": "http://10.0.0.1/"}, "/url"), ({"url": "https://169.254.169.254/"}, "/url"),
                                  ({"types": ["pro ject"]}, "/types"), ({"filter": "event.("}, "/filter"), ({"order": "any"}, "/order"),

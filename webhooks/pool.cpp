@@ -1,10 +1,16 @@
-#include "api/resources/pool.h"
+#include "webhooks/pool.h"
 
 #include <exception>
 
-namespace api::resources {
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
-awaitable<void> run_on(asio::thread_pool& pool, std::move_only_function<void()> work) {
+namespace webhooks {
+
+namespace asio = boost::asio;
+
+asio::awaitable<void> run_on(asio::thread_pool& pool, std::move_only_function<void()> work) {
   auto start = [&pool](auto handler, std::move_only_function<void()> task) {
     auto back = asio::get_associated_executor(handler);
     asio::post(pool, [task = std::move(task), handler = std::move(handler), back]() mutable {
@@ -22,4 +28,4 @@ awaitable<void> run_on(asio::thread_pool& pool, std::move_only_function<void()> 
       start, asio::use_awaitable, std::move(work));
 }
 
-}  // namespace api::resources
+}  // namespace webhooks
