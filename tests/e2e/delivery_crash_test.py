@@ -1,4 +1,4 @@
-# TIMEOUT 400
+# TIMEOUT 900
 # LABEL slow
 """Kill -9 during delivery, three hundred times: every event arrives, what arrives twice has the same id and the same
 bytes, and no entity's events arrive out of order.

@@ -25,6 +25,7 @@ inline std::string problem_name(ErrorCode code) {
       {ErrorCode::over_quota, "over-quota"},
       {ErrorCode::stale_report, "stale-report"},
       {ErrorCode::in_use, "in-use"},
+      {ErrorCode::version_conflict, "version-conflict"},
       {ErrorCode::internal, "internal"},
       {ErrorCode::invalid_transition, "invalid-transition"}};
   return names.at(code);

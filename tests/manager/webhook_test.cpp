@@ -1,0 +1,212 @@
+// Goal: the rules of endpoints, retry policies and deliveries. Method: given-when-then on a World
+// without disk; an endpoint's states and a delivery's against everything that can be asked of them.
+
+#include <map>
+
+#include <gtest/gtest.h>
+
+#include "projections/delivery_rows.h"
+#include "tests/support/resource_world.h"
+
+namespace manager {
+namespace {
+
+using projections::Delivery;
+using projections::Endpoint;
+using projections::EndpointHealth;
+using schemas::DeliveryState;
+
+class Webhooks : public ResourceWorld {
+ protected:
+  static inline const Uuid endpoint{{7}};
+
+  static CreateEndpoint create(std::optional<Uuid> policy = {}) {
+    return {.id = endpoint,
+            .project = {},
+            .retry_policy = policy,
+            .config = policy ? "{\"retry_policy_id\":\"" +
+                                   to_text(schemas::RetryPolicyId(*policy)) + "\"}"
+                             : "{}",
+            .secret = "sealed",
+            .headers = {},
+            .start = "tm1_start"};
+  }
+  static ChangeEndpoint change(std::uint64_t based_on, std::string config) {
+    return {.id = endpoint,
+            .based_on = Version{based_on},
+            .project = {},
+            .retry_policy = {},
+            .config = std::move(config),
+            .headers = {}};
+  }
+  static DeliveryRecord attempt(std::uint8_t id, std::uint32_t number, DeliveryState state) {
+    DeliveryRecord record;
+    record.id = Uuid{{id}};
+    record.event = Uuid{{id, 1}};
+    record.type = "project.created";
+    record.attempt = number;
+    record.state = state;
+    record.next = Time{std::chrono::hours(1'000'000)};
+    return record;
+  }
+  static DeliveryRecord held(std::uint8_t id) {
+    auto record = attempt(id, 0, DeliveryState::pending);
+    record.held = true;
+    return record;
+  }
+  static RecordDeliveries record(std::vector<DeliveryRecord> deliveries,
+                                 std::optional<std::string> cursor = {},
+                                 std::uint32_t generation = 0) {
+    return {.endpoint = endpoint,
+            .generation = generation,
+            .deliveries = std::move(deliveries),
+            .cursor = std::move(cursor)};
+  }
+  template <typename State>
+  std::optional<State> row(std::string_view product, const Uuid& id) {
+    const auto found =
+        world.reader(acme).get<State>(world.topic(std::string(product)), Entity{id, {}});
+    return found ? std::optional(found->state) : std::nullopt;
+  }
+  std::optional<Delivery> delivery(std::uint8_t id) {
+    return row<Delivery>(eventstore::deliveries_product, Uuid{{id}});
+  }
+  EndpointHealth health() {
+    return row<EndpointHealth>(eventstore::deliveries_product, endpoint).value_or(EndpointHealth{});
+  }
+};
+
+TEST_F(Webhooks, AnEndpointGoesThroughItsStates) {
+  EXPECT_EQ(run(create()), "created 1");
+  EXPECT_EQ(run(ResumeEndpoint{endpoint, {}}), "unchanged");
+  EXPECT_EQ(run(PauseEndpoint{endpoint, false, "asked"}), "paused 2");
+  EXPECT_EQ(run(PauseEndpoint{endpoint, false, "asked"}), "unchanged");
+  EXPECT_EQ(run(TestEndpoint{endpoint}), "invalid-transition");
+  EXPECT_EQ(run(PauseEndpoint{endpoint, true, "gone"}), "disabled 3");
+  EXPECT_EQ(run(PauseEndpoint{endpoint, false, "asked"}), "invalid-transition");
+  EXPECT_EQ(run(ResumeEndpoint{endpoint, {}}), "resumed 4");
+  EXPECT_EQ(run(TestEndpoint{endpoint}), "tested 5");
+  EXPECT_EQ(run(ResumeEndpoint{endpoint, "tm1_now"}), "resumed 6");
+  const auto state = row<Endpoint>(eventstore::webhooks_product, endpoint);
+  ASSERT_TRUE(state);
+  EXPECT_EQ(state->generation, 1u);
+  EXPECT_EQ(state->start, "tm1_now");
+  EXPECT_EQ(run(DeleteEndpoint{endpoint}), "deleted 7");
+  EXPECT_EQ(run(DeleteEndpoint{endpoint}), "not-found");
+  EXPECT_EQ(run(TestEndpoint{endpoint}), "not-found");
+}
+
+TEST_F(Webhooks, AChangeIsMadeFromWhatTheEndpointIs) {
+  run(create());
+  EXPECT_EQ(run(change(1, R"({"a":1})")), "changed 2");
+  EXPECT_EQ(run(change(2, R"({"a":1})")), "unchanged");
+  EXPECT_EQ(run(change(1, R"({"a":2})")), "version-conflict");
+}
+
+TEST_F(Webhooks, ARotatedSecretStaysForAWhile) {
+  run(create());
+  for (int i = 0; i < 20; ++i) {
+    run(RotateEndpointSecret{endpoint, "sealed" + std::to_string(i), std::chrono::hours(1)});
+  }
+  const auto many = row<Endpoint>(eventstore::webhooks_product, endpoint);
+  EXPECT_EQ(many->secrets.size(), projections::old_secrets_max + 1);
+  EXPECT_EQ(many->secrets.back().sealed, "sealed19");
+  EXPECT_FALSE(many->secrets.back().expires);
+  run(RotateEndpointSecret{endpoint, "last", std::chrono::seconds(0)});
+  world.clock().pass(std::chrono::hours(2));
+  run(RotateEndpointSecret{endpoint, "newest", std::chrono::hours(1)});
+  EXPECT_EQ(row<Endpoint>(eventstore::webhooks_product, endpoint)->secrets.size(), 2u);
+}
+
+TEST_F(Webhooks, ARetryPolicyGoesWhenNobodyHasIt) {
+  const auto policy = world.run(of(acme), CreateRetryPolicy{"{}"})->subject.id;
+  EXPECT_EQ(run(create(policy)), "created 1");
+  EXPECT_EQ(run(DeleteRetryPolicy{policy}), "in-use");
+  EXPECT_EQ(run(ChangeRetryPolicy{policy, Version{1}, R"({"a":1})"}), "changed 2");
+  EXPECT_EQ(run(ChangeRetryPolicy{policy, Version{1}, R"({"a":2})"}), "version-conflict");
+  run(DeleteEndpoint{endpoint});
+  EXPECT_EQ(run(DeleteRetryPolicy{policy}), "deleted 3");
+  auto with_none = create(policy);
+  with_none.id = Uuid{{8}};
+  EXPECT_EQ(run(with_none), "invalid-request");
+}
+
+TEST_F(Webhooks, WhatNoLongerFitsADeliveryIsLeftOut) {
+  run(create());
+  EXPECT_EQ(run(record({attempt(1, 1, DeliveryState::failing)})), "attempted 1");
+  EXPECT_EQ(run(record({attempt(1, 1, DeliveryState::failing)})), "unchanged");
+  EXPECT_EQ(run(record({attempt(1, 3, DeliveryState::failing)})), "unchanged");
+  EXPECT_EQ(run(record({held(1)})), "unchanged");
+  EXPECT_EQ(run(record({attempt(1, 2, DeliveryState::succeeded),
+                        attempt(1, 3, DeliveryState::succeeded)})),
+            "attempted 2");
+  EXPECT_EQ(run(record({attempt(1, 3, DeliveryState::failing)})), "unchanged");
+  EXPECT_EQ(run(record({attempt(2, 2, DeliveryState::succeeded)})), "unchanged");
+  EXPECT_EQ(run(record({held(3)})), "held 1");
+  EXPECT_EQ(delivery(3)->state, DeliveryState::pending);
+  EXPECT_EQ(run(record({attempt(3, 1, DeliveryState::exhausted)})), "attempted 2");
+}
+
+TEST_F(Webhooks, ADeliveryIsAskedForAgain) {
+  run(create());
+  EXPECT_EQ(run(ResendDeliveries{{Uuid{{1}}}}), "not-found");
+  run(record({attempt(1, 1, DeliveryState::failing)}));
+  run(record({attempt(1, 2, DeliveryState::exhausted)}));
+  EXPECT_EQ(delivery(1)->attempts, 2u);
+  EXPECT_EQ(run(ResendDeliveries{{Uuid{{1}}}}), "requested 3");
+  EXPECT_EQ(run(ResendDeliveries{{Uuid{{1}}}}), "unchanged");
+  EXPECT_EQ(delivery(1)->attempts, 0u);
+  EXPECT_FALSE(delivery(1)->first_at);
+  EXPECT_EQ(run(record({attempt(1, 3, DeliveryState::succeeded)})), "unchanged");
+  EXPECT_EQ(run(record({attempt(1, 1, DeliveryState::succeeded)})), "attempted 4");
+  EXPECT_EQ(delivery(1)->attempts_in_all, 3u);
+  EXPECT_EQ(run(ResendDeliveries{{Uuid{{1}}, Uuid{{9}}}}), "requested 5");
+  EXPECT_EQ(run(ResendDeliveries{{}}), "unchanged");
+  run(DeleteEndpoint{endpoint});
+  run(record({attempt(1, 1, DeliveryState::exhausted)}));
+  EXPECT_EQ(run(ResendDeliveries{{Uuid{{1}}}}), "invalid-transition");
+}
+
+TEST_F(Webhooks, TheCursorDoesNotGoBackToAnEarlierStart) {
+  run(create());
+  EXPECT_EQ(run(record({}, "tm1_a", 0)), "moved 1");
+  EXPECT_EQ(run(record({}, "tm1_a", 0)), "unchanged");
+  EXPECT_EQ(run(record({}, "tm1_b", 1)), "moved 2");
+  EXPECT_EQ(run(record({}, "tm1_c", 0)), "unchanged");
+}
+
+TEST_F(Webhooks, AnEndpointsHealthCountsItsDeliveries) {
+  run(create());
+  run(record({attempt(1, 1, DeliveryState::succeeded), held(2),
+              attempt(3, 1, DeliveryState::failing), attempt(4, 1, DeliveryState::exhausted)}));
+  auto now = health();
+  EXPECT_EQ(now.succeeded, 1u);
+  EXPECT_EQ(now.pending, 1u);
+  EXPECT_EQ(now.failing, 1u);
+  EXPECT_EQ(now.exhausted, 1u);
+  EXPECT_TRUE(now.failing_since);
+  run(record({attempt(3, 2, DeliveryState::succeeded)}));
+  run(ResendDeliveries{{Uuid{{4}}}});
+  now = health();
+  EXPECT_EQ(now.succeeded, 2u);
+  EXPECT_EQ(now.pending, 2u);
+  EXPECT_EQ(now.failing, 0u);
+  EXPECT_EQ(now.exhausted, 0u);
+  EXPECT_FALSE(now.failing_since);
+}
+
+TEST(DeliveryIds, FollowFromEndpointAndEventAndSortByTime) {
+  const Uuid endpoint{{1}};
+  const Uuid event{{2}};
+  const Time early{std::chrono::hours(1)};
+  const Time late{std::chrono::hours(2)};
+  EXPECT_EQ(projections::delivery_id(endpoint, event, early),
+            projections::delivery_id(endpoint, event, early));
+  EXPECT_NE(projections::delivery_id(endpoint, event, early),
+            projections::delivery_id(event, endpoint, early));
+  EXPECT_LT(projections::delivery_id(endpoint, event, early),
+            projections::delivery_id(event, endpoint, late));
+}
+
+}  // namespace
+}  // namespace manager
