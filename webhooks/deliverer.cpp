@@ -17,7 +17,13 @@ using schemas::Result;
 using schemas::Uuid;
 
 Deliverer::Deliverer(Parts parts)
-    : parts_(std::move(parts)), work_(asio::make_work_guard(context_)) {}
+    : parts_(std::move(parts)), work_(asio::make_work_guard(context_)) {
+  if (!parts_.guard.resolve) {
+    parts_.guard.resolve = [this](std::string host) {
+      return resolve_on(resolvers_, std::move(host));
+    };
+  }
+}
 
 Deliverer::~Deliverer() {
   stop();
@@ -67,6 +73,7 @@ void Deliverer::stop() {
   context_.stop();
   thread_.join();
   pool_.join();
+  resolvers_.join();
 }
 
 // ---- on the core thread ----
@@ -422,16 +429,12 @@ bool Deliverer::may_send(const OrganizationId& organization) const {
 /// A few at a time, so that answers are read in between.
 void Deliverer::take_turns() {
   turning_ = false;
+  const auto may = [this](const OrganizationId& organization) { return may_send(organization); };
   constexpr int at_once = 64;
-  std::vector<std::shared_ptr<Outlet>> over;  // of organizations that have enough in flight
   for (int i = 0; i < at_once; ++i) {
-    auto outlet = turns_.next();
-    if (!outlet) break;
+    auto outlet = turns_.next(may);
+    if (!outlet) return;  // whoever has enough in flight goes on when an attempt ends
     const auto organization = outlet->setup().scope.organization;
-    if (!may_send(organization)) {
-      over.push_back(std::move(outlet));
-      continue;
-    }
     try {
       if (outlet->take_turn()) turns_.add(organization, std::move(outlet));
     } catch (const std::exception& failure) {
@@ -439,12 +442,7 @@ void Deliverer::take_turns() {
       outlet->back_off(std::chrono::seconds(1));
     }
   }
-  const bool more = !turns_.empty();
-  for (auto& outlet : over) {
-    const auto organization = outlet->setup().scope.organization;
-    turns_.add(organization, std::move(outlet));
-  }
-  if (more) turn_soon();
+  turn_soon();
 }
 
 }  // namespace webhooks

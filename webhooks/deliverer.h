@@ -109,6 +109,7 @@ class Deliverer {
   boost::asio::io_context context_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   boost::asio::thread_pool pool_{2};
+  boost::asio::thread_pool resolvers_{8};  // a name server that is silent holds up few
   std::thread thread_;
   bool stopping_ = false;
 

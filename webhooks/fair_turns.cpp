@@ -1,5 +1,7 @@
 #include "webhooks/fair_turns.h"
 
+#include <algorithm>
+
 #include "webhooks/outlet.h"
 
 namespace webhooks {
@@ -11,16 +13,16 @@ void FairTurns::add(const schemas::OrganizationId& organization, std::shared_ptr
   line.push_back(std::move(outlet));
 }
 
-std::shared_ptr<Outlet> FairTurns::next() {
-  if (organizations_.empty()) return nullptr;
-  const auto organization = organizations_.front();
-  organizations_.pop_front();
-  auto found = waiting_.find(organization);
-  auto& line = found->second;
+std::shared_ptr<Outlet> FairTurns::next(const May& may) {
+  const auto found = std::ranges::find_if(organizations_, may);
+  if (found == organizations_.end()) return nullptr;
+  const auto organization = *found;
+  organizations_.erase(found);
+  auto& line = waiting_.at(organization);
   auto outlet = std::move(line.front());
   line.pop_front();
   if (line.empty()) {
-    waiting_.erase(found);
+    waiting_.erase(organization);
   } else {
     organizations_.push_back(organization);
   }

@@ -19,8 +19,9 @@ class FairTurns {
  public:
   /// It may have something to send; again while it waits changes nothing.
   void add(const schemas::OrganizationId& organization, std::shared_ptr<Outlet> outlet);
-  /// Who is next, taken out; null: nobody waits.
-  std::shared_ptr<Outlet> next();
+  /// Who is next of those organizations that may send, taken out; null: nobody of theirs waits.
+  using May = std::function<bool(const schemas::OrganizationId&)>;
+  std::shared_ptr<Outlet> next(const May& may);
   bool empty() const { return organizations_.empty(); }
 
  private:

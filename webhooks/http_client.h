@@ -15,6 +15,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/address.hpp>
+#include <boost/asio/thread_pool.hpp>
 
 #include "schemas/result.h"
 #include "webhooks/egress.h"
@@ -97,6 +98,9 @@ struct HttpLimits {
 using Resolve =
     std::function<awaitable<HttpResult<std::vector<boost::asio::ip::address>>>(std::string host)>;
 awaitable<HttpResult<std::vector<boost::asio::ip::address>>> resolve_by_system(std::string host);
+/// The same on a pool's threads: Asio's own has one thread, and waits there for each name in turn.
+awaitable<HttpResult<std::vector<boost::asio::ip::address>>> resolve_on(
+    boost::asio::thread_pool& pool, std::string host);
 
 /// Whose word we take on who a server is. Copies share it; on any thread.
 class TlsTrust {
@@ -115,7 +119,7 @@ class TlsTrust {
 struct HttpGuard {
   Egress egress;
   TlsTrust trust;
-  Resolve resolve = resolve_by_system;
+  Resolve resolve = {};  // empty: resolve_by_system
 };
 
 /// One outgoing HTTP/1.1 connection, plain or TLS, used for one exchange after the other:

@@ -11,6 +11,7 @@
 #include "schemas/planted.h"
 #include "webhooks/http_client.h"
 #include "webhooks/http_client_impl.h"
+#include "webhooks/pool.h"
 
 namespace webhooks {
 namespace {
@@ -107,6 +108,21 @@ awaitable<Addresses> resolve_by_system(std::string host) {
   co_return addresses;
 }
 
+awaitable<Addresses> resolve_on(asio::thread_pool& pool, std::string host) {
+  auto resolve = [&host]() -> Addresses {
+    asio::io_context own;
+    asio::ip::tcp::resolver resolver(own);
+    error_code code;
+    const auto found = resolver.resolve(host, "", code);
+    if (code)
+      return failed(Kind::unreachable, fmt::format("resolving {}: {}", host, code.message()));
+    std::vector<address> addresses;
+    for (const auto& entry : found) addresses.push_back(entry.endpoint().address());
+    return addresses;
+  };
+  co_return co_await answer_on(pool, resolve);
+}
+
 schemas::Result<TlsTrust> TlsTrust::load(const std::optional<std::filesystem::path>& more) {
   auto context = std::make_shared<Context>();
   auto& ssl = context->ssl;
@@ -133,7 +149,8 @@ awaitable<HttpResult<HttpConnection>> HttpConnection::open_guarded(WebhookUrl ur
   auto impl = std::make_unique<Impl>(executor, url.authority(), "", limits);
 
   const auto begin = Impl::Clock::now();
-  auto addresses = co_await addresses_of(url, guard.resolve, limits.resolve);
+  auto addresses = co_await addresses_of(
+      url, guard.resolve ? guard.resolve : Resolve(resolve_by_system), limits.resolve);
   if (!addresses) co_return std::unexpected(std::move(addresses).error());
   if (auto checked = check_all(guard.egress, url, *addresses); !checked)
     co_return failed(Kind::refused, std::move(checked).error().detail);
