@@ -261,17 +261,8 @@ void Deliverer::abandon(const Scope& scope) {
 /// First of all a command that changes nothing: its answer says that the rows here have all that
 /// any deliverer before recorded.
 void Deliverer::begin(const Scope& scope, const Uuid& id) {
-  manager::CommandContext context{.organization = scope.organization,
-                                  .space = scope.space,
-                                  .actor = {},
-                                  .rights = {},
-                                  .correlation = {},
-                                  .traceparent = {},
-                                  .idempotency = {},
-                                  .if_match = {},
-                                  .sequence = {}};
   parts_.commands.submit(
-      std::move(context),
+      own_context(scope),
       manager::RecordDeliveries{.endpoint = id, .generation = 0, .deliveries = {}, .cursor = {}},
       [this, scope, id](const Result<manager::Outcome>& outcome) {
         if (outcome) {

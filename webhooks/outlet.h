@@ -50,6 +50,9 @@ struct OutletParts {
   std::function<void(const schemas::OrganizationId&)> ended;
 };
 
+/// Of a command of the deliverer's own.
+manager::CommandContext own_context(const Scope& scope);
+
 /// An endpoint as the rows and the keyring have it.
 struct OutletSetup {
   Scope scope;

@@ -18,6 +18,18 @@ using projections::Delivery;
 using schemas::DeliveryState;
 using schemas::ErrorCode;
 
+manager::CommandContext own_context(const Scope& scope) {
+  return {.organization = scope.organization,
+          .space = scope.space,
+          .actor = {},
+          .rights = {},
+          .correlation = {},
+          .traceparent = {},
+          .idempotency = {},
+          .if_match = {},
+          .sequence = {}};
+}
+
 void Outlet::record(Recording recording) {
   if (abandoned_) return;
   records_.push_back(std::move(recording));
@@ -48,17 +60,8 @@ void Outlet::flush() {
     cursor_recording_ = cursor_;
   }
   is_recording_ = true;
-  manager::CommandContext context{.organization = setup_.scope.organization,
-                                  .space = setup_.scope.space,
-                                  .actor = {},
-                                  .rights = {},
-                                  .correlation = {},
-                                  .traceparent = {},
-                                  .idempotency = {},
-                                  .if_match = {},
-                                  .sequence = {}};
   parts_.commands.submit(
-      std::move(context), std::move(command),
+      own_context(setup_.scope), std::move(command),
       [self = shared_from_this()](schemas::Result<manager::Outcome> outcome) {
         boost::asio::post(self->parts_.executor,
                           [self, outcome = std::move(outcome)] { self->on_recorded(outcome); });
@@ -150,17 +153,8 @@ void Outlet::pause_if_failing() {
 /// asked again by the timer.
 void Outlet::ask_to_pause() {
   if (!pause_wish_ || std::exchange(pause_asked_, true)) return;
-  manager::CommandContext context{.organization = setup_.scope.organization,
-                                  .space = setup_.scope.space,
-                                  .actor = {},
-                                  .rights = {},
-                                  .correlation = {},
-                                  .traceparent = {},
-                                  .idempotency = {},
-                                  .if_match = {},
-                                  .sequence = {}};
   parts_.commands.submit(
-      std::move(context),
+      own_context(setup_.scope),
       manager::PauseEndpoint{
           .id = setup_.id, .disable = pause_wish_->disable, .reason = pause_wish_->reason},
       [self = shared_from_this()](const schemas::Result<manager::Outcome>& outcome) {
