@@ -40,6 +40,7 @@ class Receiver:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1" if keeps_alive else "HTTP/1.0"
+            disable_nagle_algorithm = True  # an answer in two pieces would wait 40 ms
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
