@@ -368,7 +368,8 @@ RetryPolicy Deliverer::policy_of(const projections::Reader& reader,
   const auto document = schemas::json::parse(row->state.config);
   auto policy = document ? parse_retry_policy(document->root())
                          : Result<RetryPolicy>(std::unexpected(document.error()));
-  return policy ? std::move(*policy) : default_retry_policy();
+  if (!policy) return default_retry_policy();
+  return std::move(*policy);
 }
 
 // ---- who sends next ----

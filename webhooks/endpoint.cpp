@@ -152,7 +152,7 @@ std::uint64_t lane_of(DeliveryOrder order, const schemas::Uuid& event, schemas::
   const char bytes[] = {static_cast<char>(number >> 8), static_cast<char>(number & 0xff)};
   auto hash = fnv1a(offset_basis, {bytes, sizeof bytes});
   hash = fnv1a(hash, kind);
-  hash = fnv1a(hash, {"", 1});
+  hash = fnv1a(hash, std::string_view("\0", 1));
   hash = fnv1a(hash, entity.id.view());
   return fnv1a(hash, entity.name);
 }
