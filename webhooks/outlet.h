@@ -158,8 +158,14 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   // sending (outlet_sending.cpp)
   bool take_fresh();
   bool take_again();
-  std::optional<schemas::Uuid> next_again();
+  /// A delivery, and its row as it was found.
+  struct Found {
+    schemas::Uuid id;
+    projections::Row<projections::Delivery> row;
+  };
+  std::optional<Found> next_again();
   bool lane_is_open(std::uint64_t lane) const;
+  std::optional<schemas::Uuid> first_open(std::uint64_t lane) const;
   void send(Attempting attempting);
   static awaitable<void> attempt(std::shared_ptr<Outlet> self, Attempting attempting);
   awaitable<schemas::Result<EventBody>> body_of(const manager::DeliveryRecord& record);

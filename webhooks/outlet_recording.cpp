@@ -123,17 +123,10 @@ void Outlet::release(std::uint64_t lane) {
   if (health_.pending == 0) return;
   if (planted(schemas::Fault::never_release_lanes)) return;
   try {
-    const auto rows = reader();
-    const auto page = rows.list(parts_.deliveries, projections::lane_kind, true,
-                                {.after = {},
-                                 .limit = 1,
-                                 .as_of = {},
-                                 .below = projections::lane_of(setup_.id, lane),
-                                 .filter = {}});
-    if (page.rows.empty()) return;
-    const auto id = projections::delivery_in(page.rows.front().entity);
-    const auto delivery = rows.get<Delivery>(parts_.deliveries, {id, {}});
-    if (delivery && !delivery->state.next) released_.push_back(id);
+    const auto id = first_open(lane);
+    if (!id) return;
+    const auto delivery = reader().get<Delivery>(parts_.deliveries, {*id, {}});
+    if (delivery && !delivery->state.next) released_.push_back(*id);
   } catch (const projections::StoreFailure&) {
     find_released_ = true;
     back_off(std::chrono::seconds{1});

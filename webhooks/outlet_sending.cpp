@@ -51,13 +51,19 @@ std::string shown_text(std::string_view bytes, std::size_t max) {
 bool Outlet::lane_is_open(std::uint64_t lane) const {
   if (health_.pending + health_.failing == 0) return false;
   if (planted(schemas::Fault::lose_order_on_retry)) return false;
+  return first_open(lane).has_value();
+}
+
+/// The first of the lane that is still to be delivered.
+std::optional<schemas::Uuid> Outlet::first_open(std::uint64_t lane) const {
   const auto page = reader().list(parts_.deliveries, projections::lane_kind, true,
                                   {.after = {},
                                    .limit = 1,
                                    .as_of = {},
                                    .below = projections::lane_of(setup_.id, lane),
                                    .filter = {}});
-  return !page.rows.empty();
+  if (page.rows.empty()) return std::nullopt;
+  return projections::delivery_in(page.rows.front().entity);
 }
 
 /// The first event of the queue whose lane is free is sent, or held when an earlier one of its lane
@@ -95,15 +101,15 @@ bool Outlet::take_fresh() {
 
 /// A delivery whose turn in its lane has come, or whose next attempt is due. Those of lanes that
 /// are busy are passed over: of two of one lane only one is on its way.
-std::optional<schemas::Uuid> Outlet::next_again() {
+std::optional<Outlet::Found> Outlet::next_again() {
   constexpr std::size_t looks = 32;
   for (std::size_t left = std::min(released_.size(), looks); left > 0; --left) {
     const auto id = released_.front();
     released_.pop_front();
-    const auto row = reader().get<Delivery>(parts_.deliveries, {id, {}});
+    auto row = reader().get<Delivery>(parts_.deliveries, {id, {}});
     const bool waits = !row || !row->state.open() || (row->state.next && *row->state.next > now());
     if (waits || again_.contains(id)) continue;
-    if (!busy_.contains(row->state.lane)) return id;
+    if (!busy_.contains(row->state.lane)) return Found{id, std::move(*row)};
     released_.push_back(id);
   }
   if (due_known_ && (!next_due_ || *next_due_ > now())) return std::nullopt;
@@ -123,10 +129,10 @@ std::optional<schemas::Uuid> Outlet::next_again() {
       next_due_ = next_due_ ? std::min(*next_due_, due) : due;
       return std::nullopt;
     }
-    const auto delivery = reader().get<Delivery>(parts_.deliveries, {id, {}});
-    if (delivery && !busy_.contains(delivery->state.lane)) {
+    auto delivery = reader().get<Delivery>(parts_.deliveries, {id, {}});
+    if (delivery && delivery->state.open() && !busy_.contains(delivery->state.lane)) {
       next_due_ = due;
-      return id;
+      return Found{id, std::move(*delivery)};
     }
     next_due_ = now() + milliseconds{50};
   }
@@ -135,15 +141,13 @@ std::optional<schemas::Uuid> Outlet::next_again() {
 }
 
 bool Outlet::take_again() {
-  const auto id = next_again();
-  if (!id) return false;
-  const auto row = reader().get<Delivery>(parts_.deliveries, {*id, {}});
-  if (!row || !row->state.open()) return true;
-  const auto& delivery = row->state;
-  again_.insert(*id);
+  const auto found = next_again();
+  if (!found) return false;
+  const auto& delivery = found->row.state;
+  again_.insert(found->id);
   busy_.insert(delivery.lane);
   ++unsettled_;
-  DeliveryRecord record{.id = *id,
+  DeliveryRecord record{.id = found->id,
                         .event = delivery.event,
                         .type = delivery.type,
                         .topic = delivery.topic,

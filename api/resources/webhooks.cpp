@@ -188,12 +188,6 @@ Result<std::string> start_mark(const Ask& ask, std::string_view start) {
   return feed.mark_of(feed.passed_at(*mark));
 }
 
-struct Sealed {
-  std::string secret;
-  std::optional<std::string> headers;
-  std::string start;
-};
-
 /// On the pool: keys and marks may have to be read.
 awaitable<Result<std::string>> seal(Ask& ask, const Uuid& id, std::string_view field,
                                     std::string text) {
@@ -272,9 +266,7 @@ Response with_secret(const Ask& ask, const manager::Outcome& outcome, std::strin
                      bool is_new) {
   std::optional<std::string> shown;
   if (!outcome.replayed) shown = shown_secret(secret);
-  std::string json;
-  render_endpoint(json, ask, {outcome.subject, outcome.row}, nullptr,
-                  shown ? std::optional<std::string_view>(*shown) : std::nullopt);
+  auto json = json_of(ask, outcome, shown);
   const auto location = "/v2/webhooks/endpoints/" + to_text(EndpointId(outcome.subject.id));
   auto response =
       is_new ? created(outcome, location, std::move(json)) : changed(outcome, std::move(json));
