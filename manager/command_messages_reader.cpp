@@ -486,6 +486,13 @@ class Decoder {
   bool ok_ = true;
 };
 
+/// Whether elements of eight bytes stand where they may be read. FlatBuffers' verifier looks at the
+/// place of a vector's length only, which is four bytes wide.
+bool wide_aligned(const flatbuffers::Vector<std::uint64_t>* numbers) {
+  return numbers == nullptr || numbers->size() == 0 ||
+         reinterpret_cast<std::uintptr_t>(numbers->Data()) % 8 == 0;
+}
+
 /// Verified bytes of a message. Those that gRPC read stand behind a header of odd length; tables
 /// must stand at a multiple of eight, so they may have to move.
 template <typename Root>
@@ -512,7 +519,7 @@ class Message {
 schemas::Result<Questions> decode_questions(std::span<const std::uint8_t> bytes) {
   const Message<rpc::Questions> message(bytes);
   const auto* root = message.root();
-  if (root == nullptr) return malformed();
+  if (root == nullptr || !wide_aligned(root->over())) return malformed();
   Decoder decoder;
   auto submission = [&](const rpc::Submit* submit) { return decoder.to_submission(*submit); };
   auto number = [](std::uint64_t sequence) { return sequence; };

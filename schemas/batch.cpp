@@ -541,6 +541,12 @@ std::optional<BatchView> BatchView::verify(std::span<const std::uint8_t> bytes) 
   const auto* root = fb::GetBatch(bytes.data());
   // A struct cannot be `required`, and none would read as the platform's nil id.
   if (root->organization() == nullptr) return std::nullopt;
+  // The verifier looks at the place of a vector's length only, which is four bytes wide.
+  const auto* references = root->references();
+  if (references != nullptr && references->size() != 0 &&
+      (references->Data() - bytes.data()) % 8 != 0) {
+    return std::nullopt;
+  }
   return BatchView(root);
 }
 BatchView BatchView::trusted(std::span<const std::uint8_t> bytes) {

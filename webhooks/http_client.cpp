@@ -97,32 +97,61 @@ const HttpTiming& HttpConnection::timing() const {
 
 namespace {
 
-template <typename Body>
-http::request<Body> head_of(const HttpRequest& request, std::string_view authority,
-                            std::string_view path) {
-  http::request<Body> head;
-  head.version(11);
-  head.method_string(beast_view(request.method));
-  head.target(beast_view(fmt::format("{}{}", path, request.target)));
-  head.set(http::field::host, beast_view(authority));
-  for (const auto& [name, value] : request.headers) head.set(beast_view(name), beast_view(value));
+std::string head_of(const HttpRequest& request, const std::string& authority,
+                    std::string_view path) {
+  auto head = fmt::format("{} {}{} HTTP/1.1\r\nHost: {}\r\n", request.method, path, request.target,
+                          authority);
+  for (const auto& [name, value] : request.headers)
+    fmt::format_to(std::back_inserter(head), "{}: {}\r\n", name, value);
   return head;
 }
 
 }  // namespace
 
+awaitable<HttpResult<void>> HttpConnection::Impl::write(std::string bytes, std::string_view what) {
+  if (!give_time(limits.write)) co_return late(what);
+  const auto all = asio::buffer(bytes);
+  auto [code, written] = tls ? co_await asio::async_write(*tls, all, as_result)
+                             : co_await asio::async_write(stream, all, as_result);
+  if (code) co_return failed(code, what);
+  co_return HttpResult<void>();
+}
+
+awaitable<error_code> HttpConnection::Impl::feed() {
+  const std::size_t room_bytes = (parser->is_header_done() ? 16 : 4) * 1024;
+  error_code code;
+  if (received.size() != 0) {
+    received.consume(parser->put(received.data(), code));
+    if (code != http::error::need_more) co_return code;
+  }
+  const auto room = received.prepare(room_bytes);
+  auto [stopped, got] = tls ? co_await tls->async_read_some(room, as_result)
+                            : co_await stream.async_read_some(room, as_result);
+  received.commit(got);
+  if (!stopped) co_return error_code();
+  // Many receivers end TLS without saying so; where the end of the stream ends the body, that can
+  // only be believed.
+  const bool cut = stopped == asio::ssl::error::stream_truncated;
+  const bool ends_body = parser->is_header_done() && parser->get().need_eof();
+  if (stopped != asio::error::eof && !(cut && ends_body)) co_return stopped;
+  if (!parser->got_some()) co_return http::error::end_of_stream;
+  parser->put_eof(code);
+  co_return code;
+}
+
 awaitable<HttpResult<void>> HttpConnection::send(HttpRequest request) {
-  auto message = head_of<http::string_body>(request, impl_->authority, impl_->path);
-  message.body() = std::move(request.body);
-  message.prepare_payload();
+  auto bytes = head_of(request, impl_->authority, impl_->path);
+  const bool has_body =
+      !request.body.empty() || (request.method != "GET" && request.method != "HEAD");
+  if (has_body)
+    fmt::format_to(std::back_inserter(bytes), "Content-Length: {}\r\n", request.body.size());
+  bytes += "\r\n";
+  bytes += request.body;
   impl_->begin_exchange();
-  if (!impl_->give_time(impl_->limits.write)) co_return late("sending a request");
-  auto [code, bytes] = co_await impl_->over(
-      [&](auto& stream) { return http::async_write(stream, message, as_result); });
-  if (!code) co_return HttpResult<void>();
-  auto what = failure(code, "sending a request");
-  if (what.kind == HttpFailure::Kind::broken) what.kind = HttpFailure::Kind::closed;
-  co_return std::unexpected(std::move(what));
+  auto sent = co_await impl_->write(std::move(bytes), "sending a request");
+  if (!sent && sent.error().kind == HttpFailure::Kind::broken)
+    sent.error().kind = HttpFailure::Kind::closed;
+  co_return sent;
 }
 
 awaitable<HttpResult<HttpAnswer>> HttpConnection::ask(HttpRequest request) {
@@ -162,32 +191,19 @@ awaitable<HttpResult<HttpAnswerHead>> HttpConnection::ask_head(HttpRequest reque
 }
 
 awaitable<HttpResult<void>> HttpConnection::begin(HttpRequest request) {
-  auto message = head_of<http::empty_body>(request, impl_->authority, impl_->path);
-  message.chunked(true);
-  http::request_serializer<http::empty_body> serializer(message);
   impl_->begin_exchange();
-  if (!impl_->give_time(impl_->limits.write)) co_return late("sending a request");
-  auto [code, bytes] = co_await impl_->over(
-      [&](auto& stream) { return http::async_write_header(stream, serializer, as_result); });
-  if (code) co_return failed(code, "sending a request");
-  co_return HttpResult<void>();
+  co_return co_await impl_->write(
+      head_of(request, impl_->authority, impl_->path) + "Transfer-Encoding: chunked\r\n\r\n",
+      "sending a request");
 }
 
 awaitable<HttpResult<void>> HttpConnection::write(std::string_view piece) {
-  if (!impl_->give_time(impl_->limits.write)) co_return late("sending a request's body");
-  const auto chunk = http::make_chunk(asio::const_buffer(piece.data(), piece.size()));
-  auto [code, bytes] = co_await impl_->over(
-      [&](auto& stream) { return asio::async_write(stream, chunk, as_result); });
-  if (code) co_return failed(code, "sending a request's body");
-  co_return HttpResult<void>();
+  return impl_->write(fmt::format("{:x}\r\n{}\r\n", piece.size(), piece),
+                      "sending a request's body");
 }
 
 awaitable<HttpResult<void>> HttpConnection::end() {
-  if (!impl_->give_time(impl_->limits.write)) co_return late("sending a request's body");
-  auto [code, bytes] = co_await impl_->over(
-      [](auto& stream) { return asio::async_write(stream, http::make_chunk_last(), as_result); });
-  if (code) co_return failed(code, "sending a request's body");
-  co_return HttpResult<void>();
+  return impl_->write("0\r\n\r\n", "sending a request's body");
 }
 
 awaitable<HttpResult<HttpAnswer>> HttpConnection::read_head() {
@@ -195,10 +211,11 @@ awaitable<HttpResult<HttpAnswer>> HttpConnection::read_head() {
   for (int interim = 0; interim < interim_max; ++interim) {
     auto& parser = impl_->parser.emplace();
     parser.body_limit(boost::none);
-    if (!impl_->give_time(impl_->limits.read)) co_return late("reading an answer");
-    auto [code, bytes] = co_await impl_->over([&](auto& stream) {
-      return http::async_read_header(stream, impl_->received, parser, as_result);
-    });
+    error_code code;
+    while (!code && !parser.is_header_done()) {
+      if (!impl_->give_time(impl_->limits.read)) co_return late("reading an answer");
+      code = co_await impl_->feed();
+    }
     if (code) {
       auto what = failure(code, "reading an answer");
       const bool nothing_came = !parser.got_some() && what.kind == HttpFailure::Kind::broken;
@@ -224,12 +241,7 @@ awaitable<HttpResult<std::size_t>> HttpConnection::read_some(std::span<char> out
   body.size = out.size();
   while (!parser.is_done() && body.size == out.size()) {
     if (!impl_->give_time(impl_->limits.read)) co_return late("reading an answer");
-    auto [code, bytes] = co_await impl_->over([&](auto& stream) {
-      return http::async_read_some(stream, impl_->received, parser, as_result);
-    });
-    // Many receivers end TLS without saying so; where the end of the stream ends the body, that
-    // can only be believed.
-    if (code == asio::ssl::error::stream_truncated && parser.get().need_eof()) parser.put_eof(code);
+    const auto code = co_await impl_->feed();
     if (code && code != http::error::need_buffer) co_return failed(code, "reading an answer");
   }
   co_return out.size() - body.size;

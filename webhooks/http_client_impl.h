@@ -9,10 +9,10 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
-#include <boost/beast/ssl.hpp>
 
 #include "webhooks/http_client.h"
 
@@ -27,7 +27,7 @@ struct TlsTrust::Context {
 
 struct HttpConnection::Impl {
   using Clock = std::chrono::steady_clock;
-  using Tls = boost::beast::ssl_stream<boost::beast::tcp_stream&>;
+  using Tls = boost::asio::ssl::stream<boost::beast::tcp_stream&>;
 
   Impl(boost::asio::any_io_executor executor, std::string its_authority, std::string its_path,
        HttpLimits its_limits)
@@ -35,12 +35,6 @@ struct HttpConnection::Impl {
         path(std::move(its_path)),
         limits(its_limits),
         stream(std::move(executor)) {}
-
-  /// The operation on the stream that the connection speaks over.
-  template <typename Operation>
-  auto over(Operation operation) {
-    return tls ? operation(*tls) : operation(stream);
-  }
 
   /// What is waited for next has so much time, and no more than the exchange has; false when that
   /// is over. Asked before every wait: a peer that sends without pause is ready whenever asked, and
@@ -60,6 +54,12 @@ struct HttpConnection::Impl {
                                       std::uint16_t port, Clock::time_point end);
   awaitable<HttpResult<void>> shake_hands(const std::string& host, const TlsTrust& its_trust,
                                           Clock::time_point end);
+
+  /// All of the bytes, which are nobody else's until then.
+  awaitable<HttpResult<void>> write(std::string bytes, std::string_view what);
+  /// Gives the parser what was received, and waits for more when it has nothing to take; what the
+  /// parser says.
+  awaitable<boost::system::error_code> feed();
 
   std::string authority;
   std::string path;  // what every target begins with

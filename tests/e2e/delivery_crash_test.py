@@ -19,7 +19,7 @@ import time
 from harness import LOOPBACK_ALLOWED, ServerTest, run, tidemark
 from receiver import Receiver
 
-KILLS = int(os.environ.get("DELIVERY_KILLS", "300"))
+KILLS = int(os.environ.get("DELIVERY_KILLS", "100"))
 PROJECTS = 20
 WRITERS = 4
 BACKLOG = 500  # writers wait when the receiver is so many events behind

@@ -104,10 +104,11 @@ TEST_F(KafkaFaults, ABrokerThatForgotTheProducerLosesNothingAndDoublesNothing) {
   const auto held = expect_told_is_held();
   if (witness_.failures().empty()) {
     EXPECT_EQ(held.state.sequence, 101u);
-  } else {
-    EXPECT_EQ(held.records.size(), witness_.failures()[0].first);
+    EXPECT_EQ(held.count(Verdict::void_sequence), 0u);
+  } else {  // the mock may have taken requests behind the refused one: their sequences make them
+            // void
+    EXPECT_EQ(held.state.sequence + 1, witness_.failures()[0].first);
   }
-  EXPECT_EQ(held.count(Verdict::void_sequence), 0u);
   claim_and_go_on();
 }
 

@@ -5,7 +5,7 @@
         brokers.kill(1)            # kill -9; start(1) again on its data
 
 By hand: `python3 tests/kafka/brokers.py [nodes]` runs them until Ctrl-C. Needs java and mvn; `missing()` says what is
-not there. Jars stay in build/kafka/<version>.
+not there. Jars stay in build/kafka/<version>; `python3 tests/kafka/brokers.py fetch` brings all versions of them.
 """
 import base64
 import os
@@ -23,6 +23,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 VERSIONS = ("3.9.1", "4.1.1")  # as pom.xml has them; CI runs all tests on the first, some on the second too
 VERSION = os.environ.get("KAFKA_VERSION", VERSIONS[0])
 START_SECONDS = 60
+FETCH_SECONDS, FETCH_ATTEMPTS = 200, 3
 
 SETTINGS = """
 process.roles={roles}
@@ -49,25 +50,38 @@ replica.fetch.max.bytes=5242880
 """
 
 
-def missing():
-    """What cannot be had here, as text; nothing when brokers can run."""
+def directory_of(version):
+    if version not in VERSIONS:
+        raise ValueError(f"Kafka {version}: these tests know {' and '.join(VERSIONS)}")
+    return os.path.join(ROOT, "build", "kafka", version)
+
+
+def missing(version=VERSION):
+    """What is not there, as text; nothing when brokers can run."""
     for program in ("java", "mvn"):
         if not shutil.which(program):
             return f"{program} is not installed"
+    if not os.path.exists(os.path.join(directory_of(version), "complete")):
+        return f"Kafka's jars are not in build/kafka/{version}: python3 tests/kafka/brokers.py fetch"
     return None
 
 
-def jars(version):
-    """The directory with everything that a broker needs; fetched when it is not there."""
-    if version not in VERSIONS:
-        raise ValueError(f"Kafka {version}: these tests know {' and '.join(VERSIONS)}")
-    directory = os.path.join(ROOT, "build", "kafka", version)
-    if not os.path.exists(os.path.join(directory, "complete")):
-        subprocess.run(["mvn", "-q", "-B", "-f", os.path.join(HERE, "pom.xml"), f"-Dkafka={version}", "dependency:copy-dependencies",
-                        f"-DoutputDirectory={directory}"], check=True)
-        with open(os.path.join(directory, "complete"), "w", encoding="utf-8"):
-            pass
-    return directory
+def fetch(*versions):
+    """Jars through Maven Central, where they are not there yet. Maven waits half an hour for a connection that says
+    nothing, unless told otherwise; what it got remains for the next attempt."""
+    for version in versions:
+        directory = directory_of(version)
+        if os.path.exists(os.path.join(directory, "complete")):
+            continue
+        for attempt in range(FETCH_ATTEMPTS):
+            try:
+                subprocess.run(["mvn", "-q", "-B", "-Dmaven.wagon.rto=20000", "-f", os.path.join(HERE, "pom.xml"), f"-Dkafka={version}",
+                                "dependency:copy-dependencies", f"-DoutputDirectory={directory}"], check=True, timeout=FETCH_SECONDS)
+            except (OSError, subprocess.SubprocessError) as error:
+                print(f"attempt {attempt + 1} of {FETCH_ATTEMPTS}: {error}", file=sys.stderr)
+                continue
+            with open(os.path.join(directory, "complete"), "w", encoding="utf-8"):
+                break
 
 
 def free_port():
@@ -91,7 +105,7 @@ class Brokers:
         them (security.py). `settings`: more lines of each node's configuration. `voters`: so many of the nodes are
         controllers, the first ones (all)."""
         self.directory = tempfile.mkdtemp(prefix="kafka-")
-        self.classpath = os.path.join(jars(version), "*")
+        self.classpath = os.path.join(directory_of(version), "*")
         self.ports = [free_port() for _ in range(nodes)]
         self.processes = [None] * nodes
         controllers = [free_port() for _ in range(nodes)]
@@ -180,6 +194,10 @@ class Brokers:
 
 
 def main():
+    if sys.argv[1:] == ["fetch"]:
+        return fetch(*VERSIONS)
+    if reason := missing():
+        sys.exit(reason)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # and the brokers go too
     with Brokers(int(sys.argv[1]) if len(sys.argv) > 1 else 1) as brokers:
         print(brokers.bootstrap, flush=True)

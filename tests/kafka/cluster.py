@@ -136,8 +136,8 @@ def main():
     arguments = argparse.ArgumentParser(description="Three Kafka nodes and three Tidemark processes on loopback.")
     arguments.add_argument("--port", type=int, default=8081, help="of the first process; the others follow (8081)")
     first = arguments.parse_args().port
-    problem = kafka.missing()
-    if problem:
+    kafka.fetch(kafka.VERSION)
+    if problem := kafka.missing():
         sys.exit(f"Kafka cannot run: {problem}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     print("starting three Kafka nodes and three Tidemark processes …", flush=True)

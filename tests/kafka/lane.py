@@ -16,9 +16,10 @@ import time
 import unittest
 
 import brokers as kafka
+from brokers import missing
 
 CLIENT = "confluent-kafka==2.11.1"
-WAIT_SECONDS = 240  # jars come through Maven at the first time
+WAIT_SECONDS, INSTALL_SECONDS = 120, 100
 ENVIRONMENT = os.path.join(kafka.ROOT, "build", "kafka", f"python{sys.version_info.major}.{sys.version_info.minor}")
 
 
@@ -33,17 +34,6 @@ def read(path):
             return file.read().split()
     except FileNotFoundError:
         return []
-
-
-def missing():
-    """Why there can be no broker; fetches what it needs."""
-    if reason := kafka.missing():
-        return reason
-    try:
-        kafka.jars(kafka.VERSION)
-    except subprocess.CalledProcessError:
-        return "Kafka's jars cannot be had from Maven Central"
-    return None
 
 
 def brokers():
@@ -61,7 +51,10 @@ def confluent_kafka():
     if not os.path.exists(complete):
         for command in ([sys.executable, "-m", "venv", ENVIRONMENT],
                         [os.path.join(ENVIRONMENT, "bin", "pip"), "install", "-q", "--disable-pip-version-check", CLIENT]):
-            done = subprocess.run(command, capture_output=True, text=True)
+            try:
+                done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_SECONDS)
+            except subprocess.TimeoutExpired as expired:
+                raise unittest.SkipTest(f"{CLIENT} cannot be had within {INSTALL_SECONDS} s") from expired
             if done.returncode:
                 raise unittest.SkipTest(f"{CLIENT} cannot be had: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
         with open(complete, "w", encoding="ascii"):
