@@ -202,8 +202,9 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   static constexpr std::size_t read_bytes_max = std::size_t{1} << 20;
   static constexpr std::size_t queue_bytes_max = std::size_t{4} << 20;
   static constexpr std::size_t queued_bytes_max = std::size_t{256} << 20;  // of all outlets
-  static constexpr std::size_t unsettled_max = 1'000;
-  static constexpr std::size_t records_max = 256;
+  static constexpr std::size_t unsettled_max = 2'000;
+  static constexpr std::size_t records_max = 1'000;  // of one command, and its bytes:
+  static constexpr std::size_t records_bytes_max = std::size_t{1} << 20;
   static constexpr std::size_t body_kept = 4'096;
   static constexpr std::chrono::seconds cursor_every{10};
   static constexpr std::size_t cursor_every_events = 10'000;

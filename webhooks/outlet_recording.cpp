@@ -18,6 +18,17 @@ using projections::Delivery;
 using schemas::DeliveryState;
 using schemas::ErrorCode;
 
+namespace {
+
+/// About so many in the log.
+std::size_t bytes_of(const manager::DeliveryRecord& record) {
+  constexpr std::size_t fixed = 300;
+  return fixed + record.type.size() + (record.error ? record.error->size() : 0) +
+         (record.body ? record.body->size() : 0);
+}
+
+}  // namespace
+
 manager::CommandContext own_context(const Scope& scope) {
   return {.organization = scope.organization,
           .space = scope.space,
@@ -48,7 +59,10 @@ void Outlet::flush() {
   if (is_recording_ || abandoned_ || now() < not_before_) return;
   const bool cursor = cursor_is_due();
   if (records_.empty() && !cursor && recording_.empty()) return;
-  while (!records_.empty() && recording_.size() < records_max) {
+  std::size_t bytes = 0;
+  for (const auto& recording : recording_) bytes += bytes_of(recording.record);
+  while (!records_.empty() && recording_.size() < records_max && bytes < records_bytes_max) {
+    bytes += bytes_of(records_.front().record);
     recording_.push_back(std::move(records_.front()));
     records_.pop_front();
   }
