@@ -1,6 +1,6 @@
 # TIMEOUT 900
 # LABEL slow
-"""Kill -9 during delivery, a hundred times: every event arrives, what arrives twice has the same id and the same
+"""Kill -9 during delivery, three hundred times: every event arrives, what arrives twice has the same id and the same
 bytes, and no entity's events arrive out of order.
 
 Four writers change twenty projects, and the receiver fails now and then, while the program is killed at random
@@ -19,7 +19,7 @@ import time
 from harness import LOOPBACK_ALLOWED, ServerTest, run, tidemark
 from receiver import Receiver
 
-KILLS = int(os.environ.get("DELIVERY_KILLS", "100"))
+KILLS = int(os.environ.get("DELIVERY_KILLS", "300"))
 PROJECTS = 20
 WRITERS = 4
 BACKLOG = 500  # writers wait when the receiver is so many events behind
