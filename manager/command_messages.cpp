@@ -351,10 +351,18 @@ class Encoder {
   }
   Written command(const ResendDeliveries& command) {
     const auto& [ids] = command;
-    std::vector<fb::Uuid> id_bytes;
-    for (const auto& id : ids) id_bytes.push_back(to_fb(id));
-    return {rpc::Command::ResendDeliveries,
-            rpc::CreateResendDeliveries(b_, b_.CreateVectorOfStructs(id_bytes)).Union()};
+    return {rpc::Command::ResendDeliveries, rpc::CreateResendDeliveries(b_, uuids(ids)).Union()};
+  }
+  Written command(const SkipDeliveries& command) {
+    const auto& [ids, reason] = command;
+    const auto id_vector = uuids(ids);
+    return {rpc::Command::SkipDeliveries,
+            rpc::CreateSkipDeliveries(b_, id_vector, text(reason)).Union()};
+  }
+  Ref<flatbuffers::Vector<const fb::Uuid*>> uuids(const std::vector<Uuid>& ids) {
+    std::vector<fb::Uuid> bytes;
+    for (const auto& id : ids) bytes.push_back(to_fb(id));
+    return b_.CreateVectorOfStructs(bytes);
   }
   Ref<rpc::DeliveryRecord> delivery_record(const DeliveryRecord& record) {
     const auto& [id, event, type, topic, offset, index, lane, held, attempt, started, status, error,

@@ -407,14 +407,20 @@ class Decoder {
                                 .cursor = to_optional(from.cursor())};
       }
       case rpc::Command::ResendDeliveries: {
-        auto id = [](const fb::Uuid* one) { return from_fb(one); };
-        return ResendDeliveries{to_vector(submit.command_as_ResendDeliveries()->ids(), id)};
+        return ResendDeliveries{to_uuids(submit.command_as_ResendDeliveries()->ids())};
+      }
+      case rpc::Command::SkipDeliveries: {
+        const auto& from = *submit.command_as_SkipDeliveries();
+        return SkipDeliveries{to_uuids(from.ids()), to_string(from.reason())};
       }
       default:
         return std::nullopt;
     }
   }
 
+  static std::vector<Uuid> to_uuids(const flatbuffers::Vector<const fb::Uuid*>* ids) {
+    return to_vector(ids, [](const fb::Uuid* id) { return from_fb(id); });
+  }
   DeliveryRecord to_record(const rpc::DeliveryRecord& from) {
     return {.id = from_fb(from.id()),
             .event = from_fb(from.event()),

@@ -59,6 +59,7 @@ std::string_view product_of(const Command& command) {
           [](const DeleteRetryPolicy&) { return eventstore::webhooks_product; },
           [](const RecordDeliveries&) { return eventstore::deliveries_product; },
           [](const ResendDeliveries&) { return eventstore::deliveries_product; },
+          [](const SkipDeliveries&) { return eventstore::deliveries_product; },
       },
       command);
 }
@@ -82,6 +83,9 @@ std::size_t bytes_of(const Command& command) {
   }
   if (const auto* resend = std::get_if<ResendDeliveries>(&command)) {
     bytes += resend->ids.size() * sizeof(Uuid);
+  }
+  if (const auto* skip = std::get_if<SkipDeliveries>(&command)) {
+    bytes += skip->ids.size() * sizeof(Uuid);
   }
   if (const auto* record = std::get_if<RecordDeliveries>(&command)) {
     for (const auto& delivery : record->deliveries) {

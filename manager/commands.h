@@ -232,7 +232,7 @@ using Command = std::variant<
     CreateResource, ScaleResource, ConfigureResource, DeleteResource, ReportResource, ReportHealth,
     RecordCost, DeprovisionResource, CreateEndpoint, ChangeEndpoint, RotateEndpointSecret,
     PauseEndpoint, ResumeEndpoint, TestEndpoint, DeleteEndpoint, CreateRetryPolicy,
-    ChangeRetryPolicy, DeleteRetryPolicy, RecordDeliveries, ResendDeliveries>;
+    ChangeRetryPolicy, DeleteRetryPolicy, RecordDeliveries, ResendDeliveries, SkipDeliveries>;
 
 /// Which product's manager takes the command.
 std::string_view product_of(const Command& command);

@@ -106,6 +106,7 @@ Result<Decision> decide(const Context& context, const ChangeRetryPolicy& command
 Result<Decision> decide(const Context& context, const DeleteRetryPolicy& command);
 Result<Decision> decide(const Context& context, const RecordDeliveries& command);
 Result<Decision> decide(const Context& context, const ResendDeliveries& command);
+Result<Decision> decide(const Context& context, const SkipDeliveries& command);
 Result<Decision> decide(const Context& context, const AppendEvents& command);
 
 /// Of the settings of a project, or of one environment, as JSON text.

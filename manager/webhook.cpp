@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include "manager/decide.h"
-#include "projections/delivery_rows.h"
 
 /// Endpoints, retry policies, and what the deliverer says became of deliveries.
 namespace manager {
@@ -308,6 +307,18 @@ Result<Decision> decide(const Context& context, const ResendDeliveries& command)
   }
   if (!decision.events.empty()) {
     decision.looked_at.push_back({context.references->webhooks, context.organization});
+  }
+  return decision;
+}
+
+Result<Decision> decide(const Context& context, const SkipDeliveries& command) {
+  auto decision = nothing(Delivery::kind, {command.ids.empty() ? Uuid{} : command.ids.front(), {}});
+  for (const auto& id : command.ids) {
+    const auto row = context.view.get<Delivery>(context.topic, {id, {}});
+    if (!row || !row->state.open()) continue;
+    auto one =
+        one_event(context, {id, {}}, row->head.version, schemas::DeliverySkipped{command.reason});
+    decision.events.push_back(std::move(one.events.front()));
   }
   return decision;
 }

@@ -106,5 +106,10 @@ struct RecordDeliveries {
 struct ResendDeliveries {
   std::vector<Uuid> ids;
 };
+/// The deliverer's own: nobody waits for them any more. Those that are not open are left out.
+struct SkipDeliveries {
+  std::vector<Uuid> ids;
+  std::string reason;
+};
 
 }  // namespace manager

@@ -132,6 +132,8 @@ struct EndpointHealth {
     visit(self.last_success);
     visit(self.last_status);
   }
+  /// There was ever a delivery.
+  bool anything() const { return pending + failing + exhausted + skipped + succeeded > 0; }
 };
 
 }  // namespace projections

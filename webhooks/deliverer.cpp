@@ -87,6 +87,7 @@ void Deliverer::applied(const std::vector<eventstore::StoredRecord>& group) {
   std::unordered_set<Scope, ScopeHash> changed;
   std::unordered_set<Scope, ScopeHash> asked;
   std::unordered_set<Scope, ScopeHash> touched;
+  std::vector<std::pair<Scope, Uuid>> deleted;
   {
     const std::lock_guard lock(mutex_);
     for (const auto& record : group) {
@@ -98,14 +99,21 @@ void Deliverer::applied(const std::vector<eventstore::StoredRecord>& group) {
         if (batch.actor().kind != schemas::ActorKind::system) asked.insert(scope);
         continue;
       }
-      if (topic == webhooks_) changed.insert(scope);
+      if (topic == webhooks_) {
+        changed.insert(scope);
+        for (std::uint32_t i = 0; i < batch.event_count(); ++i) {
+          const auto event = batch.event(i);
+          if (event.type() == "endpoint.deleted") deleted.emplace_back(scope, event.entity().id);
+        }
+      }
       if (followed_.contains(scope)) touched.insert(scope);
     }
   }
   if (changed.empty() && asked.empty() && touched.empty()) return;
   asio::post(context_, [this, changed = std::move(changed), asked = std::move(asked),
-                        touched = std::move(touched)] {
+                        touched = std::move(touched), deleted = std::move(deleted)] {
     for (const auto& scope : changed) look_at_soon(scope);
+    for (const auto& [scope, id] : deleted) skip_deleted(scope, id);
     const auto each = [this](const Scope& scope, void (Outlet::*tell)()) {
       const auto found = scopes_.find(scope);
       if (found == scopes_.end()) return;
@@ -159,6 +167,7 @@ void Deliverer::look_at_all() {
   for (const auto& scope : gone) abandon(scope);
   projections::each_scope(parts_.rows, [this](OrganizationId organization, schemas::Space space) {
     look_at({organization, space});
+    skip_all_deleted({organization, space});
   });
 }
 
@@ -233,6 +242,7 @@ void Deliverer::place(const Scope& scope, const Uuid& id, const Versions& versio
     asio::post(context_, [this, scope, id] {
       remove(scope, id);
       look_at_soon(scope);
+      skip_deleted(scope, id);
     });
   });
 }
@@ -292,7 +302,12 @@ void Deliverer::set_up(const Scope& scope, const Uuid& id) {
   const bool active = row && row->state.status == Endpoint::Status::active;
   if (!active || versions_of(reader, *row) != place.wanted) {
     remove(scope, id);
-    return look_at_soon(scope);
+    look_at_soon(scope);
+    return skip_deleted(scope, id);
+  }
+  const auto cursor = reader.get<projections::DeliveryCursor>(deliveries_, {id, {}});
+  if (row->state.generation > (cursor ? cursor->state.generation : 0)) {
+    return begin_anew(scope, id, row->state);
   }
   auto setup = setup_of(scope, id, *row);
   if (!setup) {
@@ -302,6 +317,90 @@ void Deliverer::set_up(const Scope& scope, const Uuid& id) {
   }
   place.outlet = std::make_shared<Outlet>(outlet_parts(), std::move(*setup));
   place.outlet->start();
+}
+
+/// It was resumed at another place: what is open is of before, and nobody wants it. The cursor is
+/// recorded at once: from then on what is open is wanted.
+void Deliverer::begin_anew(const Scope& scope, const Uuid& id, const Endpoint& endpoint) {
+  const auto record_cursor = [this, scope, id, generation = endpoint.generation,
+                              start = endpoint.start] {
+    parts_.commands.submit(
+        own_context(scope),
+        manager::RecordDeliveries{
+            .endpoint = id, .generation = generation, .deliveries = {}, .cursor = start},
+        [this, scope, id](const Result<manager::Outcome>& outcome) {
+          asio::post(context_, [this, scope, id, recorded = outcome.has_value()] {
+            recorded ? set_up(scope, id) : begin_later(scope, id, std::chrono::seconds(1));
+          });
+        });
+  };
+  skip_open({.scope = scope,
+             .endpoint = id,
+             .reason = "the endpoint was resumed behind it",
+             .then =
+                 [this, scope, id, record_cursor](bool done) {
+                   done ? record_cursor() : begin_later(scope, id, std::chrono::seconds(1));
+                 },
+             .behind = {}});
+}
+
+/// A page of rows at a time.
+void Deliverer::skip_open(Skipping skipping) {
+  if (stopping_) return;
+  const projections::Reader reader(parts_.rows, skipping.scope.organization, skipping.scope.space);
+  const auto open = reader.list(deliveries_, projections::lane_kind, true,
+                                {.after = skipping.behind,
+                                 .limit = 1'000,
+                                 .as_of = {},
+                                 .below = schemas::Entity{skipping.endpoint, {}},
+                                 .filter = {}});
+  if (open.rows.empty()) return skipping.then(true);
+  manager::SkipDeliveries command{{}, skipping.reason};
+  for (const auto& row : open.rows) command.ids.push_back(projections::delivery_in(row.entity));
+  skipping.behind = open.rows.back().entity;
+  parts_.commands.submit(
+      own_context(skipping.scope), std::move(command),
+      [this, skipping = std::move(skipping)](const Result<manager::Outcome>& outcome) {
+        asio::post(context_, [this, skipping, done = outcome.has_value()] {
+          done ? skip_open(skipping) : skipping.then(false);
+        });
+      });
+}
+
+/// What is open of an endpoint that is no more: once nothing of it is on its way.
+void Deliverer::skip_deleted(const Scope& scope, const Uuid& id) {
+  const auto known = scopes_.find(scope);
+  const bool ends = known != scopes_.end() && known->second.contains(id);
+  if (stopping_ || ends || !is_ours(scope.organization)) return;
+  const projections::Reader reader(parts_.rows, scope.organization, scope.space);
+  const auto health = reader.get<projections::EndpointHealth>(deliveries_, {id, {}});
+  if (!health || health->state.pending + health->state.failing == 0) return;
+  if (reader.get<Endpoint>(webhooks_, {id, {}})) return;
+  const auto again = [this, scope, id](bool done) {
+    if (done) return;
+    auto timer = std::make_shared<asio::steady_timer>(context_, std::chrono::seconds(1));
+    timer->async_wait([this, scope, id, timer](boost::system::error_code failed) {
+      if (!failed) skip_deleted(scope, id);
+    });
+  };
+  skip_open({.scope = scope,
+             .endpoint = id,
+             .reason = "its endpoint was deleted",
+             .then = again,
+             .behind = {}});
+}
+
+/// Whoever delivered before may have ended before it could.
+void Deliverer::skip_all_deleted(const Scope& scope) {
+  const projections::Reader reader(parts_.rows, scope.organization, scope.space);
+  projections::ListOptions options{
+      .after = {}, .limit = 1'000, .as_of = {}, .below = {}, .filter = {}};
+  for (bool more = true; more;) {
+    const auto page = reader.list(deliveries_, projections::EndpointHealth::kind, true, options);
+    for (const auto& found : page.rows) skip_deleted(scope, found.entity.id);
+    more = page.more;
+    if (more) options.after = page.rows.back().entity;
+  }
 }
 
 Result<OutletSetup> Deliverer::setup_of(const Scope& scope, const Uuid& id,

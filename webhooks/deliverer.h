@@ -91,6 +91,18 @@ class Deliverer {
   void begin(const Scope& scope, const schemas::Uuid& id);
   void begin_later(const Scope& scope, const schemas::Uuid& id, std::chrono::milliseconds wait);
   void set_up(const Scope& scope, const schemas::Uuid& id);
+  void begin_anew(const Scope& scope, const schemas::Uuid& id,
+                  const projections::Endpoint& endpoint);
+  struct Skipping {
+    Scope scope;
+    schemas::Uuid endpoint;
+    std::string reason;
+    std::function<void(bool done)> then;    // nothing of it is open, or that cannot be recorded
+    std::optional<schemas::Entity> behind;  // the row of a lane that was looked at last
+  };
+  void skip_open(Skipping skipping);
+  void skip_deleted(const Scope& scope, const schemas::Uuid& id);
+  void skip_all_deleted(const Scope& scope);
   schemas::Result<OutletSetup> setup_of(const Scope& scope, const schemas::Uuid& id,
                                         const projections::Row<projections::Endpoint>& row);
   schemas::Result<void> open_sealed(const projections::Endpoint& endpoint, OutletSetup& setup);

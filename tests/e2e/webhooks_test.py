@@ -270,6 +270,62 @@ class Deliveries(WebhookTest):
         (_, _, body), = self.receiver.take(1)
         self.assertEqual(json.loads(body)["subject"], after)
 
+    def test_a_skip_to_now_takes_what_is_open_along(self):
+        """What was failing or held is skipped, and nothing of it is sent; dead letters and what comes later are as they were."""
+        self.receiver.status = 500
+        endpoint = self.endpoint(retry_policy_id=self.policy(delays_seconds=[0.3] * 50))
+        project = self.project()
+        for n in range(3):
+            self.owner.patch(f"/v2/projects/{project}", {"name": f"N{n}"})
+        self.until_states(endpoint, failing=1, pending=3)
+        path = f"/v2/webhooks/endpoints/{endpoint['id']}"
+        self.owner.post(path + "/pause")
+        self.owner.post(path + "/resume", {"skip_to": "now"})
+        self.until_states(endpoint, skipped=4, failing=0, pending=0)
+        while not self.receiver.got.empty():
+            self.receiver.got.get()
+        self.receiver.status = 200
+        self.owner.patch(f"/v2/projects/{project}", {"name": "after"})
+        (_, _, body), = self.receiver.take(1)
+        self.assertEqual(json.loads(body)["entityversion"], 5)
+        self.until_states(endpoint, succeeded=1, skipped=4)
+        skipped = self.deliveries(endpoint, "&state=skipped")
+        self.assertEqual({row["error"] for row in skipped}, {"the endpoint was resumed behind it"}, skipped)
+        self.server.kill()
+        self.server.start()
+        self.owner.post(f"/v2/webhooks/deliveries/{skipped[0]['id']}/resend", expect=202)
+        self.receiver.take(1)
+        self.until_states(endpoint, succeeded=2, skipped=3, failing=0, pending=0)
+
+    def test_a_deleted_endpoints_deliveries_are_skipped(self):
+        """Also when it was paused before, and when nobody was there to do it at once."""
+        for before in ((), ("pause",), ("kill",)):
+            with self.subTest(before):
+                self.receiver.status = 500
+                endpoint = self.endpoint(retry_policy_id=self.policy(delays_seconds=[0.3] * 50))
+                project = self.project()
+                self.owner.patch(f"/v2/projects/{project}", {"name": "held"})
+                self.until_states(endpoint, failing=1, pending=1)
+                path = f"/v2/webhooks/endpoints/{endpoint['id']}"
+                if "pause" in before:
+                    self.owner.post(path + "/pause")
+                if "kill" in before:
+                    self.receiver.delay = 20  # the next attempt hangs, and so what is to be done after it
+                    time.sleep(0.6)
+                self.owner.delete(path)
+                if "kill" in before:
+                    self.assertEqual(list(self.owner.pages("/v2/webhooks/deliveries?state=skipped"))[4:], [])
+                    self.server.kill()
+                    self.server.start()
+
+                def skipped():
+                    return [row for row in self.owner.pages("/v2/webhooks/deliveries?state=skipped") if row["endpoint_id"] == endpoint["id"]]
+                self.until(lambda: len(skipped()) == 2)
+                self.assertEqual({row["error"] for row in skipped()}, {"its endpoint was deleted"})
+                for state in ("failing", "pending"):
+                    self.assertEqual([row for row in self.owner.pages(f"/v2/webhooks/deliveries?state={state}")
+                                      if row["endpoint_id"] == endpoint["id"]], [])
+
     def test_nothing_that_succeeds_for_long_pauses(self):
         self.receiver.status = 500
         endpoint = self.endpoint(retry_policy_id=self.policy(delays_seconds=[0.3] * 20), pause_after_seconds=1)

@@ -55,6 +55,7 @@ LEFT_OUT = {
     "listen": "a client of one server's stream, which no log changes",
     "log_copy": "between data directories; here log_copy_test.py",
     "run": "./run; here run_cluster_test.py",
+    "webhook_proofs": "receivers, verifiers and payloads, which no log changes; webhooks runs here",
 }
 
 

@@ -167,6 +167,28 @@ TEST_F(Webhooks, ADeliveryIsAskedForAgain) {
   EXPECT_EQ(run(ResendDeliveries{{Uuid{{1}}}}), "invalid-transition");
 }
 
+TEST_F(Webhooks, OnlyOpenDeliveriesAreSkippedAndTheyCanBeAskedForAgain) {
+  run(create());
+  run(record({attempt(1, 1, DeliveryState::failing), held(2),
+              attempt(3, 1, DeliveryState::exhausted), attempt(4, 1, DeliveryState::succeeded)}));
+  const std::vector<Uuid> all{Uuid{{1}}, Uuid{{2}}, Uuid{{3}}, Uuid{{4}}, Uuid{{9}}};
+  EXPECT_EQ(run(SkipDeliveries{all, "over"}), "skipped skipped 2");
+  EXPECT_EQ(run(SkipDeliveries{all, "over"}), "unchanged");
+  EXPECT_EQ(delivery(1)->state, DeliveryState::skipped);
+  EXPECT_EQ(delivery(1)->error, "over");
+  EXPECT_FALSE(delivery(1)->next);
+  EXPECT_EQ(delivery(2)->state, DeliveryState::skipped);
+  EXPECT_EQ(delivery(3)->state, DeliveryState::exhausted);
+  EXPECT_EQ(delivery(4)->state, DeliveryState::succeeded);
+  EXPECT_EQ(health().skipped, 2u);
+  EXPECT_EQ(health().pending + health().failing, 0u);
+  EXPECT_EQ(run(record({attempt(1, 2, DeliveryState::succeeded)})), "unchanged")
+      << "what was on its way meanwhile";
+  EXPECT_EQ(run(ResendDeliveries{{Uuid{{1}}}}), "requested 3");
+  EXPECT_EQ(delivery(1)->state, DeliveryState::pending);
+  EXPECT_EQ(health().skipped, 1u);
+}
+
 TEST_F(Webhooks, TheCursorDoesNotGoBackToAnEarlierStart) {
   run(create());
   EXPECT_EQ(run(record({}, "tm1_a", 0)), "moved 1");
