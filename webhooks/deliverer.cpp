@@ -358,8 +358,9 @@ void Deliverer::skip_open(Skipping skipping) {
   manager::SkipDeliveries command{{}, skipping.reason};
   for (const auto& row : open.rows) command.ids.push_back(projections::delivery_in(row.entity));
   skipping.behind = open.rows.back().entity;
+  auto context = own_context(skipping.scope);
   parts_.commands.submit(
-      own_context(skipping.scope), std::move(command),
+      std::move(context), std::move(command),
       [this, skipping = std::move(skipping)](const Result<manager::Outcome>& outcome) {
         asio::post(context_, [this, skipping, done = outcome.has_value()] {
           done ? skip_open(skipping) : skipping.then(false);

@@ -18,7 +18,8 @@ Outlet::Outlet(const OutletParts& parts, OutletSetup setup)
     : parts_(parts),
       setup_(std::move(setup)),
       place_(setup_.place),
-      check_until_(setup_.health.anything() ? parts.clock.wall() + std::chrono::seconds{5} : Time{}),
+      check_until_(setup_.health.anything() ? parts.clock.wall() + std::chrono::seconds{5}
+                                            : Time{}),
       pace_(static_cast<unsigned>(setup_.config.max_in_flight)),
       random_(std::random_device()()),
       cursor_(setup_.place),
