@@ -354,10 +354,15 @@ class Encoder {
     return {rpc::Command::ResendDeliveries, rpc::CreateResendDeliveries(b_, uuids(ids)).Union()};
   }
   Written command(const SkipDeliveries& command) {
-    const auto& [ids, reason] = command;
+    const auto& [endpoint, generation, since, ids, reason] = command;
+    const auto endpoint_bytes = to_fb(endpoint);
     const auto id_vector = uuids(ids);
+    flatbuffers::Optional<std::uint32_t> generation_number;
+    if (generation) generation_number = *generation;
     return {rpc::Command::SkipDeliveries,
-            rpc::CreateSkipDeliveries(b_, id_vector, text(reason)).Union()};
+            rpc::CreateSkipDeliveries(b_, &endpoint_bytes, generation_number, to_number(since),
+                                      id_vector, text(reason))
+                .Union()};
   }
   Ref<flatbuffers::Vector<const fb::Uuid*>> uuids(const std::vector<Uuid>& ids) {
     std::vector<fb::Uuid> bytes;

@@ -411,7 +411,12 @@ class Decoder {
       }
       case rpc::Command::SkipDeliveries: {
         const auto& from = *submit.command_as_SkipDeliveries();
-        return SkipDeliveries{to_uuids(from.ids()), to_string(from.reason())};
+        return SkipDeliveries{
+            .endpoint = from_fb(from.endpoint()),
+            .generation = from.generation() ? std::optional(*from.generation()) : std::nullopt,
+            .since = to_time(from.since()),
+            .ids = to_uuids(from.ids()),
+            .reason = to_string(from.reason())};
       }
       default:
         return std::nullopt;

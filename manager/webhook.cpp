@@ -313,9 +313,15 @@ Result<Decision> decide(const Context& context, const ResendDeliveries& command)
 
 Result<Decision> decide(const Context& context, const SkipDeliveries& command) {
   auto decision = nothing(Delivery::kind, {command.ids.empty() ? Uuid{} : command.ids.front(), {}});
+  const auto cursor = context.view.get<DeliveryCursor>(context.topic, Entity{command.endpoint, {}});
+  if (command.generation && cursor && cursor->state.generation >= *command.generation) {
+    return decision;
+  }
   for (const auto& id : command.ids) {
     const auto row = context.view.get<Delivery>(context.topic, {id, {}});
-    if (!row || !row->state.open()) continue;
+    if (!row || !row->state.open() || row->state.endpoint != command.endpoint) continue;
+    const bool is_asked_for = row->state.state == DeliveryState::pending && row->state.next;
+    if (is_asked_for && command.since && *row->state.next >= *command.since) continue;
     auto one =
         one_event(context, {id, {}}, row->head.version, schemas::DeliverySkipped{command.reason});
     decision.events.push_back(std::move(one.events.front()));

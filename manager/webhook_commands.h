@@ -106,8 +106,14 @@ struct RecordDeliveries {
 struct ResendDeliveries {
   std::vector<Uuid> ids;
 };
-/// The deliverer's own: nobody waits for them any more. Those that are not open are left out.
+/// The deliverer's own: nobody waits for them any more, because their endpoint was resumed behind
+/// them, as its `generation`, at `since`, or was deleted (neither). Left out is what is not open,
+/// what was asked for since, and everything once deliveries of that generation have begun: the
+/// deliverer that asks may have been paused meanwhile, and another one delivers.
 struct SkipDeliveries {
+  Uuid endpoint;
+  std::optional<std::uint32_t> generation;
+  std::optional<Time> since;
   std::vector<Uuid> ids;
   std::string reason;
 };

@@ -121,7 +121,10 @@ void Deliverer::applied(const std::vector<eventstore::StoredRecord>& group) {
         if (place.outlet) ((*place.outlet).*tell)();
       }
     };
-    for (const auto& scope : asked) each(scope, &Outlet::look_at_due);
+    for (const auto& scope : asked) {
+      each(scope, &Outlet::look_at_due);
+      skip_all_deleted(scope);  // a deletion may have come in between
+    }
     for (const auto& scope : touched) each(scope, &Outlet::wake);
   });
 }
@@ -293,6 +296,15 @@ void Deliverer::begin_later(const Scope& scope, const Uuid& id, std::chrono::mil
 }
 
 void Deliverer::set_up(const Scope& scope, const Uuid& id) {
+  try {
+    set_up_by_rows(scope, id);
+  } catch (const projections::StoreFailure& failure) {
+    spdlog::warn("an endpoint waits for the rows detail=\"{}\"", failure.what());
+    begin_later(scope, id, std::chrono::seconds(1));
+  }
+}
+
+void Deliverer::set_up_by_rows(const Scope& scope, const Uuid& id) {
   const auto found = scopes_.find(scope);
   if (stopping_ || found == scopes_.end() || !found->second.contains(id)) return;
   auto& place = found->second[id];
@@ -306,9 +318,10 @@ void Deliverer::set_up(const Scope& scope, const Uuid& id) {
     return skip_deleted(scope, id);
   }
   const auto cursor = reader.get<projections::DeliveryCursor>(deliveries_, {id, {}});
-  if (row->state.generation > (cursor ? cursor->state.generation : 0)) {
-    return begin_anew(scope, id, row->state);
-  }
+  const auto begun = cursor ? cursor->state.generation : 0;
+  if (row->state.generation > begun) return begin_anew(scope, id, row->state);
+  // The endpoint's row is behind: of two logs one may be.
+  if (row->state.generation < begun) return begin_later(scope, id, std::chrono::seconds(1));
   auto setup = setup_of(scope, id, *row);
   if (!setup) {
     spdlog::error("an endpoint cannot be delivered to endpoint={} detail=\"{}\"",
@@ -335,8 +348,11 @@ void Deliverer::begin_anew(const Scope& scope, const Uuid& id, const Endpoint& e
         });
   };
   skip_open({.scope = scope,
-             .endpoint = id,
-             .reason = "the endpoint was resumed behind it",
+             .command = {.endpoint = id,
+                         .generation = endpoint.generation,
+                         .since = endpoint.active_since,
+                         .ids = {},
+                         .reason = "the endpoint was resumed behind it"},
              .then =
                  [this, scope, id, record_cursor](bool done) {
                    done ? record_cursor() : begin_later(scope, id, std::chrono::seconds(1));
@@ -347,18 +363,25 @@ void Deliverer::begin_anew(const Scope& scope, const Uuid& id, const Endpoint& e
 /// A page of rows at a time.
 void Deliverer::skip_open(Skipping skipping) {
   if (stopping_) return;
-  const projections::Reader reader(parts_.rows, skipping.scope.organization, skipping.scope.space);
-  const auto open = reader.list(deliveries_, projections::lane_kind, true,
-                                {.after = skipping.behind,
-                                 .limit = 1'000,
-                                 .as_of = {},
-                                 .below = schemas::Entity{skipping.endpoint, {}},
-                                 .filter = {}});
-  if (open.rows.empty()) return skipping.then(true);
-  manager::SkipDeliveries command{{}, skipping.reason};
-  for (const auto& row : open.rows) command.ids.push_back(projections::delivery_in(row.entity));
-  skipping.behind = open.rows.back().entity;
-  auto context = own_context(skipping.scope);
+  const auto& scope = skipping.scope;
+  if (!is_ours(scope.organization)) return skipping.then(false);
+  auto command = skipping.command;
+  try {
+    const projections::Reader reader(parts_.rows, scope.organization, scope.space);
+    const auto open = reader.list(deliveries_, projections::lane_kind, true,
+                                  {.after = skipping.behind,
+                                   .limit = 1'000,
+                                   .as_of = {},
+                                   .below = schemas::Entity{command.endpoint, {}},
+                                   .filter = {}});
+    if (open.rows.empty()) return skipping.then(true);
+    for (const auto& row : open.rows) command.ids.push_back(projections::delivery_in(row.entity));
+    skipping.behind = open.rows.back().entity;
+  } catch (const projections::StoreFailure& failure) {
+    spdlog::warn("deliveries wait to be skipped detail=\"{}\"", failure.what());
+    return skipping.then(false);
+  }
+  auto context = own_context(scope);
   parts_.commands.submit(
       std::move(context), std::move(command),
       [this, skipping = std::move(skipping)](const Result<manager::Outcome>& outcome) {
@@ -376,7 +399,9 @@ void Deliverer::skip_deleted(const Scope& scope, const Uuid& id) {
   const projections::Reader reader(parts_.rows, scope.organization, scope.space);
   const auto health = reader.get<projections::EndpointHealth>(deliveries_, {id, {}});
   if (!health || health->state.pending + health->state.failing == 0) return;
-  if (reader.get<Endpoint>(webhooks_, {id, {}})) return;
+  // Not there is not deleted: of two logs, that of endpoints may be read less far.
+  const auto endpoint = reader.existence(webhooks_, Endpoint::kind, {id, {}});
+  if (endpoint.there || endpoint.version == schemas::Version{}) return;
   const auto again = [this, scope, id](bool done) {
     if (done) return;
     auto timer = std::make_shared<asio::steady_timer>(context_, std::chrono::seconds(1));
@@ -385,14 +410,18 @@ void Deliverer::skip_deleted(const Scope& scope, const Uuid& id) {
     });
   };
   skip_open({.scope = scope,
-             .endpoint = id,
-             .reason = "its endpoint was deleted",
+             .command = {.endpoint = id,
+                         .generation = {},
+                         .since = {},
+                         .ids = {},
+                         .reason = "its endpoint was deleted"},
              .then = again,
              .behind = {}});
 }
 
 /// Whoever delivered before may have ended before it could.
 void Deliverer::skip_all_deleted(const Scope& scope) {
+  if (!is_ours(scope.organization)) return;
   const projections::Reader reader(parts_.rows, scope.organization, scope.space);
   projections::ListOptions options{
       .after = {}, .limit = 1'000, .as_of = {}, .below = {}, .filter = {}};

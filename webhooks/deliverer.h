@@ -91,12 +91,12 @@ class Deliverer {
   void begin(const Scope& scope, const schemas::Uuid& id);
   void begin_later(const Scope& scope, const schemas::Uuid& id, std::chrono::milliseconds wait);
   void set_up(const Scope& scope, const schemas::Uuid& id);
+  void set_up_by_rows(const Scope& scope, const schemas::Uuid& id);
   void begin_anew(const Scope& scope, const schemas::Uuid& id,
                   const projections::Endpoint& endpoint);
   struct Skipping {
     Scope scope;
-    schemas::Uuid endpoint;
-    std::string reason;
+    manager::SkipDeliveries command;        // but for which ones
     std::function<void(bool done)> then;    // nothing of it is open, or that cannot be recorded
     std::optional<schemas::Entity> behind;  // the row of a lane that was looked at last
   };

@@ -118,16 +118,24 @@ awaitable<HttpResult<void>> HttpConnection::Impl::write(std::string bytes, std::
 }
 
 awaitable<error_code> HttpConnection::Impl::feed() {
-  const std::size_t room_bytes = (parser->is_header_done() ? 16 : 4) * 1024;
+  // The parser's own limit of a head is of what it has not consumed, field by field.
+  constexpr std::size_t head_bytes_max = std::size_t{64} << 10;
+  const bool in_head = !parser->is_header_done();
+  if (in_head && received_bytes > head_bytes_max) co_return http::error::header_limit;
+  if (received_bytes > received_bytes_max) co_return http::error::body_limit;
+  const std::size_t room_bytes = (in_head ? 4 : 16) * 1024;
   error_code code;
   if (received.size() != 0) {
     received.consume(parser->put(received.data(), code));
     if (code != http::error::need_more) co_return code;
+    if (received.size() > head_bytes_max)
+      co_return http::error::header_limit;  // a token without end
   }
   const auto room = received.prepare(room_bytes);
   auto [stopped, got] = tls ? co_await tls->async_read_some(room, as_result)
                             : co_await stream.async_read_some(room, as_result);
   received.commit(got);
+  received_bytes += got;
   if (!stopped) co_return error_code();
   // Many receivers end TLS without saying so; where the end of the stream ends the body, that can
   // only be believed.
@@ -169,6 +177,8 @@ awaitable<HttpResult<HttpAnswerHead>> HttpConnection::ask_head(HttpRequest reque
                                                                std::size_t body_bytes_max) {
   auto sent = co_await send(std::move(request));
   if (!sent) co_return std::unexpected(std::move(sent).error());
+  // A chunk of one byte takes six; the rest is for the head, chunk extensions and trailers.
+  impl_->received_bytes_max = 8 * body_bytes_max + (std::uint64_t{128} << 10);
   auto answer = co_await read_head();
   if (!answer) co_return std::unexpected(std::move(answer).error());
   HttpAnswerHead head{.answer = std::move(*answer), .cut = false, .reusable = false};

@@ -159,7 +159,7 @@ class HttpConnection {
 
   /// Sends the head of a request; its `body` is left out.
   awaitable<HttpResult<void>> begin(HttpRequest request);
-  /// The bytes live until it is done; not empty.
+  /// Not empty.
   awaitable<HttpResult<void>> write(std::string_view piece);
   awaitable<HttpResult<void>> end();
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -47,6 +48,8 @@ struct HttpConnection::Impl {
   void begin_exchange() {
     exchange_end.reset();
     if (limits.exchange) exchange_end = Clock::now() + *limits.exchange;
+    received_bytes = 0;
+    received_bytes_max = std::numeric_limits<std::uint64_t>::max();
   }
 
   /// To one of them, until then.
@@ -70,6 +73,8 @@ struct HttpConnection::Impl {
   std::shared_ptr<TlsTrust::Context> trust;  // of `tls`
   std::unique_ptr<Tls> tls;                  // over `stream`; none when plain
   boost::beast::flat_buffer received;
+  std::uint64_t received_bytes = 0;      // of this exchange
+  std::uint64_t received_bytes_max = 0;  // whatever the parser makes of them
   std::optional<boost::beast::http::response_parser<boost::beast::http::buffer_body>> parser;
 };
 

@@ -348,6 +348,7 @@ class Hanging(ProofTest):
         self.until(lambda: self.inside == self.IN_FLIGHT)
         self.reach(fine, succeeded=self.EVENTS + warm + 2 * self.IN_FLIGHT, failing=0, pending=0)
         beside = self.delays("beside")
+        self.assertLess(max(beside), 5)
         self.assertEqual(self.inside, self.IN_FLIGHT)
         self.assertEqual(self.counts(endpoint)["succeeded"], warm)
         for who, delays in (("alone", alone), (f"beside {self.IN_FLIGHT} attempts that hang", beside)):

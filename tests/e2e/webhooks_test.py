@@ -153,11 +153,11 @@ class Deliveries(WebhookTest):
     def test_held_and_resent_ones_get_all_their_attempts(self):
         """The age counts from the first attempt since it was asked for, not from the event."""
         self.receiver.status = 500
-        endpoint = self.endpoint(retry_policy_id=self.policy(delays_seconds=[0.4] * 3, max_age_seconds=2))
+        endpoint = self.endpoint(retry_policy_id=self.policy(delays_seconds=[0.4] * 3, max_age_seconds=4))
         project = self.project()
         self.owner.patch(f"/v2/projects/{project}", {"name": "held"})
         self.until_states(endpoint, exhausted=2)
-        time.sleep(1)
+        time.sleep(4)
         for row in self.deliveries(endpoint):
             self.assertEqual(row["attempts_made"], 4, row)
             self.owner.post(f"/v2/webhooks/deliveries/{row['id']}/resend", expect=202)
@@ -302,7 +302,7 @@ class Deliveries(WebhookTest):
         for before in ((), ("pause",), ("kill",)):
             with self.subTest(before):
                 self.receiver.status = 500
-                endpoint = self.endpoint(retry_policy_id=self.policy(delays_seconds=[0.3] * 50))
+                endpoint = self.endpoint(retry_policy_id=self.policy(delays_seconds=[0.3] * 50, timeout_seconds=30))
                 project = self.project()
                 self.owner.patch(f"/v2/projects/{project}", {"name": "held"})
                 self.until_states(endpoint, failing=1, pending=1)

@@ -6,6 +6,7 @@
 #include <random>
 
 #include <boost/pfr.hpp>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace manager {
@@ -298,20 +299,19 @@ TEST(CommandMessages, BytesMayStandAnywhere) {
   }
 }
 
-/// Runs under the address sanitizer too: no byte outside is read, whatever the bytes say.
-TEST(CommandMessages, NumbersAtAnyPlaceAreRefusedOrRead) {
+TEST(CommandMessages, NumbersAreReadWhereTheyMayStandOnly) {
   Questions questions;
-  questions.over = {1, 1, 1};  // whatever is read as a length four bytes further fits too
+  questions.over = {1, 1, 1};  // four bytes further the same bytes are a vector too: of 1 << 32
   const auto whole = encode(questions);
-  std::size_t refused = 0;
   for (std::size_t bit = 0; bit < whole.size() * 8; ++bit) {
     auto bytes = whole;
     bytes[bit / 8] ^= static_cast<std::uint8_t>(1U << (bit % 8));
-    if (!decode_questions(bytes)) ++refused;
+    const auto read = decode_questions(bytes);
+    if (read) EXPECT_THAT(read->over, testing::Not(testing::Contains(std::uint64_t{1} << 32)));
   }
-  EXPECT_GT(refused, 0);
 }
 
+/// Runs under the address sanitizer too: no byte outside is read, whatever the bytes say.
 TEST(CommandMessages, DamagedBytesAreRefusedOrRead) {
   std::mt19937 random(5);
   Questions questions;

@@ -62,6 +62,13 @@ class Webhooks : public ResourceWorld {
             .deliveries = std::move(deliveries),
             .cursor = std::move(cursor)};
   }
+  static SkipDeliveries skip(const std::vector<std::uint8_t>& ids,
+                             std::optional<std::uint32_t> generation = {},
+                             std::optional<Time> since = {}) {
+    SkipDeliveries command{endpoint, generation, since, {}, "over"};
+    for (const auto id : ids) command.ids.push_back(Uuid{{id}});
+    return command;
+  }
   template <typename State>
   std::optional<State> row(std::string_view product, const Uuid& id) {
     const auto found =
@@ -171,9 +178,9 @@ TEST_F(Webhooks, OnlyOpenDeliveriesAreSkippedAndTheyCanBeAskedForAgain) {
   run(create());
   run(record({attempt(1, 1, DeliveryState::failing), held(2),
               attempt(3, 1, DeliveryState::exhausted), attempt(4, 1, DeliveryState::succeeded)}));
-  const std::vector<Uuid> all{Uuid{{1}}, Uuid{{2}}, Uuid{{3}}, Uuid{{4}}, Uuid{{9}}};
-  EXPECT_EQ(run(SkipDeliveries{all, "over"}), "skipped skipped 2");
-  EXPECT_EQ(run(SkipDeliveries{all, "over"}), "unchanged");
+  const auto over = skip({1, 2, 3, 4, 9});
+  EXPECT_EQ(run(over), "skipped skipped 2");
+  EXPECT_EQ(run(over), "unchanged");
   EXPECT_EQ(delivery(1)->state, DeliveryState::skipped);
   EXPECT_EQ(delivery(1)->error, "over");
   EXPECT_FALSE(delivery(1)->next);
@@ -187,6 +194,36 @@ TEST_F(Webhooks, OnlyOpenDeliveriesAreSkippedAndTheyCanBeAskedForAgain) {
   EXPECT_EQ(run(ResendDeliveries{{Uuid{{1}}}}), "requested 3");
   EXPECT_EQ(delivery(1)->state, DeliveryState::pending);
   EXPECT_EQ(health().skipped, 1u);
+}
+
+TEST_F(Webhooks, WhatIsAskedForBehindAResumptionIsNotSkipped) {
+  run(create());
+  run(record({attempt(1, 1, DeliveryState::failing), attempt(2, 1, DeliveryState::exhausted)}));
+  run(ResendDeliveries{{Uuid{{1}}}});
+  world.clock().pass(std::chrono::seconds(1));
+  run(ResumeEndpoint{endpoint, "tm1_now"});
+  const auto state = row<Endpoint>(eventstore::webhooks_product, endpoint);
+  run(ResendDeliveries{{Uuid{{2}}}});
+  EXPECT_EQ(run(skip({1, 2}, state->generation, state->active_since)), "skipped 3");
+  EXPECT_EQ(delivery(1)->state, DeliveryState::skipped);
+  EXPECT_EQ(delivery(2)->state, DeliveryState::pending);
+}
+
+TEST_F(Webhooks, NothingIsSkippedOnceDeliveriesBehindTheResumptionHaveBegun) {
+  run(create());
+  run(record({attempt(1, 1, DeliveryState::failing)}, "tm1_a", 0));
+  run(record({}, "tm1_b", 1));
+  EXPECT_EQ(run(skip({1}, 1)), "unchanged") << "by a deliverer that was paused";
+  EXPECT_EQ(delivery(1)->state, DeliveryState::failing);
+  EXPECT_EQ(run(skip({1}, 2)), "skipped 2");
+}
+
+TEST_F(Webhooks, AnotherEndpointsDeliveriesAreNotSkipped) {
+  run(create());
+  run(record({attempt(1, 1, DeliveryState::failing)}));
+  auto other = skip({1});
+  other.endpoint = Uuid{{8}};
+  EXPECT_EQ(run(other), "unchanged");
 }
 
 TEST_F(Webhooks, TheCursorDoesNotGoBackToAnEarlierStart) {

@@ -118,6 +118,21 @@ TEST(GuardedExchange, ADrippingReceiverEndsWithTheDeadline) {
   }
 }
 
+TEST(GuardedExchange, AnAnswerThatDoesNotEndIsCutWhereverThatIs) {
+  // Each read of 4 KiB ends within a line: the parser takes the lines before it, and never sees a
+  // head that is too large.
+  std::string lines;
+  for (int i = 0; i < 500'000; ++i) lines += "a:bcde\r\n";
+  const std::string chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (const auto& answer : {"HTTP/1.1 200 OK......\r\n" + lines, chunked + "0\r\n" + lines,
+                             chunked + "5;" + lines, chunked + "5;" + std::string(1 << 20, 'x')}) {
+    Receiver receiver({.answer = answer});
+    const auto heads = deliver_to(receiver);
+    ASSERT_FALSE(heads) << answer.substr(0, 60);
+    EXPECT_EQ(heads.error().kind, Kind::malformed) << heads.error().detail;
+  }
+}
+
 TEST(GuardedExchange, TheDeadlineIsEachExchangesOwn) {
   Receiver receiver({.answer = answer_of(30), .pace = milliseconds(2)});  // around 140 ms each
   const auto heads = deliver_to(receiver, {.exchange = milliseconds(1000)}, 10);
