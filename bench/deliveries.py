@@ -19,10 +19,10 @@ import threading
 import time
 
 from figures import Figure
-from load import BENCH, cpu_seconds, serving, status_bytes
-from harness import FILES  # noqa: E402, after load, which knows where it is
+from load import GENERATOR, cpu_seconds, serving, status_bytes
+from harness import FILES, free_port  # noqa: E402, after load, which knows where it is
 
-PROGRAMS = os.path.join(os.path.dirname(BENCH), "build", "release", "bench")
+SENDER = os.path.join(os.path.dirname(GENERATOR), "http_sender")
 IN_FLIGHT, EVENTS, AT_ONCE = 100, 60_000, 500
 RATE, RATE_BATCH, LANES = 2_000, 20, 4
 WAITING = 1_000_000
@@ -51,10 +51,8 @@ def receiver():
     """nginx: its address, and where it notes who arrived."""
     if not shutil.which("nginx"):
         raise RuntimeError("nginx is not installed")
-    with tempfile.TemporaryDirectory() as directory, socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
+    with tempfile.TemporaryDirectory() as directory:
+        port = free_port()
         path = os.path.join(directory, "nginx.conf")
         with open(path, "w", encoding="utf-8") as file:
             file.write(NGINX.format(directory=directory, port=port))
@@ -95,7 +93,7 @@ def counts(client, name):
 
 
 def alone(url, seconds, body_bytes):
-    done = subprocess.run([os.path.join(PROGRAMS, "http_sender"), url, str(IN_FLIGHT), str(seconds), str(body_bytes)],
+    done = subprocess.run([SENDER, url, str(IN_FLIGHT), str(seconds), str(body_bytes)],
                           stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)["rate"]
 
