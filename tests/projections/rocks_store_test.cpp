@@ -1,6 +1,7 @@
 // Goal: of the store on disk: what survives a kill is a prefix of the writes, each whole; a disk
 // that fails is told, not hidden, and what remedies it goes on. Method: a child process that is
 // killed, runs out of space or may not write on; a damaged file.
+#include <algorithm>
 #include <fstream>
 #include <random>
 #include <signal.h>
@@ -82,6 +83,16 @@ int wait_for(pid_t child) {
   return status;
 }
 
+/// Until something was flushed: how long that takes is the machine's affair.
+void wait_for_flush(const std::filesystem::path& directory) {
+  const auto flushed = [](const auto& entry) { return entry.path().extension() == ".sst"; };
+  const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(2);
+  while (std::ranges::none_of(std::filesystem::directory_iterator(directory), flushed)) {
+    ASSERT_LT(std::chrono::steady_clock::now(), end);
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+}
+
 /// Ends well, or says that this machine does not allow it.
 void run_child(const char* what) {
   TemporaryDirectory directory;
@@ -97,6 +108,7 @@ TEST(RocksStore, AfterAKillRowsAndPositionsAgreeAndAreAPrefix) {
   std::uint64_t last = 0;
   for (int cycle = 0; cycle < 6; ++cycle) {
     auto child = start_child("writes-until-killed", directory.path());
+    wait_for_flush(directory.path());
     std::this_thread::sleep_for(std::chrono::milliseconds(300 + random() % 300));
     kill(child, SIGKILL);
     ASSERT_TRUE(WIFSIGNALED(wait_for(child)));
