@@ -173,8 +173,14 @@ Result<Tail> find_durable_end(SegmentFolder& folder, const Wait& wait) {
   if (auto begun = walk.begin(); !begun) return fail(std::move(begun).error());
   auto wanted = walk.records_end();
   std::optional<std::uint64_t> stood_at;
+  std::optional<std::uint64_t> stated_at;
   while (wanted) {
+    // The writer went on from there, so the place was not bad, and nothing acknowledged before
+    // stands behind it. Without this, one that never pauses would be followed for as long as it
+    // writes.
+    if (stated_at && walk.end() > *stated_at) return Tail{walk.id(), walk.durable_end()};
     const bool stated = walk.durable_end() >= *wanted && !walk.torn();
+    if (stated) stated_at = walk.end();
     const bool stuck = stood_at == walk.end();
     stood_at = walk.end();
     if (stated || stuck) {
@@ -187,6 +193,7 @@ Result<Tail> find_durable_end(SegmentFolder& folder, const Wait& wait) {
         if (auto jumped = walk.jump(); !jumped) return fail(std::move(jumped).error());
         if (auto followed = walk.follow(); !followed) return fail(std::move(followed).error());
         wanted = walk.records_end();
+        stated_at.reset();
         continue;
       }
     }
