@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "manager/decide.h"
+#include "projections/delivery_rows.h"
 
 /// Endpoints, retry policies, and what the deliverer says became of deliveries.
 namespace manager {
@@ -242,10 +243,14 @@ schemas::EventData data_of(const RecordDeliveries& command, const DeliveryRecord
                                     .next = record.next};
 }
 
-/// Whether it still says something: a delivery that is not there yet, or its next attempt.
+/// Whether it still says something: a delivery that is not there yet, its next attempt, or more of
+/// the one that a worker has.
 bool fits(const DeliveryRecord& record, const std::optional<projections::Row<Delivery>>& known) {
   if (!known) return record.held || record.attempt == 1;
-  return !record.held && known->state.open() && record.attempt == known->state.attempts + 1;
+  const auto& state = known->state;
+  if (record.held || !state.open()) return false;
+  const bool goes_on = is_leased(state) && record.attempt == state.attempts;
+  return goes_on || record.attempt == state.attempts + 1;
 }
 
 }  // namespace
@@ -320,7 +325,8 @@ Result<Decision> decide(const Context& context, const SkipDeliveries& command) {
   for (const auto& id : command.ids) {
     const auto row = context.view.get<Delivery>(context.topic, {id, {}});
     if (!row || !row->state.open() || row->state.endpoint != command.endpoint) continue;
-    const bool is_asked_for = row->state.state == DeliveryState::pending && row->state.next;
+    const bool is_asked_for = row->state.state == DeliveryState::pending && row->state.next &&
+                              !projections::is_leased(row->state);
     if (is_asked_for && command.since && *row->state.next >= *command.since) continue;
     auto one =
         one_event(context, {id, {}}, row->head.version, schemas::DeliverySkipped{command.reason});

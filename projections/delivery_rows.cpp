@@ -46,7 +46,7 @@ Entity due_entity(const Delivery& delivery, const Uuid& id) {
           fmt::format("{:016x}/{}", delivery.next->time_since_epoch().count(), id_text(id))};
 }
 Entity lane_entity(const Delivery& delivery, const Uuid& id) {
-  return {delivery.endpoint, fmt::format("{:016x}/{:04x}{:016x}{:08x}/{}", delivery.lane,
+  return {delivery.endpoint, fmt::format("{}{:04x}{:016x}{:08x}/{}", lane_text(delivery.lane),
                                          static_cast<unsigned>(delivery.topic), delivery.offset,
                                          delivery.index, id_text(id))};
 }
@@ -120,6 +120,14 @@ std::uint64_t& count_of(EndpointHealth& health, DeliveryState state) {
   return health.succeeded;
 }
 
+/// An attempt, as a failure or a success: at once, or of a worker who had it leased.
+bool has_ended(const DeliveryChange& change) {
+  const auto& before = change.before;
+  const auto& after = change.after;
+  if (after.state == DeliveryState::pending || after.state == DeliveryState::skipped) return false;
+  return !before || after.attempts_in_all > before->attempts_in_all || is_leased(*before);
+}
+
 void fold_health(const DeliveryChange& change) {
   const auto key = row_key({change.organization, change.space, change.topic, EndpointHealth::kind},
                            {change.after.endpoint, {}});
@@ -127,8 +135,7 @@ void fold_health(const DeliveryChange& change) {
   EndpointHealth health = bytes ? decode_row<EndpointHealth>(*bytes).state : EndpointHealth{};
   if (change.before) --count_of(health, change.before->state);
   ++count_of(health, change.after.state);
-  const auto attempts_before = change.before ? change.before->attempts_in_all : 0;
-  if (change.after.attempts_in_all > attempts_before) {
+  if (has_ended(change)) {
     health.last_status = change.after.status;
     if (change.after.state == DeliveryState::succeeded) {
       health.failing_since.reset();
@@ -147,6 +154,10 @@ void fold_delivery_rows(const DeliveryChange& change) {
   fold_health(change);
 }
 
+bool is_leased(const Delivery& delivery) {
+  return delivery.state == DeliveryState::pending && delivery.attempts > 0;
+}
+
 Uuid delivery_in(const Entity& entity) {
   const std::string_view name = entity.name;
   const auto id = schemas::parse_id<schemas::DeliveryTag>(name.substr(name.rfind('/') + 1));
@@ -161,8 +172,16 @@ schemas::Time due_in(const Entity& entity) {
   return schemas::Time{std::chrono::milliseconds{milliseconds}};
 }
 
+std::string lane_text(std::uint64_t lane) {
+  return fmt::format("{:016x}/", lane);
+}
+
 Entity lane_of(const Uuid& endpoint, std::uint64_t lane) {
-  return {endpoint, fmt::format("{:016x}/", lane)};
+  return {endpoint, lane_text(lane)};
+}
+
+Entity end_of_lane(const Entity& entity) {
+  return {entity.id, entity.name.substr(0, entity.name.find('/') + 1) + "~"};
 }
 
 Entity deliveries_of(const std::optional<Uuid>& endpoint, std::optional<DeliveryState> state) {

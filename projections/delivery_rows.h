@@ -11,8 +11,9 @@
 // clang-format off
 /// What is folded beside a delivery's own row. Each has an endpoint's id and a name:
 ///
-///     delivery_due     0000019…/dlv_…    when it is tried next, milliseconds in hex: failing ones
-///                                        and those that somebody asked for again
+///     delivery_due     0000019…/dlv_…    when it is tried next, milliseconds in hex: failing ones,
+///                                        those that somebody asked for again, those that are
+///                                        leased
 ///     delivery_lane    lane/place/dlv_…  what is still to be delivered, lane by lane, in order
 ///     delivery_of      a/dlv_…           all of an endpoint; under a state's letter: those in it
 ///                                        that have not succeeded; the same for all endpoints. With
@@ -41,12 +42,19 @@ inline constexpr std::string_view due_kind = "delivery_due";
 inline constexpr std::string_view lane_kind = "delivery_lane";
 inline constexpr std::string_view delivery_of_kind = "delivery_of";
 
+/// An attempt of it has begun and has no outcome: a worker has it, until `next`.
+bool is_leased(const Delivery& delivery);
+
 /// The delivery that the last part of such an entity's name says.
 Uuid delivery_in(const Entity& entity);
 /// When it is due; of an entity of due_kind.
 schemas::Time due_in(const Entity& entity);
 /// Everything of one lane.
 Entity lane_of(const Uuid& endpoint, std::uint64_t lane);
+/// Behind everything of the lane that an entity of lane_kind is in.
+Entity end_of_lane(const Entity& entity);
+/// The lane, as entities of lane_kind name it, and so their order.
+std::string lane_text(std::uint64_t lane);
 /// All of one endpoint, or of any; of one state, or of all (any endpoint: a state is needed).
 Entity deliveries_of(const std::optional<Uuid>& endpoint,
                      std::optional<schemas::DeliveryState> state);

@@ -1,3 +1,4 @@
+#include "projections/delivery_rows.h"
 #include "projections/evolve.h"
 
 namespace projections {
@@ -105,13 +106,18 @@ Result<std::optional<Delivery>> attempted(std::optional<Delivery> state,
                                           const schemas::DeliveryAttempted& attempt,
                                           const EventData& data) {
   if (!state) state = delivery_of(attempt.of);
-  if (!state->open() || attempt.attempt != state->attempts + 1) return cannot_apply(data);
-  state->attempts = attempt.attempt;
-  ++state->attempts_in_all;
-  if (attempt.attempt == 1) state->first_at = attempt.started;
+  const bool goes_on = is_leased(*state) && attempt.attempt == state->attempts;
+  if (!state->open() || (!goes_on && attempt.attempt != state->attempts + 1)) {
+    return cannot_apply(data);
+  }
+  if (!goes_on) {
+    state->attempts = attempt.attempt;
+    ++state->attempts_in_all;
+    if (attempt.attempt == 1) state->first_at = attempt.started;
+  }
   state->state = attempt.state;
   state->next.reset();
-  if (attempt.state == DeliveryState::failing) state->next = attempt.next;
+  if (state->open()) state->next = attempt.next;
   state->status = attempt.status;
   state->error = attempt.error.value_or("");
   return state;

@@ -96,7 +96,7 @@ void Deliverer::applied(const std::vector<eventstore::StoredRecord>& group) {
       const Scope scope{batch.organization(), batch.space()};
       const auto topic = record.log.topic;
       if (topic == deliveries_) {
-        if (batch.actor().kind != schemas::ActorKind::system) asked.insert(scope);
+        if (batch.event(0).type() == "delivery.requested") asked.insert(scope);
         continue;
       }
       if (topic == webhooks_) {
@@ -439,23 +439,25 @@ Result<OutletSetup> Deliverer::setup_of(const Scope& scope, const Uuid& id,
   const schemas::Entity entity{id, {}};
   auto config = parse_endpoint_config(row.state.config);
   if (!config) return std::unexpected(std::move(config).error());
-  auto url = parse_webhook_url(config->url);
-  if (!url) return std::unexpected(std::move(url).error());
   OutletSetup setup{.scope = scope,
                     .id = id,
                     .generation = row.state.generation,
                     .project = row.state.project,
                     .config = *config,
-                    .policy = policy_of(reader, *config),
-                    .url = std::move(*url),
+                    .policy = retry_policy_of(reader, webhooks_, *config),
                     .place = row.state.start};
   if (!config->filter.empty()) {
     auto filter = schemas::cel::Filter::compile(config->filter);
     if (!filter) return std::unexpected(std::move(filter).error());
     setup.filter = std::make_shared<const schemas::cel::Filter>(std::move(*filter));
   }
-  if (auto opened = open_sealed(row.state, setup); !opened) {
-    return std::unexpected(std::move(opened).error());
+  if (setup.config.kind == EndpointKind::push) {
+    auto url = parse_webhook_url(setup.config.url);
+    if (!url) return std::unexpected(std::move(url).error());
+    setup.url = std::move(*url);
+    if (auto opened = open_sealed(row.state, setup); !opened) {
+      return std::unexpected(std::move(opened).error());
+    }
   }
   const auto cursor = reader.get<projections::DeliveryCursor>(deliveries_, entity);
   if (cursor && cursor->state.generation == setup.generation) setup.place = cursor->state.mark;
@@ -487,18 +489,6 @@ Result<void> Deliverer::open_sealed(const Endpoint& endpoint, OutletSetup& setup
     setup.headers.emplace_back(name, value.as_string().value_or(""));
   }
   return {};
-}
-
-RetryPolicy Deliverer::policy_of(const projections::Reader& reader,
-                                 const EndpointConfig& config) const {
-  if (!config.retry_policy) return default_retry_policy();
-  const auto row = reader.get<projections::RetryPolicyState>(webhooks_, {*config.retry_policy, {}});
-  if (!row) return default_retry_policy();
-  const auto document = schemas::json::parse(row->state.config);
-  auto policy = document ? parse_retry_policy(document->root())
-                         : Result<RetryPolicy>(std::unexpected(document.error()));
-  if (!policy) return default_retry_policy();
-  return std::move(*policy);
 }
 
 // ---- who sends next ----

@@ -106,7 +106,6 @@ class Deliverer {
   schemas::Result<OutletSetup> setup_of(const Scope& scope, const schemas::Uuid& id,
                                         const projections::Row<projections::Endpoint>& row);
   schemas::Result<void> open_sealed(const projections::Endpoint& endpoint, OutletSetup& setup);
-  RetryPolicy policy_of(const projections::Reader& reader, const EndpointConfig& config) const;
   void remove(const Scope& scope, const schemas::Uuid& id);
   void abandon(const Scope& scope);
   bool is_ours(schemas::OrganizationId organization) const;

@@ -41,6 +41,29 @@ std::optional<schemas::Uuid> read_policy(ObjectReader& reader) {
   return id ? std::optional(id->uuid()) : std::nullopt;
 }
 
+void read_push_members(ObjectReader& reader, EndpointConfig& config) {
+  config.url = reader.text("url", {.bytes_max = url_bytes_max});
+  config.signature =
+      reader
+          .optional_choice<SignatureScheme>(
+              "signature", {{"hmac", SignatureScheme::hmac}, {"ed25519", SignatureScheme::ed25519}})
+          .value_or(SignatureScheme::hmac);
+  config.rate_per_second = reader.optional_integer("rate_per_second", {.min = 1, .max = rate_max});
+  config.max_in_flight =
+      reader.optional_integer("max_in_flight", {.min = 1, .max = in_flight_max}).value_or(8);
+  const auto pause_after =
+      reader.optional_integer("pause_after_seconds", {.min = 1, .max = pause_after_max_seconds});
+  if (pause_after) config.pause_after = std::chrono::seconds(*pause_after);
+}
+
+void refuse_push_members(ObjectReader& reader) {
+  for (const auto name :
+       {"url", "signature", "rate_per_second", "max_in_flight", "pause_after_seconds"}) {
+    const auto member = reader.optional_value(name);
+    if (member && !member->is_null()) reader.wrong(name, std::string(not_pulled));
+  }
+}
+
 std::uint64_t fnv1a(std::uint64_t hash, std::string_view bytes) {
   constexpr std::uint64_t prime = 0x100000001b3;
   for (const char byte : bytes) {
@@ -54,7 +77,15 @@ std::uint64_t fnv1a(std::uint64_t hash, std::string_view bytes) {
 
 EndpointConfig read_endpoint_config(ObjectReader& reader) {
   EndpointConfig config;
-  config.url = reader.text("url", {.bytes_max = url_bytes_max});
+  config.kind = reader
+                    .optional_choice<EndpointKind>(
+                        "kind", {{"push", EndpointKind::push}, {"pull", EndpointKind::pull}})
+                    .value_or(EndpointKind::push);
+  if (config.kind == EndpointKind::pull) {
+    refuse_push_members(reader);
+  } else {
+    read_push_members(reader, config);
+  }
   config.types = read_types(reader);
   config.filter = read_filter(reader);
   config.order =
@@ -68,18 +99,7 @@ EndpointConfig read_endpoint_config(ObjectReader& reader) {
           .optional_choice<DeliveryFormat>("format", {{"structured", DeliveryFormat::structured},
                                                       {"data", DeliveryFormat::data}})
           .value_or(DeliveryFormat::structured);
-  config.signature =
-      reader
-          .optional_choice<SignatureScheme>(
-              "signature", {{"hmac", SignatureScheme::hmac}, {"ed25519", SignatureScheme::ed25519}})
-          .value_or(SignatureScheme::hmac);
   config.retry_policy = read_policy(reader);
-  config.rate_per_second = reader.optional_integer("rate_per_second", {.min = 1, .max = rate_max});
-  config.max_in_flight =
-      reader.optional_integer("max_in_flight", {.min = 1, .max = in_flight_max}).value_or(8);
-  const auto pause_after =
-      reader.optional_integer("pause_after_seconds", {.min = 1, .max = pause_after_max_seconds});
-  if (pause_after) config.pause_after = std::chrono::seconds(*pause_after);
   config.description =
       reader
           .optional_text("description",
@@ -91,20 +111,28 @@ EndpointConfig read_endpoint_config(ObjectReader& reader) {
 std::string to_json(const EndpointConfig& config) {
   std::string json;
   schemas::json::Writer writer(json);
-  writer.begin_object().member("url", config.url).name("types").begin_array();
+  const bool pushed = config.kind == EndpointKind::push;
+  const auto of_push = [&](auto value) {
+    return pushed ? std::optional(std::move(value)) : std::nullopt;
+  };
+  writer.begin_object()
+      .member("kind", to_text(config.kind))
+      .member("url", of_push(config.url))
+      .name("types")
+      .begin_array();
   for (const auto& type : config.types) writer.value(type);
   writer.end_array();
   writer.name("filter");
   config.filter.empty() ? writer.null() : writer.value(config.filter);
   writer.member("order", to_text(config.order))
       .member("format", to_text(config.format))
-      .member("signature", to_text(config.signature))
+      .member("signature", of_push(to_text(config.signature)))
       .name("retry_policy_id");
   config.retry_policy ? writer.value(to_text(schemas::RetryPolicyId(*config.retry_policy)))
                       : writer.null();
   writer.member("rate_per_second", config.rate_per_second)
-      .member("max_in_flight", config.max_in_flight)
-      .member("pause_after_seconds", std::int64_t{config.pause_after.count()})
+      .member("max_in_flight", of_push(config.max_in_flight))
+      .member("pause_after_seconds", of_push(std::int64_t{config.pause_after.count()}))
       .member("description", config.description)
       .end_object();
   return json;
@@ -119,6 +147,20 @@ schemas::Result<EndpointConfig> parse_endpoint_config(std::string_view json) {
   return config;
 }
 
+RetryPolicy retry_policy_of(const projections::Reader& reader, schemas::TopicId webhooks,
+                            const EndpointConfig& config) {
+  if (!config.retry_policy) return default_retry_policy();
+  const auto row = reader.get<projections::RetryPolicyState>(webhooks, {*config.retry_policy, {}});
+  if (!row) return default_retry_policy();
+  const auto document = schemas::json::parse(row->state.config);
+  auto policy = document ? parse_retry_policy(document->root())
+                         : schemas::Result<RetryPolicy>(std::unexpected(document.error()));
+  return policy ? std::move(*policy) : default_retry_policy();
+}
+
+std::string_view to_text(EndpointKind kind) {
+  return kind == EndpointKind::pull ? "pull" : "push";
+}
 std::string_view to_text(DeliveryOrder order) {
   switch (order) {
     case DeliveryOrder::entity:

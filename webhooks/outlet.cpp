@@ -71,7 +71,7 @@ Wanted Outlet::wanted() const {
 /// Lanes whose first event waits for nobody: their release was cut off.
 void Outlet::find_released() {
   find_released_ = false;
-  if (health_.pending == 0) return;
+  if (health_.pending == 0 || pulled()) return;
   const auto rows = reader();
   projections::ListOptions options{.after = {},
                                    .limit = 1'000,
@@ -97,7 +97,7 @@ void Outlet::read_more() {
   const bool enough = queue_.size() >= queue_max / 2 || window_.size() >= 4 * queue_max ||
                       queue_bytes_ >= queue_bytes_max ||
                       (!queue_.empty() && parts_.queued_bytes >= queued_bytes_max);
-  if (reading_ || retiring_ || !more_ || enough || now() < not_before_) return;
+  if (reading_ || retiring_ || !more_ || enough || now() < not_before_ || enough_wait()) return;
   reading_ = true;
   more_ = false;
   boost::asio::post(parts_.pool, [self = shared_from_this(), place = place_] {
@@ -177,6 +177,7 @@ bool Outlet::take_turn() {
     arm();
     return false;
   }
+  if (pulled()) return let_wait();
   // Retries have a share of their own: every other turn, while there is something new.
   prefers_again_ = !prefers_again_;
   const bool took = prefers_again_ ? take_again() || take_fresh() : take_fresh() || take_again();
@@ -219,15 +220,16 @@ void Outlet::arm() {
   if (retiring_ && !waits) return;
   auto at = current + std::chrono::milliseconds{cursor_every};
   if (waits) at = std::min(at, not_before_);
-  const bool may_send = !waits && !pace_.full();
+  const bool may_send = !waits && !pace_.full() && !pulled();
+  if (enough_wait_) at = std::min(at, current + waiting_every);
   const bool is_due = !due_known_ || (next_due_ && *next_due_ <= current);
   if (may_send && due_known_ && next_due_) at = std::min(at, std::max(*next_due_, current));
   if (may_send && rate_ && (is_due || !queue_.empty() || !released_.empty())) {
     at = std::min(at, std::max(rate_->next(current), current));
   }
-  const bool idle = queue_.empty() && window_.empty() && cursor_ == cursor_recorded_ &&
-                    due_known_ && !next_due_ && !waits && records_.empty() && idle_.empty() &&
-                    !pause_wish_;
+  const bool none_due = pulled() || (due_known_ && !next_due_);
+  const bool idle = queue_.empty() && window_.empty() && cursor_ == cursor_recorded_ && none_due &&
+                    !waits && records_.empty() && idle_.empty() && !pause_wish_ && !enough_wait_;
   if (idle) return;
   timer_.expires_after(std::max(at - current, std::chrono::milliseconds{1}));
   timer_.async_wait([weak = weak_from_this()](boost::system::error_code failed) {

@@ -88,6 +88,10 @@ struct OutletSetup {
 /// waits for its next attempt is in rows, ordered by time, not in memory. A lane has one event
 /// between its sending and its record being in the rows: that is the order.
 ///
+/// A pull endpoint's are not sent: each is recorded as waiting, in the order of the log, and workers
+/// lease them from the rows (api/resources/leases.cpp), at any process. So many wait there; the rest
+/// is in the log.
+///
 /// One executor, the deliverer's.
 // clang-format on
 class Outlet : public std::enable_shared_from_this<Outlet> {
@@ -155,8 +159,15 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   void settle(Sequence sequence);
   void find_released();
 
+  // of a pull endpoint (outlet_waiting.cpp)
+  bool pulled() const { return setup_.config.kind == EndpointKind::pull; }
+  bool let_wait();
+  bool enough_wait();
+  bool many_could_be_leased() const;
+
   // sending (outlet_sending.cpp)
   bool take_fresh();
+  Attempting first_attempt(Item item);
   bool take_again();
   /// A delivery, and its row as it was found.
   struct Found {
@@ -203,6 +214,8 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   static constexpr std::size_t queue_bytes_max = std::size_t{4} << 20;
   static constexpr std::size_t queued_bytes_max = std::size_t{256} << 20;  // of all outlets
   static constexpr std::size_t unsettled_max = 2'000;
+  static constexpr std::size_t waiting_max = 10'000;  // of a pull endpoint, in rows
+  static constexpr std::chrono::milliseconds waiting_every{100};
   static constexpr std::size_t records_max = 1'000;  // of one command, and its bytes:
   static constexpr std::size_t records_bytes_max = std::size_t{1} << 20;
   static constexpr std::size_t body_kept = 4'096;
@@ -223,6 +236,9 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   std::deque<Passed> window_;  // what was read and is not behind the cursor yet
   Sequence window_begin_ = 0;  // of its first
   Sequence read_ = 0;
+
+  bool enough_wait_ = false;  // of a pull endpoint
+  Time looked_at_waiting_{};
 
   // sending
   Pace pace_;

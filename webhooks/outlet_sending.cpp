@@ -77,26 +77,35 @@ bool Outlet::take_fresh() {
   if (free == queue_.end()) return false;
   auto item = std::move(*free);
   queue_.erase(free);
+  auto attempting = first_attempt(std::move(item));
+  auto& record = attempting.record;
+  busy_.insert(record.lane);
+  if (order == DeliveryOrder::entity && lane_is_open(record.lane)) {
+    record.held = true;
+    this->record({attempting.sequence, std::move(record)});
+    return true;
+  }
+  send(std::move(attempting));
+  return true;
+}
+
+/// Of what was taken out of the queue.
+Outlet::Attempting Outlet::first_attempt(Item item) {
   auto& event = item.event;
   queue_bytes_ -= event.body.text.size();
   parts_.queued_bytes -= event.body.text.size();
-  DeliveryRecord record{.id = projections::delivery_id(setup_.id, event.id, event.recorded),
-                        .event = event.id,
-                        .type = std::move(event.type),
-                        .topic = event.topic,
-                        .offset = event.offset,
-                        .index = event.index,
-                        .lane = event.lane,
-                        .attempt = 1};
-  busy_.insert(record.lane);
   ++unsettled_;
-  if (order == DeliveryOrder::entity && lane_is_open(record.lane)) {
-    record.held = true;
-    this->record({item.sequence, std::move(record)});
-    return true;
-  }
-  send({item.sequence, std::move(record), std::move(event.body), now()});
-  return true;
+  return {.sequence = item.sequence,
+          .record = {.id = projections::delivery_id(setup_.id, event.id, event.recorded),
+                     .event = event.id,
+                     .type = std::move(event.type),
+                     .topic = event.topic,
+                     .offset = event.offset,
+                     .index = event.index,
+                     .lane = event.lane,
+                     .attempt = 1},
+          .body = std::move(event.body),
+          .first_at = now()};
 }
 
 /// A delivery whose turn in its lane has come, or whose next attempt is due. Those of lanes that

@@ -68,6 +68,13 @@ void render_delivery(std::string& out, const Ask& ask, const FoundRow& found,
   write_times(writer, row.head).end_object();
 }
 
+/// One of a worker, told once it is known that it has no outcome.
+struct BegunAttempt {
+  std::uint32_t attempt;
+  schemas::Time started;
+  std::string text;
+};
+
 /// What each attempt's event says, from the log.
 Result<std::string> read_attempts(const Ask& ask, const Reading& reading, const Entity& entity) {
   const auto& place = reading.place();
@@ -82,16 +89,30 @@ Result<std::string> read_attempts(const Ask& ask, const Reading& reading, const 
   std::string json;
   Writer writer(json);
   writer.begin_array();
+  std::optional<BegunAttempt> begun;
   for (auto at = places.rbegin(); at != places.rend(); ++at) {
     auto event = timeline.at(place.topic, at->offset, at->index);
     if (!event) return std::unexpected(std::move(event).error());
     const auto data = event->event().data();
-    const auto* attempted = std::get_if<schemas::DeliveryAttempted>(&data);
-    if (attempted == nullptr) continue;
-    writer.begin_object();
-    write_attempt(writer, *attempted);
-    writer.member("event_id", to_text(event->event().id())).end_object();
+    const auto* found = std::get_if<schemas::DeliveryAttempted>(&data);
+    if (found == nullptr) continue;
+    auto attempted = *found;
+    const bool goes_on = begun && begun->attempt == attempted.attempt;
+    if (goes_on) attempted.started = begun->started;
+    if (begun && !goes_on) writer.raw(begun->text);
+    begun.reset();
+    std::string text;
+    Writer one(text);
+    one.begin_object();
+    write_attempt(one, attempted);
+    one.member("event_id", to_text(event->event().id())).end_object();
+    if (attempted.state == DeliveryState::pending) {
+      begun.emplace(attempted.attempt, attempted.started, std::move(text));
+    } else {
+      writer.raw(text);
+    }
   }
+  if (begun) writer.raw(begun->text);
   writer.end_array();
   return json;
 }

@@ -5,6 +5,7 @@
 #include "api/resources/dry_run.h"
 #include "api/resources/events.h"
 #include "api/resources/keys.h"
+#include "api/resources/leases.h"
 #include "api/resources/openapi.h"
 #include "api/resources/operations.h"
 #include "api/resources/organizations.h"
@@ -423,6 +424,22 @@ constexpr Operation table[] = {
    .summary = "Gives an endpoint a new secret, shown this once", .function = rotate_endpoint_secret,
    .permission = "webhooks:write", .sensitivity = Sensitivity::sensitive, .product = "webhooks",
    .body = Body::json, .members = rotate_secret_fields, .conditional = true, .answer = &endpoint_shape},
+  {.method = Method::post, .pattern = "/v2/webhooks/endpoints/{endpoint_id}/lease", .name = "lease_deliveries",
+   .summary = "Takes deliveries of an endpoint of kind pull, for a while", .function = lease_deliveries,
+   .permission = "webhooks:write", .product = "deliveries",
+   .body = Body::json, .members = lease_fields, .answer = &leased_shape},
+  {.method = Method::post, .pattern = "/v2/webhooks/endpoints/{endpoint_id}/ack", .name = "ack_deliveries",
+   .summary = "Says that leased deliveries are done", .function = ack_deliveries,
+   .permission = "webhooks:write", .product = "deliveries",
+   .body = Body::json, .members = ack_fields, .answer = &settled_shape},
+  {.method = Method::post, .pattern = "/v2/webhooks/endpoints/{endpoint_id}/nack", .name = "nack_deliveries",
+   .summary = "Gives leased deliveries back, for another attempt", .function = nack_deliveries,
+   .permission = "webhooks:write", .product = "deliveries",
+   .body = Body::json, .members = nack_fields, .answer = &settled_shape},
+  {.method = Method::post, .pattern = "/v2/webhooks/endpoints/{endpoint_id}/extend", .name = "extend_leases",
+   .summary = "Keeps leased deliveries for longer", .function = extend_leases,
+   .permission = "webhooks:write", .product = "deliveries",
+   .body = Body::json, .members = extend_fields, .answer = &settled_shape},
   {.method = Method::get, .pattern = "/v2/webhooks/endpoints/{endpoint_id}/events", .name = "list_endpoint_events",
    .summary = "Lists the events of an endpoint", .function = list_endpoint_events,
    .permission = "webhooks:read", .product = "webhooks",

@@ -75,7 +75,9 @@ void write_attempt(Writer& writer, const schemas::DeliveryAttempted& event) {
       .member("tls_us", event.tls_us)
       .member("answer_us", event.answer_us)
       .name("next_at");
-  event.state == schemas::DeliveryState::failing ? writer.value(event.next) : writer.null();
+  using enum schemas::DeliveryState;
+  const bool goes_on = event.state == failing || event.state == pending;
+  goes_on ? writer.value(event.next) : writer.null();
 }
 
 void write_webhook_data(Writer& writer, const schemas::DeliveryAttempted& event) {

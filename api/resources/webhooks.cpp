@@ -21,6 +21,7 @@ using schemas::ProjectId;
 using schemas::Uuid;
 using schemas::json::Writer;
 using webhooks::EndpointConfig;
+using webhooks::EndpointKind;
 
 constexpr std::size_t headers_max = 20;
 constexpr std::int64_t overlap_usual_seconds = 24 * 60 * 60;
@@ -64,6 +65,9 @@ void read_headers(ObjectReader& reader, Asked& asked) {
   const auto value = reader.optional_value("headers");
   asked.headers_named = value.has_value();
   if (!value || value->is_null()) return;
+  if (asked.config.kind == EndpointKind::pull) {
+    return reader.wrong("headers", std::string(webhooks::not_pulled));
+  }
   if (!value->is_object() || value->size() > headers_max) {
     return reader.wrong("headers", "must be an object of at most 20 texts");
   }
@@ -102,6 +106,10 @@ Asked read_asked(const Ask& ask, ObjectReader& reader) {
 std::optional<std::string> read_secret(ObjectReader& reader, const EndpointConfig& config) {
   auto secret = reader.optional_text("secret", {.characters_max = 200});
   if (!secret) return secret;
+  if (config.kind == EndpointKind::pull) {
+    reader.wrong("secret", std::string(webhooks::not_pulled));
+    return secret;
+  }
   const auto signer = webhooks::parse_signer(*secret);
   const bool is_key = secret->starts_with("whsk_");
   const bool wants_key = config.signature == webhooks::SignatureScheme::ed25519;
@@ -117,7 +125,6 @@ Result<Asked> parse_create(const Ask& ask) {
   auto asked = read_asked(ask, reader);
   asked.secret = read_secret(reader, asked.config);
   asked.start = reader.optional_text("start", {.characters_max = 4'000}).value_or("now");
-  (void)reader.optional_choice<bool>("kind", {{"push", true}});
   auto read = reader.finish();
   if (!read) return std::unexpected(std::move(read).error());
   return asked;
@@ -131,8 +138,9 @@ Result<Asked> parse_change(const Ask& ask, const Endpoint& now,
     return std::unexpected(reader.finish().error());
   }
   for (const auto& [name, value] : ask.body().members()) {
-    if (name == "signature") {
-      return schemas::invalid_field("/signature", "cannot be changed; make another endpoint");
+    if (name == "signature" || name == "kind") {
+      return schemas::invalid_field("/" + std::string(name),
+                                    "cannot be changed; make another endpoint");
     }
   }
   auto target = schemas::json::parse(now.config);
@@ -237,10 +245,10 @@ void render_endpoint(std::string& out, const Ask& ask, const FoundRow& found,
   writer.begin_object()
       .member("id", to_text(EndpointId(found.entity.id)))
       .member("organization_id", to_text(ask.caller().organization))
-      .member("project_id", project)
-      .member("kind", "push");
+      .member("project_id", project);
   const auto config = schemas::json::parse(state.config);
   ENSURE(config.has_value());
+  if (!config->root().find("kind")) writer.member("kind", to_text(EndpointKind::push));
   for (const auto& [name, value] : config->root().members()) writer.member(name, value);
   std::optional<std::string_view> reason;
   if (!state.reason.empty()) reason = state.reason;
@@ -261,37 +269,18 @@ std::string json_of(const Ask& ask, const manager::Outcome& outcome,
   return json;
 }
 
-/// An answer that shows a secret; a repeated one does not.
-Response with_secret(const Ask& ask, const manager::Outcome& outcome, std::string_view secret,
-                     bool is_new) {
+/// An answer that shows a secret; a repeated one does not, nor that of an endpoint that is pulled:
+/// it signs nothing.
+Response with_secret(const Ask& ask, const manager::Outcome& outcome, const EndpointConfig& config,
+                     std::string_view secret, bool is_new) {
   std::optional<std::string> shown;
-  if (!outcome.replayed) shown = shown_secret(secret);
+  if (!outcome.replayed && config.kind == EndpointKind::push) shown = shown_secret(secret);
   auto json = json_of(ask, outcome, shown);
   const auto location = "/v2/webhooks/endpoints/" + to_text(EndpointId(outcome.subject.id));
   auto response =
       is_new ? created(outcome, location, std::move(json)) : changed(outcome, std::move(json));
   response.add_header("Cache-Control", "no-store");
   return response;
-}
-
-struct EndpointNow {
-  schemas::Version version;
-  Endpoint state;
-};
-/// The endpoint as the rows have it, behind what the request came with, if the caller may see it.
-awaitable<Result<EndpointNow>> endpoint_now(Ask& ask, const Uuid& id) {
-  auto reading = co_await open_reading(ask, ask.webhooks(), View::row);
-  if (!reading) co_return std::unexpected(std::move(reading).error());
-  auto bytes = reading->find(Endpoint::kind, {id, {}});
-  if (!bytes) co_return no_endpoint();
-  auto row = projections::decode_row<Endpoint>(*bytes);
-  if (!sees_endpoint_of(ask, row.state.project)) co_return no_endpoint();
-  co_return EndpointNow{row.head.version, std::move(row.state)};
-}
-
-/// Whoever has events sent reads them.
-Result<void> may_read_events(const Ask& ask) {
-  return edge::require_permission(ask.caller(), "events:read");
 }
 
 /// A patch of the headers that are sealed: as they are after it, JSON; empty: none.
@@ -332,6 +321,20 @@ Result<Uuid> endpoint_in_path(const Ask& ask) {
   return id->uuid();
 }
 
+Result<void> may_read_events(const Ask& ask) {
+  return edge::require_permission(ask.caller(), "events:read");
+}
+
+awaitable<Result<EndpointNow>> endpoint_now(Ask& ask, const Uuid& id) {
+  auto reading = co_await open_reading(ask, ask.webhooks(), View::row);
+  if (!reading) co_return std::unexpected(std::move(reading).error());
+  auto bytes = reading->find(Endpoint::kind, {id, {}});
+  if (!bytes) co_return no_endpoint();
+  auto row = projections::decode_row<Endpoint>(*bytes);
+  if (!sees_endpoint_of(ask, row.state.project)) co_return no_endpoint();
+  co_return EndpointNow{row.head.version, std::move(row.state)};
+}
+
 bool sees_endpoint_of(const Ask& ask, const std::optional<Uuid>& project) {
   return project ? ask.caller().sees_project(*project) : !ask.caller().restricted();
 }
@@ -363,7 +366,7 @@ Answer create_endpoint(Ask& ask) {
                                                         .headers = std::move(headers),
                                                         .start = std::move(*start)});
   if (!outcome) co_return std::unexpected(std::move(outcome).error());
-  co_return with_secret(ask, *outcome, secret, true);
+  co_return with_secret(ask, *outcome, asked->config, secret, true);
 }
 
 // GET /v2/webhooks/endpoints
@@ -508,6 +511,10 @@ Answer rotate_endpoint_secret(Ask& ask) {
   if (!now) co_return std::unexpected(std::move(now).error());
   auto config = webhooks::parse_endpoint_config(now->state.config);
   if (!config) co_return std::unexpected(std::move(config).error());
+  if (config->kind == EndpointKind::pull) {
+    co_return schemas::fail(schemas::ErrorCode::invalid_transition,
+                            "an endpoint of kind pull signs nothing, so it has no secret");
+  }
   ObjectReader reader(ask.body());
   const auto overlap =
       reader.optional_integer("overlap_seconds", {.min = 0, .max = secret_overlap_max_seconds});
@@ -521,7 +528,7 @@ Answer rotate_endpoint_secret(Ask& ask) {
       manager::RotateEndpointSecret{*id, std::move(*sealed),
                                     std::chrono::seconds(overlap.value_or(overlap_usual_seconds))});
   if (!outcome) co_return std::unexpected(std::move(outcome).error());
-  co_return with_secret(ask, *outcome, secret, false);
+  co_return with_secret(ask, *outcome, *config, secret, false);
 }
 
 }  // namespace api::resources

@@ -23,20 +23,29 @@ Answer rotate_endpoint_secret(Ask& ask);
 /// The endpoint that the path names; whether it is there is another question.
 Result<schemas::Uuid> endpoint_in_path(const Ask& ask);
 std::unexpected<schemas::Error> no_endpoint();
+/// Whoever has events sent, or takes them, reads them.
+Result<void> may_read_events(const Ask& ask);
+struct EndpointNow {
+  schemas::Version version;
+  projections::Endpoint state;
+};
+/// The endpoint as the rows have it, behind what the request came with, if the caller may see it.
+awaitable<Result<EndpointNow>> endpoint_now(Ask& ask, const schemas::Uuid& id);
 /// Whether the caller may know of an endpoint of this project.
 bool sees_endpoint_of(const Ask& ask, const std::optional<schemas::Uuid>& project);
 
 inline constexpr std::array<std::string_view, 3> delivery_orders{"entity", "none", "endpoint"};
 inline constexpr std::array<std::string_view, 2> delivery_formats{"structured", "data"};
 inline constexpr std::array<std::string_view, 2> signature_choices{"hmac", "ed25519"};
-inline constexpr std::array<std::string_view, 1> endpoint_kinds{"push"};
+inline constexpr std::array<std::string_view, 2> endpoint_kinds{"push", "pull"};
 inline constexpr std::array<std::string_view, 3> endpoint_states{"active", "paused", "disabled"};
 inline constexpr std::int64_t secret_overlap_max_seconds = 7 * 24 * 60 * 60;
 
 inline constexpr Field url_field{.name = "url",
-                                 .need = Need::required,
+                                 .nullable = true,
                                  .min = 1,
                                  .max = 2048,
+                                 .description = "where events are sent; not of kind pull",
                                  .example = R"("https://example.com/hook")"};
 inline constexpr std::array<Field, 9> endpoint_config_fields{
     Field{.name = "types",
@@ -89,7 +98,10 @@ inline constexpr std::array<Field, 5> new_endpoint_fields{
     Field{.name = "start",
           .nullable = true,
           .description = "now, beginning, a mark or a time: where deliveries begin"},
-    Field{.name = "kind", .nullable = true, .choices = endpoint_kinds}};
+    Field{.name = "kind",
+          .nullable = true,
+          .choices = endpoint_kinds,
+          .description = "push, to the url; pull, for workers who lease and acknowledge"}};
 inline constexpr auto create_endpoint_fields =
     joined(new_endpoint_fields, joined(endpoint_config_fields, endpoint_more_fields));
 inline constexpr auto change_endpoint_fields =
@@ -128,17 +140,23 @@ inline constexpr std::array<Field, 23> endpoint_fields{
     Field{.name = "organization_id", .need = Need::required},
     Field{.name = "project_id", .need = Need::required, .nullable = true},
     Field{.name = "kind", .need = Need::required, .choices = endpoint_kinds},
-    Field{.name = "url", .need = Need::required},
+    Field{.name = "url", .need = Need::required, .nullable = true},
     Field{.name = "types", .need = Need::required, .many = Many::list},
     Field{.name = "filter", .need = Need::required, .nullable = true},
     Field{.name = "order", .need = Need::required, .choices = delivery_orders},
     Field{.name = "format", .need = Need::required, .choices = delivery_formats},
-    Field{.name = "signature", .need = Need::required, .choices = signature_choices},
+    Field{.name = "signature",
+          .need = Need::required,
+          .nullable = true,
+          .choices = signature_choices},
     Field{.name = "retry_policy_id", .need = Need::required, .nullable = true},
     Field{
         .name = "rate_per_second", .type = Type::integer, .need = Need::required, .nullable = true},
-    Field{.name = "max_in_flight", .type = Type::integer, .need = Need::required},
-    Field{.name = "pause_after_seconds", .type = Type::integer, .need = Need::required},
+    Field{.name = "max_in_flight", .type = Type::integer, .need = Need::required, .nullable = true},
+    Field{.name = "pause_after_seconds",
+          .type = Type::integer,
+          .need = Need::required,
+          .nullable = true},
     Field{.name = "description", .need = Need::required},
     Field{.name = "has_headers", .type = Type::boolean, .need = Need::required},
     Field{.name = "state", .need = Need::required, .choices = endpoint_states},

@@ -1,0 +1,53 @@
+#include <fmt/format.h>
+
+#include "projections/delivery_rows.h"
+#include "projections/reader.h"
+#include "webhooks/outlet.h"
+
+/// A pull endpoint: its events wait in rows until workers lease them.
+namespace webhooks {
+
+using projections::Delivery;
+
+/// The next of the queue is recorded as waiting.
+bool Outlet::let_wait() {
+  if (queue_.empty()) return false;
+  auto item = std::move(queue_.front());
+  queue_.pop_front();
+  auto waiting = first_attempt(std::move(item));
+  waiting.record.held = true;
+  record({waiting.sequence, std::move(waiting.record)});
+  return true;
+}
+
+/// Whether what waits in rows will do, and more may stay in the log. What waits behind others of
+/// its lane is of no use to workers: while few could be leased, more is read.
+bool Outlet::enough_wait() {
+  if (!pulled() || now() < looked_at_waiting_ + waiting_every) return enough_wait_;
+  looked_at_waiting_ = now();
+  const auto row = reader().get<projections::EndpointHealth>(parts_.deliveries, {setup_.id, {}});
+  if (row) health_ = row->state;
+  enough_wait_ = health_.pending >= waiting_max && many_could_be_leased();
+  return enough_wait_;
+}
+
+/// Looks at the first of each lane.
+bool Outlet::many_could_be_leased() const {
+  constexpr int many = 100;
+  constexpr int looks = 1'000;
+  projections::ListOptions first{
+      .after = {}, .limit = 1, .as_of = {}, .below = schemas::Entity{setup_.id, {}}, .filter = {}};
+  int could = 0;
+  for (int i = 0; i < looks && could < many; ++i) {
+    const auto page = reader().list(parts_.deliveries, projections::lane_kind, true, first);
+    if (page.rows.empty()) break;
+    const auto& entity = page.rows.front().entity;
+    const auto row =
+        reader().get<Delivery>(parts_.deliveries, {projections::delivery_in(entity), {}});
+    if (row && (!row->state.next || *row->state.next <= now())) ++could;
+    first.after = projections::end_of_lane(entity);
+  }
+  return could == many;
+}
+
+}  // namespace webhooks
