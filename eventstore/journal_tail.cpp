@@ -173,14 +173,15 @@ Result<Tail> find_durable_end(SegmentFolder& folder, const Wait& wait) {
   if (auto begun = walk.begin(); !begun) return fail(std::move(begun).error());
   auto wanted = walk.records_end();
   std::optional<std::uint64_t> stood_at;
-  std::optional<std::uint64_t> stated_at;
+  std::optional<std::uint64_t> enough_at;  // where it stood when all that is wanted was durable
   while (wanted) {
+    const bool enough = walk.durable_end() >= *wanted;
     // The writer went on from there, so the place was not bad, and nothing acknowledged before
     // stands behind it. Without this, one that never pauses would be followed for as long as it
     // writes.
-    if (stated_at && walk.end() > *stated_at) return Tail{walk.id(), walk.durable_end()};
-    const bool stated = walk.durable_end() >= *wanted && !walk.torn();
-    if (stated) stated_at = walk.end();
+    if (enough_at && walk.end() > *enough_at) return Tail{walk.id(), walk.durable_end()};
+    if (enough && !enough_at) enough_at = walk.end();
+    const bool stated = enough && !walk.torn();
     const bool stuck = stood_at == walk.end();
     stood_at = walk.end();
     if (stated || stuck) {
@@ -193,7 +194,7 @@ Result<Tail> find_durable_end(SegmentFolder& folder, const Wait& wait) {
         if (auto jumped = walk.jump(); !jumped) return fail(std::move(jumped).error());
         if (auto followed = walk.follow(); !followed) return fail(std::move(followed).error());
         wanted = walk.records_end();
-        stated_at.reset();
+        enough_at.reset();
         continue;
       }
     }
