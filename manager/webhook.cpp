@@ -243,14 +243,22 @@ schemas::EventData data_of(const RecordDeliveries& command, const DeliveryRecord
                                     .next = record.next};
 }
 
-/// Whether it still says something: a delivery that is not there yet, its next attempt, or more of
-/// the one that a worker has.
-bool fits(const DeliveryRecord& record, const std::optional<projections::Row<Delivery>>& known) {
-  if (!known) return record.held || record.attempt == 1;
+/// Whether it still says something: a delivery that is not there yet, or its next attempt. A lease
+/// (pending) is an attempt that goes on: the worker who has it says more of it, beginning nothing
+/// (no `started`); once its time is over, by the clock of whoever decides, it may be said to have
+/// ended, or another lease begins. So of two who want the same delivery one gets it.
+bool fits(const Context& context, const DeliveryRecord& record,
+          const std::optional<projections::Row<Delivery>>& known) {
+  const bool is_lease = record.state == DeliveryState::pending;
+  if (!known) return record.held || (record.attempt == 1 && !is_lease);
   const auto& state = known->state;
   if (record.held || !state.open()) return false;
-  const bool goes_on = is_leased(state) && record.attempt == state.attempts;
-  return goes_on || record.attempt == state.attempts + 1;
+  const bool is_over = !state.next || *state.next <= context.now;
+  if (is_leased(state) && record.attempt == state.attempts) {
+    return record.started == Time{} || (record.state == DeliveryState::exhausted && is_over);
+  }
+  if (record.attempt != state.attempts + 1) return false;
+  return is_over || !(is_lease || is_leased(state));
 }
 
 }  // namespace
@@ -266,7 +274,7 @@ Result<Decision> decide(const Context& context, const RecordDeliveries& command)
     if (!seen.insert(record.id).second) continue;  // the view does not show the one before yet
     const Entity entity{record.id, {}};
     const auto known = context.view.get<Delivery>(context.topic, entity);
-    if (fits(record, known)) {
+    if (fits(context, record, known)) {
       add(entity, known ? known->head.version : Version{}, data_of(command, record));
     }
   }

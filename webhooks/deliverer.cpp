@@ -86,6 +86,7 @@ void Deliverer::applied(const std::vector<eventstore::StoredRecord>& group) {
   }
   std::unordered_set<Scope, ScopeHash> changed;
   std::unordered_set<Scope, ScopeHash> asked;
+  std::unordered_set<Scope, ScopeHash> leased;
   std::unordered_set<Scope, ScopeHash> touched;
   std::vector<std::pair<Scope, Uuid>> deleted;
   {
@@ -96,7 +97,8 @@ void Deliverer::applied(const std::vector<eventstore::StoredRecord>& group) {
       const Scope scope{batch.organization(), batch.space()};
       const auto topic = record.log.topic;
       if (topic == deliveries_) {
-        if (batch.event(0).type() == "delivery.requested") asked.insert(scope);
+        const bool is_own = batch.actor().kind == schemas::ActorKind::system;
+        if (!is_own) (batch.event(0).type() == "delivery.requested" ? asked : leased).insert(scope);
         continue;
       }
       if (topic == webhooks_) {
@@ -109,9 +111,10 @@ void Deliverer::applied(const std::vector<eventstore::StoredRecord>& group) {
       if (followed_.contains(scope)) touched.insert(scope);
     }
   }
-  if (changed.empty() && asked.empty() && touched.empty()) return;
+  if (changed.empty() && asked.empty() && leased.empty() && touched.empty()) return;
   asio::post(context_, [this, changed = std::move(changed), asked = std::move(asked),
-                        touched = std::move(touched), deleted = std::move(deleted)] {
+                        leased = std::move(leased), touched = std::move(touched),
+                        deleted = std::move(deleted)] {
     for (const auto& scope : changed) look_at_soon(scope);
     for (const auto& [scope, id] : deleted) skip_deleted(scope, id);
     const auto each = [this](const Scope& scope, void (Outlet::*tell)()) {
@@ -125,6 +128,7 @@ void Deliverer::applied(const std::vector<eventstore::StoredRecord>& group) {
       each(scope, &Outlet::look_at_due);
       skip_all_deleted(scope);  // a deletion may have come in between
     }
+    for (const auto& scope : leased) each(scope, &Outlet::look_at_waiting);
     for (const auto& scope : touched) each(scope, &Outlet::wake);
   });
 }

@@ -115,11 +115,9 @@ std::string to_json(const EndpointConfig& config) {
   const auto of_push = [&](auto value) {
     return pushed ? std::optional(std::move(value)) : std::nullopt;
   };
-  writer.begin_object()
-      .member("kind", to_text(config.kind))
-      .member("url", of_push(config.url))
-      .name("types")
-      .begin_array();
+  writer.begin_object();
+  if (!pushed) writer.member("kind", to_text(config.kind));
+  writer.member("url", of_push(config.url)).name("types").begin_array();
   for (const auto& type : config.types) writer.value(type);
   writer.end_array();
   writer.name("filter");

@@ -97,7 +97,8 @@ void Outlet::read_more() {
   const bool enough = queue_.size() >= queue_max / 2 || window_.size() >= 4 * queue_max ||
                       queue_bytes_ >= queue_bytes_max ||
                       (!queue_.empty() && parts_.queued_bytes >= queued_bytes_max);
-  if (reading_ || retiring_ || !more_ || enough || now() < not_before_ || enough_wait()) return;
+  if (reading_ || retiring_ || !more_ || enough || now() < not_before_) return;
+  if (enough_wait()) return arm();
   reading_ = true;
   more_ = false;
   boost::asio::post(parts_.pool, [self = shared_from_this(), place = place_] {

@@ -105,6 +105,8 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   void wake();
   /// Somebody asked for a delivery again.
   void look_at_due();
+  /// Workers said something: of a pull endpoint more may wait.
+  void look_at_waiting();
   /// Its turn: sends or holds something. True: there may be more.
   bool take_turn();
   /// Sends nothing more. `done` once everything that was sent is recorded, and the cursor too.
@@ -215,6 +217,7 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   static constexpr std::size_t queued_bytes_max = std::size_t{256} << 20;  // of all outlets
   static constexpr std::size_t unsettled_max = 2'000;
   static constexpr std::size_t waiting_max = 10'000;  // of a pull endpoint, in rows
+  static constexpr std::size_t waiting_max_ever = 100'000;
   static constexpr std::chrono::milliseconds waiting_every{100};
   static constexpr std::size_t records_max = 1'000;  // of one command, and its bytes:
   static constexpr std::size_t records_bytes_max = std::size_t{1} << 20;

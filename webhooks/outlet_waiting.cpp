@@ -1,6 +1,7 @@
-#include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include "projections/delivery_rows.h"
+#include "projections/read_store.h"
 #include "projections/reader.h"
 #include "webhooks/outlet.h"
 
@@ -9,25 +10,41 @@ namespace webhooks {
 
 using projections::Delivery;
 
-/// The next of the queue is recorded as waiting.
+/// The next of the queue is recorded as waiting; where one lane has all, when none waits.
 bool Outlet::let_wait() {
   if (queue_.empty()) return false;
+  const bool one_lane = setup_.config.order == DeliveryOrder::endpoint;
+  if (one_lane && (!busy_.empty() || lane_is_open(0))) return false;
   auto item = std::move(queue_.front());
   queue_.pop_front();
   auto waiting = first_attempt(std::move(item));
   waiting.record.held = true;
+  busy_.insert(waiting.record.lane);
   record({waiting.sequence, std::move(waiting.record)});
   return true;
 }
 
+void Outlet::look_at_waiting() {
+  if (!pulled()) return;
+  read_more();
+  parts_.ready(shared_from_this());
+}
+
 /// Whether what waits in rows will do, and more may stay in the log. What waits behind others of
-/// its lane is of no use to workers: while few could be leased, more is read.
+/// its lane is of no use to workers: while few could be leased, more is read, up to a bound.
 bool Outlet::enough_wait() {
   if (!pulled() || now() < looked_at_waiting_ + waiting_every) return enough_wait_;
   looked_at_waiting_ = now();
-  const auto row = reader().get<projections::EndpointHealth>(parts_.deliveries, {setup_.id, {}});
-  if (row) health_ = row->state;
-  enough_wait_ = health_.pending >= waiting_max && many_could_be_leased();
+  try {
+    const auto row = reader().get<projections::EndpointHealth>(parts_.deliveries, {setup_.id, {}});
+    if (row) health_ = row->state;
+    const auto open = health_.pending + health_.failing;
+    enough_wait_ = open >= waiting_max_ever || (open >= waiting_max && many_could_be_leased());
+  } catch (const projections::StoreFailure& failure) {
+    spdlog::warn("events wait for the rows detail=\"{}\"", failure.what());
+    enough_wait_ = true;
+    back_off(std::chrono::seconds{1});
+  }
   return enough_wait_;
 }
 

@@ -95,10 +95,15 @@ Result<std::string> read_attempts(const Ask& ask, const Reading& reading, const 
     if (!event) return std::unexpected(std::move(event).error());
     const auto data = event->event().data();
     const auto* found = std::get_if<schemas::DeliveryAttempted>(&data);
-    if (found == nullptr) continue;
+    if (found == nullptr) {
+      if (begun) writer.raw(begun->text);
+      begun.reset();
+      continue;
+    }
     auto attempted = *found;
     const bool goes_on = begun && begun->attempt == attempted.attempt;
     if (goes_on) attempted.started = begun->started;
+    if (attempted.started == schemas::Time{}) attempted.started = event->batch.recorded();
     if (begun && !goes_on) writer.raw(begun->text);
     begun.reset();
     std::string text;

@@ -1,16 +1,20 @@
 #include "api/resources/leases.h"
 
-#include <map>
+#include <algorithm>
+#include <charconv>
 #include <random>
 #include <set>
 
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include "api/resources/answers.h"
 #include "api/resources/delivery_reader.h"
 #include "api/resources/pool.h"
 #include "api/resources/reading.h"
+#include "api/resources/stream_hub.h"
 #include "api/resources/webhooks.h"
 #include "projections/delivery_rows.h"
 #include "schemas/json_writer.h"
@@ -28,27 +32,25 @@ using schemas::Time;
 using schemas::Uuid;
 using schemas::json::Writer;
 using std::chrono::seconds;
-using webhooks::DeliveryOrder;
 using webhooks::EndpointConfig;
 
 constexpr std::int64_t lease_usual_seconds = 60;
-/// Between two looks of one request.
-constexpr std::chrono::milliseconds look_every{10};
+constexpr std::size_t leased_bytes_max = std::size_t{4} << 20;  // of an answer's events
+/// Between two looks of one request: the partition is others' too.
+constexpr std::chrono::milliseconds look_again_min{10};
+constexpr std::chrono::milliseconds look_again_max{200};
 
 /// The endpoint that deliveries are leased of.
 struct Pulled {
   Uuid id;
-  std::uint32_t generation = 0;
-  projections::Endpoint::Status status{};
-  std::optional<Uuid> project;
+  schemas::Version version;
+  projections::Endpoint state;
   EndpointConfig config;
   webhooks::RetryPolicy policy;
 };
 
-awaitable<Result<Pulled>> pulled_endpoint(Ask& ask) {
-  auto id = endpoint_in_path(ask);
-  if (!id) co_return std::unexpected(std::move(id).error());
-  auto now = co_await endpoint_now(ask, *id);
+awaitable<Result<Pulled>> pulled_endpoint(Ask& ask, const Uuid& id) {
+  auto now = co_await endpoint_now(ask, id);
   if (!now) co_return std::unexpected(std::move(now).error());
   auto config = webhooks::parse_endpoint_config(now->state.config);
   if (!config) co_return std::unexpected(std::move(config).error());
@@ -59,17 +61,11 @@ awaitable<Result<Pulled>> pulled_endpoint(Ask& ask) {
   const auto place = ask.webhooks();
   const projections::Reader reader(ask.services.rows, place.organization, place.space);
   auto policy = webhooks::retry_policy_of(reader, place.topic, *config);
-  co_return Pulled{.id = *id,
-                   .generation = now->state.generation,
-                   .status = now->state.status,
-                   .project = now->state.project,
-                   .config = std::move(*config),
-                   .policy = std::move(policy)};
+  co_return Pulled{id, now->version, std::move(now->state), std::move(*config), std::move(policy)};
 }
 
-/// More of what is known of a delivery: its attempt `number`.
-DeliveryRecord record_of(const Uuid& id, const Delivery& delivery, std::uint32_t number,
-                         Time started) {
+/// What a worker says of attempt `number`, or how it begins.
+DeliveryRecord record_of(const Uuid& id, const Delivery& delivery, std::uint32_t number) {
   return {.id = id,
           .event = delivery.event,
           .type = delivery.type,
@@ -77,22 +73,24 @@ DeliveryRecord record_of(const Uuid& id, const Delivery& delivery, std::uint32_t
           .offset = delivery.offset,
           .index = delivery.index,
           .lane = delivery.lane,
-          .attempt = number,
-          .started = started};
+          .attempt = number};
 }
 
 /// What the attempt that a worker had comes to when it failed.
 void judge_failure(const Pulled& endpoint, const Delivery& delivery, Time now,
-                   DeliveryRecord& record) {
+                   std::optional<seconds> delay, DeliveryRecord& record) {
+  webhooks::AttemptResult result;
+  const auto retry_after = delay ? std::to_string(delay->count()) : std::string();
+  if (delay) result.retry_after = retry_after;
   const auto verdict = webhooks::judge(endpoint.policy,
                                        {.event_type = delivery.type,
                                         .number = record.attempt,
                                         .first_at = delivery.first_at.value_or(now),
                                         .ended_at = now},
-                                       {}, 0.5);
+                                       result, 0.5);
   if (const auto* retry = std::get_if<webhooks::RetryAt>(&verdict.delivery)) {
     record.state = DeliveryState::failing;
-    record.next = retry->time;
+    record.next = delay ? now + *delay : retry->time;
   } else if (const auto* exhausted = std::get_if<webhooks::Exhausted>(&verdict.delivery)) {
     record.state = DeliveryState::exhausted;
     record.error = record.error.value_or("") + "; " + exhausted->detail;
@@ -101,40 +99,75 @@ void judge_failure(const Pulled& endpoint, const Delivery& delivery, Time now,
 
 // ---- what can be leased ----
 
-class Candidates {
- public:
-  Candidates(const projections::Reader& reader, schemas::TopicId deliveries, const Pulled& endpoint,
-             Time now, seconds lease)
-      : reader_(reader), deliveries_(deliveries), endpoint_(endpoint), now_(now), lease_(lease) {}
+struct Candidate {
+  DeliveryRecord record;
+  webhooks::EventBody body;
+};
+struct Looked {
+  std::vector<Candidate> leases;
+  std::vector<DeliveryRecord> ended;  // their last lease ran out
+  std::optional<Time> next_due;       // when the next of those that wait for a moment is
+};
 
-  /// The records that lease up to `max` of them; of those whose last lease ran out, the records
-  /// that end them.
-  std::vector<DeliveryRecord> find(std::size_t max) {
-    max_ = max;
-    find_due();
+webhooks::Wanted wanted_of(const Pulled& endpoint) {
+  return {.endpoint = endpoint.id,
+          .types = {},
+          .filter = {},
+          .project = endpoint.state.project,
+          .order = endpoint.config.order,
+          .format = endpoint.config.format};
+}
+
+/// One look at the rows for up to `max` deliveries, and at the log for their events. On the pool.
+class Look {
+ public:
+  Look(const Ask& ask, const projections::Reader& reader, const Pulled& endpoint, std::size_t max,
+       seconds lease)
+      : reader_(reader),
+        place_(ask.deliveries()),
+        log_(ask.services),
+        wanted_(wanted_of(endpoint)),
+        endpoint_(endpoint),
+        now_(ask.services.clock.wall()),
+        lease_(lease),
+        max_(max) {}
+
+  Looked take() {
+    if (!anything_open() || is_behind()) return {};
+    find_due((max_ + 1) / 2);  // not all of them: what is new has a share
     find_in_lanes();
-    return std::move(records_);
+    find_due(max_);
+    return std::move(found_);
   }
-  /// When the next of those that wait for a moment is due.
-  std::optional<Time> next_due() const { return next_due_; }
 
  private:
-  projections::ListOptions page(std::size_t limit) const {
-    return {
-        .after = {}, .limit = limit, .as_of = {}, .below = Entity{endpoint_.id, {}}, .filter = {}};
+  projections::ListOptions page(std::size_t limit, Entity below) const {
+    return {.after = {}, .limit = limit, .as_of = {}, .below = std::move(below), .filter = {}};
   }
-  bool enough() const { return leased_ >= max_; }
+  bool enough(std::size_t max) const {
+    return found_.leases.size() >= max || bytes_ >= leased_bytes_max;
+  }
+  bool anything_open() const {
+    const auto row = reader_.get<projections::EndpointHealth>(place_.topic, {endpoint_.id, {}});
+    return row && row->state.pending + row->state.failing > 0;
+  }
+  /// It was resumed at another place, and what is open is skipped in a moment.
+  bool is_behind() const {
+    const auto row = reader_.get<projections::DeliveryCursor>(place_.topic, {endpoint_.id, {}});
+    return (row ? row->state.generation : 0) < endpoint_.state.generation;
+  }
 
   /// Those whose lease ran out, that were given back, or asked for again.
-  void find_due() {
-    const auto due = reader_.list(deliveries_, projections::due_kind, true, page(2 * max_));
+  void find_due(std::size_t max) {
+    const auto due =
+        reader_.list(place_.topic, projections::due_kind, true, page(2 * max, {endpoint_.id, {}}));
     for (const auto& row : due.rows) {
       if (projections::due_in(row.entity) > now_) {
-        next_due_ = projections::due_in(row.entity);
+        found_.next_due = projections::due_in(row.entity);
         return;
       }
-      if (enough()) return;
-      take(projections::delivery_in(row.entity), false);
+      if (enough(max)) return;
+      consider(projections::delivery_in(row.entity));
     }
   }
 
@@ -142,12 +175,12 @@ class Candidates {
   void find_in_lanes() {
     thread_local std::minstd_rand random(std::random_device{}());
     const auto begin = std::uniform_int_distribution<std::uint64_t>()(random);
-    auto options = page(1);
+    auto options = page(1, {endpoint_.id, {}});
     options.after = projections::lane_of(endpoint_.id, begin);
     bool wrapped = false;
-    constexpr int looks = 5'000;
-    for (int i = 0; i < looks && !enough(); ++i) {
-      const auto found = reader_.list(deliveries_, projections::lane_kind, true, options);
+    constexpr int looks = 2'000;
+    for (int i = 0; i < looks && !enough(max_); ++i) {
+      const auto found = reader_.list(place_.topic, projections::lane_kind, true, options);
       if (found.rows.empty()) {
         if (std::exchange(wrapped, true)) return;
         options.after.reset();
@@ -155,87 +188,120 @@ class Candidates {
       }
       const auto& entity = found.rows.front().entity;
       if (wrapped && entity.name >= projections::lane_text(begin)) return;
-      take(projections::delivery_in(entity), true);
+      consider(projections::delivery_in(entity));
       options.after = projections::end_of_lane(entity);
     }
   }
 
-  void take(const Uuid& id, bool is_first) {
+  void consider(const Uuid& id) {
     if (!seen_.insert(id).second) return;
-    const auto row = reader_.get<Delivery>(deliveries_, {id, {}});
+    const auto row = reader_.get<Delivery>(place_.topic, {id, {}});
     if (!row || !row->state.open() || (row->state.next && *row->state.next > now_)) return;
     const auto& delivery = row->state;
-    if (!is_first && !is_first_of_lane(id, delivery.lane)) return;
-    if (projections::is_leased(delivery)) {
-      auto ended = record_of(id, delivery, delivery.attempts, now_);
+    if (!has_its_turn(id, delivery)) return;
+    if (is_leased(delivery)) {
+      auto ended = record_of(id, delivery, delivery.attempts);
+      ended.started = now_;
       ended.error = "its lease ran out";
-      judge_failure(endpoint_, delivery, now_, ended);
-      if (ended.state == DeliveryState::exhausted) return records_.push_back(std::move(ended));
+      judge_failure(endpoint_, delivery, now_, {}, ended);
+      if (ended.state == DeliveryState::exhausted) return found_.ended.push_back(std::move(ended));
     }
-    auto record = record_of(id, delivery, delivery.attempts + 1, now_);
+    auto body = log_.body({place_.organization, place_.space}, wanted_, delivery.topic,
+                          delivery.offset, delivery.index);
+    if (!body) {
+      spdlog::warn("an event cannot be leased detail=\"{}\"", body.error().detail);
+      return;
+    }
+    auto record = record_of(id, delivery, delivery.attempts + 1);
+    record.started = now_;
     record.state = DeliveryState::pending;
     record.next = now_ + lease_;
-    records_.push_back(std::move(record));
-    ++leased_;
+    bytes_ += body->text.size();
+    found_.leases.push_back({std::move(record), std::move(*body)});
   }
 
-  bool is_first_of_lane(const Uuid& id, std::uint64_t lane) const {
-    auto options = page(1);
-    options.below = projections::lane_of(endpoint_.id, lane);
-    const auto found = reader_.list(deliveries_, projections::lane_kind, true, options);
-    return !found.rows.empty() && projections::delivery_in(found.rows.front().entity) == id;
+  /// The first of its lane; of one that was asked for again also that nobody has one behind it.
+  bool has_its_turn(const Uuid& id, const Delivery& delivery) const {
+    constexpr std::size_t some = 100;
+    const bool is_asked_for = delivery.next && delivery.attempts == 0;
+    const auto found = reader_.list(
+        place_.topic, projections::lane_kind, true,
+        page(is_asked_for ? some : 1, projections::lane_of(endpoint_.id, delivery.lane)));
+    if (found.rows.empty() || projections::delivery_in(found.rows.front().entity) != id) {
+      return false;
+    }
+    return std::ranges::none_of(found.rows, [&](const auto& behind) {
+      const auto other = projections::delivery_in(behind.entity);
+      if (other == id) return false;
+      const auto row = reader_.get<Delivery>(place_.topic, {other, {}});
+      return row && is_leased(row->state) && *row->state.next > now_;
+    });
   }
 
   const projections::Reader& reader_;
-  schemas::TopicId deliveries_;
+  Place place_;
+  DeliveryReader log_;
+  webhooks::Wanted wanted_;
   const Pulled& endpoint_;
   Time now_;
   seconds lease_;
-  std::size_t max_ = 0;
-  std::size_t leased_ = 0;
-  std::vector<DeliveryRecord> records_;
+  std::size_t max_;
+  std::size_t bytes_ = 0;
+  Looked found_;
   std::set<Uuid> seen_;
-  std::optional<Time> next_due_;
 };
 
 // ---- lease ----
 
-/// On the pool: the events are read from the log. What is no longer leased (the answer is of
-/// before, asked for again) is left out.
-std::string render_leased(const Ask& ask, const Pulled& endpoint,
-                          const std::vector<manager::WrittenEvent>& events) {
-  const auto place = ask.deliveries();
-  const projections::Reader reader(ask.services.rows, place.organization, place.space);
-  DeliveryReader log(ask.services);
-  const webhooks::Wanted wanted{.endpoint = endpoint.id,
-                                .types = {},
-                                .filter = {},
-                                .project = endpoint.project,
-                                .order = endpoint.config.order,
-                                .format = endpoint.config.format};
+/// What names a lease: the delivery, and which attempt of it.
+std::string lease_text(const Uuid& delivery, std::uint32_t attempt) {
+  return fmt::format("{}/{}", to_text(DeliveryId(delivery)), attempt);
+}
+
+void render_leased(Writer& writer, const Ask& ask, const Candidate& leased) {
+  const auto& [record, body] = leased;
+  writer.begin_object()
+      .member("id", to_text(DeliveryId(record.id)))
+      .member("lease_id", lease_text(record.id, record.attempt))
+      .member("event_id", to_text(schemas::EventId(record.event)))
+      .member("event_type", record.type)
+      .member("product", ask.services.topics.name(record.topic))
+      .member("attempt", record.attempt)
+      .member("leased_until", record.next)
+      .name("event");
+  body.fault ? writer.null() : writer.raw(body.text);
+  writer.member("error", body.fault).end_object();
+}
+
+std::string render_all(const Ask& ask, const std::vector<Candidate>& leased) {
   std::string json;
   Writer writer(json);
   writer.begin_object().name("deliveries").begin_array();
-  for (const auto& event : events) {
-    const auto row = reader.get<Delivery>(place.topic, {event.entity.id, {}});
-    if (!row || !projections::is_leased(row->state)) continue;
-    const auto& delivery = row->state;
-    const auto body = log.body({place.organization, place.space}, wanted, delivery.topic,
-                               delivery.offset, delivery.index);
-    const auto fault = body ? body->fault : std::optional(body.error().detail);
-    writer.begin_object()
-        .member("id", to_text(DeliveryId(event.entity.id)))
-        .member("event_id", to_text(schemas::EventId(delivery.event)))
-        .member("event_type", delivery.type)
-        .member("product", ask.services.topics.name(delivery.topic))
-        .member("attempt", delivery.attempts)
-        .member("leased_until", delivery.next)
-        .name("event");
-    fault ? writer.null() : writer.raw(body->text);
-    writer.member("error", fault).end_object();
-  }
+  for (const auto& one : leased) render_leased(writer, ask, one);
   writer.end_array().end_object();
   return json;
+}
+
+/// What a request leased that is repeated, as far as nothing has been said of it since. On the
+/// pool.
+std::vector<Candidate> leased_before(const Ask& ask, const Pulled& endpoint,
+                                     const std::vector<manager::WrittenEvent>& events) {
+  const auto place = ask.deliveries();
+  const projections::Reader reader(ask.services.rows, place.organization, place.space);
+  DeliveryReader log(ask.services);
+  std::vector<Candidate> leased;
+  for (const auto& event : events) {
+    const auto row = reader.get<Delivery>(place.topic, {event.entity.id, {}});
+    if (!row || row->head.version != event.version || !is_leased(row->state)) continue;
+    const auto& delivery = row->state;
+    auto body = log.body({place.organization, place.space}, wanted_of(endpoint), delivery.topic,
+                         delivery.offset, delivery.index);
+    if (!body) continue;
+    auto record = record_of(event.entity.id, delivery, delivery.attempts);
+    record.next = *delivery.next;
+    leased.push_back({std::move(record), std::move(*body)});
+  }
+  return leased;
 }
 
 struct LeaseAsked {
@@ -255,37 +321,158 @@ Result<LeaseAsked> parse_lease(const Ask& ask) {
                     seconds(lease.value_or(lease_usual_seconds))};
 }
 
-/// Until there are more rows of deliveries than were seen, something is due, or the time is over.
-awaitable<void> wait_for_more(const Ask& ask, schemas::LogId log, schemas::Offset seen,
-                              std::optional<Time> due, std::chrono::steady_clock::duration left) {
-  using std::chrono::milliseconds;
-  boost::asio::steady_timer pause(co_await boost::asio::this_coro::executor, look_every);
-  co_await pause.async_wait(as_result);
-  auto wait = std::min(std::chrono::ceil<milliseconds>(left), milliseconds(1'000));
-  if (due) {
-    const auto until_due = std::chrono::ceil<milliseconds>(*due - ask.services.clock.wall());
-    wait = std::clamp(until_due, milliseconds(0), wait);
+/// One request for leases on its way. Its caller may have gone meanwhile, which is not known here:
+/// what is leased then comes back when its lease runs out.
+class Leasing {
+ public:
+  Leasing(Ask& ask, LeaseAsked asked, Pulled endpoint)
+      : ask_(ask),
+        asked_(asked),
+        endpoint_(std::move(endpoint)),
+        log_(ask.services.topics.log_of(ask.deliveries().topic, ask.here().organization)),
+        end_(std::chrono::steady_clock::now() + asked.wait) {}
+
+  Answer run() {
+    for (bool first = true;; first = false) {
+      if (endpoint_.state.status != projections::Endpoint::Status::active) co_return not_active();
+      const auto seen = ask_.services.progress.applied_end(log_);
+      auto looked = co_await look();
+      if (!looked) co_return std::unexpected(std::move(looked).error());
+      const auto left = end_ - std::chrono::steady_clock::now();
+      const bool last = left <= left.zero() || ask_.services.streams.stopping();
+      // One that is repeated has to be decided: what it leased then is its answer.
+      const bool must = ask_.conditions.idempotency_key && (first || last);
+      const auto next_due = looked->next_due;
+      if (must || !looked->leases.empty() || !looked->ended.empty()) {
+        auto answer = co_await lease(std::move(*looked), last);
+        if (answer) co_return std::move(*answer);
+      } else if (last) {
+        co_return http::json_response(200, render_all(ask_, {}));
+      }
+      co_await wait(seen, next_due, left);
+      if (auto there = co_await look_at_endpoint(); !there) {
+        co_return std::unexpected(std::move(there).error());
+      }
+    }
   }
-  (void)co_await reach(ask.services, log, {.end = seen + 1, .marks = {}}, wait);
-}
+
+ private:
+  std::unexpected<schemas::Error> not_active() const {
+    return schemas::fail(
+        schemas::Error{schemas::ErrorCode::invalid_transition,
+                       "only of an active endpoint is leased; resume it first",
+                       {},
+                       {{"state", schemas::json::quote(to_text(endpoint_.state.status))}}});
+  }
+
+  awaitable<Result<Looked>> look() {
+    auto reading = co_await open_reading(ask_, ask_.deliveries(), View::row);
+    if (!reading) co_return std::unexpected(std::move(reading).error());
+    const auto reader = reading->reader();
+    auto take = [&] { return Look(ask_, reader, endpoint_, asked_.max, asked_.lease).take(); };
+    co_return co_await answer_on(ask_.services.scans, take);
+  }
+
+  /// Empty: others were first, and there is time left.
+  awaitable<std::optional<Result<Response>>> lease(Looked looked, bool last) {
+    RecordDeliveries command{.endpoint = endpoint_.id,
+                             .generation = endpoint_.state.generation,
+                             .deliveries = std::move(looked.ended),
+                             .cursor = {}};
+    for (const auto& one : looked.leases) command.deliveries.push_back(one.record);
+    auto outcome = co_await write(ask_, ask_.here(), std::move(command));
+    if (!outcome) co_return std::unexpected(std::move(outcome).error());
+    if (outcome->replayed) {
+      auto read = [&] { return leased_before(ask_, endpoint_, outcome->events); };
+      auto before = co_await answer_on(ask_.services.scans, read);
+      auto response = http::json_response(200, render_all(ask_, before));
+      response.add_header("Idempotent-Replayed", "true");
+      co_return response;
+    }
+    std::set<Uuid> written;
+    for (const auto& event : outcome->events) written.insert(event.entity.id);
+    std::erase_if(looked.leases,
+                  [&](const Candidate& one) { return !written.contains(one.record.id); });
+    if (looked.leases.empty() && !last) co_return std::nullopt;
+    co_return http::json_response(200, render_all(ask_, looked.leases));
+  }
+
+  /// Until there are more rows of deliveries than were seen, something is due, or the time is over.
+  awaitable<void> wait(schemas::Offset seen, std::optional<Time> due,
+                       std::chrono::steady_clock::duration left) {
+    using std::chrono::milliseconds;
+    boost::asio::steady_timer pause(co_await boost::asio::this_coro::executor, pause_);
+    pause_ = std::min(2 * pause_, look_again_max);
+    co_await pause.async_wait(as_result);
+    auto longest = std::min(std::chrono::ceil<milliseconds>(left), milliseconds(500));
+    if (due) {
+      const auto until_due = std::chrono::ceil<milliseconds>(*due - ask_.services.clock.wall());
+      longest = std::clamp(until_due, milliseconds(0), longest);
+    }
+    (void)co_await reach(ask_.services, log_, {.end = seen + 1, .marks = {}}, longest);
+  }
+
+  awaitable<Result<void>> look_at_endpoint() {
+    auto now = co_await endpoint_now(ask_, endpoint_.id);
+    if (!now) co_return std::unexpected(std::move(now).error());
+    if (now->version == endpoint_.version) co_return Result<void>();
+    auto again = co_await pulled_endpoint(ask_, endpoint_.id);
+    if (!again) co_return std::unexpected(std::move(again).error());
+    endpoint_ = std::move(*again);
+    co_return Result<void>();
+  }
+
+  Ask& ask_;
+  LeaseAsked asked_;
+  Pulled endpoint_;
+  schemas::LogId log_;
+  std::chrono::steady_clock::time_point end_;
+  std::chrono::milliseconds pause_ = look_again_min;
+};
 
 // ---- ack, nack, extend ----
 
-struct IdsAsked {
-  std::vector<Uuid> ids;
+struct Lease {
+  std::string text;
+  Uuid delivery;
+  std::optional<std::uint32_t> attempt;  // empty: whichever it is
+};
+struct LeasesAsked {
+  std::vector<Lease> leases;
   std::optional<seconds> time;
 };
 
-Result<IdsAsked> parse_ids(const Ask& ask, std::string_view time = {}, std::int64_t time_min = 0) {
+std::optional<Lease> parse_lease_id(std::string text) {
+  const auto slash = text.find('/');
+  const auto id = schemas::parse_id<schemas::DeliveryTag>(std::string_view(text).substr(0, slash));
+  if (!id) return std::nullopt;
+  Lease lease{.text = {}, .delivery = id->uuid(), .attempt = {}};
+  if (slash != text.npos) {
+    const auto digits = std::string_view(text).substr(slash + 1);
+    std::uint32_t attempt = 0;
+    const auto [end, failed] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), attempt);
+    if (failed != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
+    lease.attempt = attempt;
+  }
+  lease.text = std::move(text);
+  return lease;
+}
+
+Result<LeasesAsked> parse_leases(const Ask& ask, std::string_view time = {},
+                                 std::int64_t time_min = 0) {
   ObjectReader reader(ask.body());
-  IdsAsked asked;
-  const auto texts = reader.texts("deliveries", leased_at_once_max, {.characters_max = 100});
+  LeasesAsked asked;
+  std::set<Uuid> named;
+  auto texts = reader.texts("deliveries", leased_at_once_max, {.characters_max = 100});
   for (std::size_t i = 0; i < texts.size(); ++i) {
-    const auto id = schemas::parse_id<schemas::DeliveryTag>(texts[i]);
-    if (id) {
-      asked.ids.push_back(id->uuid());
+    auto lease = parse_lease_id(std::move(texts[i]));
+    if (!lease) {
+      reader.wrong("deliveries", i, "must be a delivery's id, dlv_…, or its lease_id, dlv_…/1");
+    } else if (!named.insert(lease->delivery).second) {
+      reader.wrong("deliveries", i, "names a delivery for the second time");
     } else {
-      reader.wrong("deliveries", i, "must be the id of a delivery, dlv_…");
+      asked.leases.push_back(std::move(*lease));
     }
   }
   if (!time.empty()) {
@@ -296,128 +483,115 @@ Result<IdsAsked> parse_ids(const Ask& ask, std::string_view time = {}, std::int6
   return asked;
 }
 
+/// What is made of an attempt that a worker has.
 using Settle = std::function<void(const Pulled&, const Delivery&, Time, DeliveryRecord&)>;
 
-/// Says of each delivery that is leased what `settle` makes of its attempt.
-Answer settle_leases(Ask& ask, IdsAsked asked, Settle settle) {
-  if (auto may = may_read_events(ask); !may) co_return std::unexpected(std::move(may).error());
-  auto endpoint = co_await pulled_endpoint(ask);
+std::vector<DeliveryRecord> settled_records(const Ask& ask, const projections::Reader& reader,
+                                            const Pulled& endpoint, const LeasesAsked& asked,
+                                            const Settle& settle) {
+  const auto now = ask.services.clock.wall();
+  std::vector<DeliveryRecord> records;
+  for (const auto& lease : asked.leases) {
+    const auto row = reader.get<Delivery>(ask.deliveries().topic, {lease.delivery, {}});
+    const bool has = row && row->state.endpoint == endpoint.id && is_leased(row->state);
+    if (!has || lease.attempt.value_or(row->state.attempts) != row->state.attempts) continue;
+    auto record = record_of(lease.delivery, row->state, row->state.attempts);
+    settle(endpoint, row->state, now, record);
+    records.push_back(std::move(record));
+  }
+  return records;
+}
+
+Answer settle_leases(Ask& ask, const Uuid& id, LeasesAsked asked, Settle settle) {
+  auto endpoint = co_await pulled_endpoint(ask, id);
   if (!endpoint) co_return std::unexpected(std::move(endpoint).error());
   auto reading = co_await open_reading(ask, ask.deliveries(), View::row);
   if (!reading) co_return std::unexpected(std::move(reading).error());
-  const auto now = ask.services.clock.wall();
-  RecordDeliveries command{
-      .endpoint = endpoint->id, .generation = endpoint->generation, .deliveries = {}, .cursor = {}};
-  for (const auto& id : asked.ids) {
-    const auto row = reading->reader().get<Delivery>(reading->place().topic, {id, {}});
-    const bool has = row && row->state.endpoint == endpoint->id && is_leased(row->state);
-    if (!has) continue;
-    auto record = record_of(id, row->state, row->state.attempts, now);
-    settle(*endpoint, row->state, now, record);
-    command.deliveries.push_back(std::move(record));
-  }
+  const auto reader = reading->reader();
+  auto read = [&] { return settled_records(ask, reader, *endpoint, asked, settle); };
+  RecordDeliveries command{.endpoint = id,
+                           .generation = endpoint->state.generation,
+                           .deliveries = co_await answer_on(ask.services.scans, read),
+                           .cursor = {}};
   auto outcome = co_await write(ask, ask.here(), std::move(command));
   if (!outcome) co_return std::unexpected(std::move(outcome).error());
   std::set<Uuid> done;
   for (const auto& event : outcome->events) done.insert(event.entity.id);
   std::string json;
   Writer writer(json);
-  const auto write_ids = [&](std::string_view name, bool were_done) {
+  const auto write_texts = [&](std::string_view name, bool were_done) {
     writer.name(name).begin_array();
-    for (const auto& id : asked.ids) {
-      if (done.contains(id) == were_done) writer.value(to_text(DeliveryId(id)));
+    for (const auto& lease : asked.leases) {
+      if (done.contains(lease.delivery) == were_done) writer.value(lease.text);
     }
     writer.end_array();
   };
   writer.begin_object();
-  write_ids("deliveries", true);
-  write_ids("not_leased", false);
+  write_texts("deliveries", true);
+  write_texts("not_leased", false);
   writer.end_object();
   auto response = http::json_response(200, std::move(json));
   if (outcome->replayed) response.add_header("Idempotent-Replayed", "true");
   co_return response;
 }
 
+/// Whoever names what a worker has, has it to read.
+Result<Uuid> endpoint_to_lease_of(const Ask& ask) {
+  if (auto may = may_read_events(ask); !may) return std::unexpected(std::move(may).error());
+  return endpoint_in_path(ask);
+}
+
 }  // namespace
 
 // POST /v2/webhooks/endpoints/{endpoint_id}/lease
 Answer lease_deliveries(Ask& ask) {
-  if (auto may = may_read_events(ask); !may) co_return std::unexpected(std::move(may).error());
+  auto id = endpoint_to_lease_of(ask);
+  if (!id) co_return std::unexpected(std::move(id).error());
   auto asked = parse_lease(ask);
   if (!asked) co_return std::unexpected(std::move(asked).error());
-  auto endpoint = co_await pulled_endpoint(ask);
+  auto endpoint = co_await pulled_endpoint(ask, *id);
   if (!endpoint) co_return std::unexpected(std::move(endpoint).error());
-  const auto end = std::chrono::steady_clock::now() + asked->wait;
-  const auto log = ask.services.topics.log_of(ask.deliveries().topic, ask.here().organization);
-  // A request that is repeated has to be decided: what it leased then is its answer.
-  for (bool decide = ask.conditions.idempotency_key.has_value();; decide = false) {
-    if (endpoint->status != projections::Endpoint::Status::active) {
-      co_return schemas::fail(
-          schemas::Error{schemas::ErrorCode::invalid_transition,
-                         "only of an active endpoint is leased; resume it first",
-                         {},
-                         {{"state", schemas::json::quote(to_text(endpoint->status))}}});
-    }
-    const auto seen = ask.services.progress.applied_end(log);
-    auto reading = co_await open_reading(ask, ask.deliveries(), View::row);
-    if (!reading) co_return std::unexpected(std::move(reading).error());
-    const auto reader = reading->reader();
-    Candidates candidates(reader, reading->place().topic, *endpoint, ask.services.clock.wall(),
-                          asked->lease);
-    auto find = [&] { return candidates.find(asked->max); };
-    RecordDeliveries command{.endpoint = endpoint->id,
-                             .generation = endpoint->generation,
-                             .deliveries = co_await answer_on(ask.services.scans, find),
-                             .cursor = {}};
-    std::vector<manager::WrittenEvent> leased;
-    if (decide || !command.deliveries.empty()) {
-      auto outcome = co_await write(ask, ask.here(), std::move(command));
-      if (!outcome) co_return std::unexpected(std::move(outcome).error());
-      leased = std::move(outcome->events);
-    }
-    const auto left = end - std::chrono::steady_clock::now();
-    if (!leased.empty() || left <= left.zero()) {
-      auto render = [&] { return render_leased(ask, *endpoint, leased); };
-      auto json = co_await answer_on(ask.services.scans, render);
-      co_return http::json_response(200, std::move(json));
-    }
-    co_await wait_for_more(ask, log, seen, candidates.next_due(), left);
-    endpoint = co_await pulled_endpoint(ask);
-    if (!endpoint) co_return std::unexpected(std::move(endpoint).error());
-  }
+  Leasing leasing(ask, *asked, std::move(*endpoint));
+  co_return co_await leasing.run();
 }
 
 // POST /v2/webhooks/endpoints/{endpoint_id}/ack
 Answer ack_deliveries(Ask& ask) {
-  auto asked = parse_ids(ask);
+  auto id = endpoint_to_lease_of(ask);
+  if (!id) co_return std::unexpected(std::move(id).error());
+  auto asked = parse_leases(ask);
   if (!asked) co_return std::unexpected(std::move(asked).error());
   co_return co_await settle_leases(
-      ask, std::move(*asked), [](const Pulled&, const Delivery&, Time, DeliveryRecord& record) {
+      ask, *id, std::move(*asked),
+      [](const Pulled&, const Delivery&, Time, DeliveryRecord& record) {
         record.state = DeliveryState::succeeded;
       });
 }
 
 // POST /v2/webhooks/endpoints/{endpoint_id}/nack
 Answer nack_deliveries(Ask& ask) {
-  auto asked = parse_ids(ask, "delay_seconds");
+  auto id = endpoint_to_lease_of(ask);
+  if (!id) co_return std::unexpected(std::move(id).error());
+  auto asked = parse_leases(ask, "delay_seconds");
   if (!asked) co_return std::unexpected(std::move(asked).error());
   const auto delay = asked->time;
   co_return co_await settle_leases(
-      ask, std::move(*asked),
+      ask, *id, std::move(*asked),
       [delay](const Pulled& endpoint, const Delivery& delivery, Time now, DeliveryRecord& record) {
         record.error = "a worker gave it back";
-        judge_failure(endpoint, delivery, now, record);
-        if (delay && record.state == DeliveryState::failing) record.next = now + *delay;
+        judge_failure(endpoint, delivery, now, delay, record);
       });
 }
 
 // POST /v2/webhooks/endpoints/{endpoint_id}/extend
 Answer extend_leases(Ask& ask) {
-  auto asked = parse_ids(ask, "lease_seconds", 1);
+  auto id = endpoint_to_lease_of(ask);
+  if (!id) co_return std::unexpected(std::move(id).error());
+  auto asked = parse_leases(ask, "lease_seconds", 1);
   if (!asked) co_return std::unexpected(std::move(asked).error());
   const auto lease = asked->time.value_or(seconds(lease_usual_seconds));
   co_return co_await settle_leases(
-      ask, std::move(*asked),
+      ask, *id, std::move(*asked),
       [lease](const Pulled&, const Delivery&, Time now, DeliveryRecord& record) {
         record.state = DeliveryState::pending;
         record.next = now + lease;

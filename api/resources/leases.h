@@ -9,8 +9,8 @@
 ///
 /// A lease is an attempt that has begun: recorded in the log before the worker is told, and until
 /// it runs out nobody else is given the delivery. An acknowledgement is the attempt's outcome. So
-/// leases survive restarts and hold at every process, and whoever of two workers asks for the same
-/// delivery is second is told by the decision that it is gone (manager/webhook.cpp).
+/// leases survive restarts and hold at every process; of two workers who want the same delivery the
+/// decision gives it to one (manager/webhook.cpp).
 namespace api::resources {
 
 Answer lease_deliveries(Ask& ask);
@@ -19,7 +19,7 @@ Answer nack_deliveries(Ask& ask);
 Answer extend_leases(Ask& ask);
 
 inline constexpr std::int64_t leased_at_once_max = 1'000;
-inline constexpr std::int64_t lease_wait_max_seconds = 60;
+inline constexpr std::int64_t lease_wait_max_seconds = 20;
 inline constexpr std::int64_t lease_max_seconds = 12 * 60 * 60;
 
 inline constexpr Field lease_seconds_field{
@@ -47,13 +47,14 @@ inline constexpr std::array<Field, 3> lease_fields{
           .example = "0"},
     lease_seconds_field};
 
-inline constexpr Field leased_ids_field{.name = "deliveries",
-                                        .need = Need::required,
-                                        .many = Many::list,
-                                        .min = 1,
-                                        .max = 100,
-                                        .items_max = leased_at_once_max,
-                                        .description = "the ids of deliveries that are leased"};
+inline constexpr Field leased_ids_field{
+    .name = "deliveries",
+    .need = Need::required,
+    .many = Many::list,
+    .min = 1,
+    .max = 100,
+    .items_max = leased_at_once_max,
+    .description = "lease_ids, or ids of deliveries: whoever has them"};
 inline constexpr std::array<Field, 1> ack_fields{leased_ids_field};
 inline constexpr std::array<Field, 2> nack_fields{
     leased_ids_field,
@@ -66,8 +67,11 @@ inline constexpr std::array<Field, 2> nack_fields{
           .example = "5"}};
 inline constexpr std::array<Field, 2> extend_fields{leased_ids_field, lease_seconds_field};
 
-inline constexpr std::array<Field, 8> leased_delivery_fields{
+inline constexpr std::array<Field, 9> leased_delivery_fields{
     Field{.name = "id", .need = Need::required},
+    Field{.name = "lease_id",
+          .need = Need::required,
+          .description = "the delivery and the attempt: acknowledged by it, only this lease is"},
     Field{.name = "event_id", .need = Need::required},
     Field{.name = "event_type", .need = Need::required},
     Field{.name = "product", .need = Need::required},

@@ -80,6 +80,10 @@ class StreamHub {
   /// Open streams, for metrics. Any thread.
   std::size_t count() const;
 
+  /// The server stops: who waits in a request answers now. Any thread.
+  void begin_stop() { stopping_ = true; }
+  bool stopping() const { return stopping_; }
+
   /// Lets go of the streams that wait to read. When the connections' threads have ended, and their
   /// contexts still live.
   void close() { readers_.close(); }
@@ -91,6 +95,7 @@ class StreamHub {
   Shard& shard_of(const asio::any_io_executor& executor);
 
   std::atomic<std::uint64_t> generation_{0};
+  std::atomic<bool> stopping_{false};
   std::unique_ptr<ChunkCache> chunks_;
   mutable std::mutex mutex_;  // guards shards_, which only grows
   std::vector<std::unique_ptr<Shard>> shards_;

@@ -160,6 +160,11 @@ Result<Asked> parse_change(const Ask& ask, const Endpoint& now,
   auto asked = read_asked(ask, reader);
   if (auto read = reader.finish(); !read) return std::unexpected(std::move(read).error());
   if (!ask.body().find("project_id")) asked.project = now.project;
+  if (asked.config.kind == EndpointKind::pull && asked.project != now.project) {
+    return schemas::invalid_field(
+        "/project_id",
+        "cannot be changed where events of the project before wait; make another endpoint");
+  }
   asked.headers_named = ask.body().find("headers").has_value();
   return asked;
 }

@@ -42,6 +42,7 @@ class World:
         for provisioner, kind in (*self.kinds.items(), ("none", self.changing_kind)):
             self.platform.put(f"/v2/resource-kinds/{kind}", {"provisioner": provisioner})
             self.within.put(f"/v2/quotas/{kind}", {"count": 1_000_000, "units": 1_000_000})
+        self.pulled = self.within.post("/v2/webhooks/endpoints", {"kind": "pull", "types": ["endpoint.tested"]})["id"]
         self.mark, self.event_mark = None, None
         self.cursors, self.hooks = {}, {}
         self.platform.put(f"/v2/products/{self.product}", PROJECT_FILES)
@@ -95,6 +96,9 @@ class World:
             if operation == "resume_organization":
                 self.platform.post(f"/v2/organizations/{other}/suspend")
             return {"organization_id": other}
+        if operation in ("lease_deliveries", "ack_deliveries", "nack_deliveries", "extend_leases"):
+            self.within.post(f"/v2/webhooks/endpoints/{self.pulled}/test")
+            return {"endpoint_id": self.pulled}
         return {}
 
     def path_of(self, case):
@@ -132,6 +136,7 @@ class World:
             "report_health": {"health": "degraded"},
             "record_cost": {"amount": "1.00", "currency": "EUR", "from": TIME, "to": "2026-01-02T00:00:00Z"},
             "create_endpoint": {"url": "http://127.0.0.1:9/hook"}, "change_endpoint": {"types": [unique("type")]}, "resume_endpoint": {},
+            "lease_deliveries": {"wait_seconds": 5}, **{what: {"deliveries": [self.ids["delivery_id"]]} for what in ("ack_deliveries", "nack_deliveries", "extend_leases")},
             "rotate_endpoint_secret": {"overlap_seconds": 60}, "resend_deliveries": {"endpoint_id": self.ids["endpoint_id"], "state": "failing"},
             "create_retry_policy": {"name": "other", "delays_seconds": [1, 2]}, "change_retry_policy": {"jitter": 0.5},
             "declare_product": PROJECT_FILES, "dry_run_product": PROJECT_FILES,

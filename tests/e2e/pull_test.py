@@ -58,7 +58,7 @@ class Endpoint:
         return leased
 
     def settle(self, what, deliveries, **members):
-        ids = [one["id"] for one in deliveries]
+        ids = [one["lease_id"] for one in deliveries]
         return self.client.post(f"{self.path}/{what}", {"deliveries": ids, **members}, expect=200)
 
     def ack(self, deliveries):
@@ -91,13 +91,13 @@ class Leases(PullTest):
         self.assertEqual([(one["state"], one["next_at"]) for one in map(endpoint.row, leased)],
                          [("pending", one["leased_until"]) for one in leased])
         done = endpoint.ack(leased)
-        self.assertEqual((set(done["deliveries"]), done["not_leased"]), ({one["id"] for one in leased}, []))
+        self.assertEqual((set(done["deliveries"]), done["not_leased"]), ({one["lease_id"] for one in leased}, []))
         counts = endpoint.counts()
         self.assertEqual((counts["succeeded"], counts["pending"], counts["failing_since"]), (5, 0, None))
         attempt, = endpoint.row(leased[0])["attempts"]
         self.assertEqual((attempt["attempt"], attempt["state"], attempt["status"]), (1, "succeeded", None))
         again = endpoint.ack(leased)
-        self.assertEqual((again["deliveries"], set(again["not_leased"])), ([], {one["id"] for one in leased}))
+        self.assertEqual((again["deliveries"], set(again["not_leased"])), ([], {one["lease_id"] for one in leased}))
 
     def test_the_data_alone(self):
         endpoint = self.endpoint(format="data")
@@ -123,7 +123,10 @@ class Leases(PullTest):
         first, = endpoint.lease(lease_seconds=1)
         second, = endpoint.lease(wait=20)
         self.assertEqual((second["id"], second["attempt"]), (first["id"], 2))
-        self.assertEqual(endpoint.ack([first])["deliveries"], [first["id"]])
+        late = self.owner.post(f"{endpoint.path}/ack", {"deliveries": [first["lease_id"]]})
+        self.assertEqual((late["deliveries"], late["not_leased"]), ([], [first["lease_id"]]))
+        self.assertEqual(endpoint.settle("nack", [first])["not_leased"], [first["lease_id"]])
+        self.assertEqual(endpoint.ack([second])["deliveries"], [second["lease_id"]])
         self.assertEqual([(one["attempt"], one["state"]) for one in endpoint.row(first)["attempts"]],
                          [(1, "pending"), (2, "succeeded")])
 
@@ -143,10 +146,11 @@ class Leases(PullTest):
         endpoint = self.endpoint()
         self.project()
         one, = endpoint.lease(lease_seconds=1)
-        self.assertEqual(endpoint.settle("extend", [one], lease_seconds=600)["deliveries"], [one["id"]])
+        self.assertEqual(endpoint.settle("extend", [one], lease_seconds=600)["deliveries"], [one["lease_id"]])
         self.assertEqual(endpoint.lease(wait=2), [])
         self.assertGreater(endpoint.row(one)["next_at"], one["leased_until"])
-        self.assertEqual(endpoint.ack([one])["deliveries"], [one["id"]])
+        by_id = self.owner.post(f"{endpoint.path}/ack", {"deliveries": [one["id"]]})
+        self.assertEqual(by_id["deliveries"], [one["id"]])
         self.assertEqual(endpoint.row(one)["attempts_made"], 1)
 
     def test_what_is_given_back_comes_again(self):
@@ -155,7 +159,7 @@ class Leases(PullTest):
         for attempt in (1, 2):
             one, = endpoint.lease()
             self.assertEqual(one["attempt"], attempt)
-            self.assertEqual(endpoint.settle("nack", [one])["deliveries"], [one["id"]])
+            self.assertEqual(endpoint.settle("nack", [one])["deliveries"], [one["lease_id"]])
             self.assertEqual(endpoint.row(one)["state"], "failing")
             self.assertIsNotNone(endpoint.counts()["failing_since"])
         one, = endpoint.lease()
@@ -184,6 +188,8 @@ class Leases(PullTest):
         again = endpoint.lease(headers=key, max=2)
         self.assertEqual(first, again)
         self.assertEqual(len(endpoint.lease()), 1)
+        endpoint.ack(first[:1])
+        self.assertEqual(endpoint.lease(headers=key, max=2), first[1:])
 
     def test_an_entity_s_events_come_one_after_the_other(self):
         endpoint = self.endpoint()
@@ -219,13 +225,67 @@ class Leases(PullTest):
         self.project()
         self.owner.post(f"{endpoint.path}/resume", {"skip_to": "now"})
         self.until(lambda: endpoint.counts()["skipped"] == 1)
-        self.assertEqual(endpoint.ack([one])["not_leased"], [one["id"]])
+        self.assertEqual(endpoint.ack([one])["not_leased"], [one["lease_id"]])
         third = self.project()
         two, = endpoint.lease()
         self.assertEqual(two["event"]["subject"], third)
         self.owner.delete(endpoint.path)
         self.owner.post(f"{endpoint.path}/lease", {}, expect=404)
         self.until(lambda: endpoint.row(two)["state"] == "skipped")
+
+    def test_one_after_the_other_of_all(self):
+        """Of several products too, where the log of each counts its own offsets."""
+        endpoint = self.endpoint(order="endpoint", types=["project.*", "key.*"])
+        told = []
+        for n in range(3):
+            told.append(self.owner.post("/v2/auth/keys", {"name": f"k{n}", "permissions": ["projects:read"]})["id"])
+            told.append(self.project(f"P{n}"))
+        subjects = []
+        for n in range(6):
+            one, = endpoint.lease()
+            self.assertEqual(endpoint.lease(wait=0), [])
+            if n == 2 and one["attempt"] == 1:
+                endpoint.settle("nack", [one], delay_seconds=0)
+                one, = endpoint.lease()
+            subjects.append(one["event"]["subject"])
+            endpoint.ack([one])
+        self.assertEqual(subjects, told)
+
+    def test_of_many_workers_one_has_it(self):
+        endpoint = self.endpoint(order="none")
+        for n in range(40):
+            self.project(f"P{n}")
+        self.until(lambda: endpoint.counts()["pending"] == 40)
+        leased, lock = [], threading.Lock()
+
+        def work():
+            worker = endpoint.with_client(self.server.client(self.owner.key))
+            while True:
+                got = worker.lease(wait=0, max=3)
+                with lock:
+                    leased.extend(one["id"] for one in got)
+                if len(set(leased)) == 40:
+                    return
+
+        workers = [threading.Thread(target=work) for _ in range(8)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        self.assertEqual(len(leased), 40)
+
+    def test_who_waits_is_answered_when_the_server_stops(self):
+        endpoint = self.endpoint()
+        answered = []
+        worker = threading.Thread(target=lambda: answered.append(endpoint.lease(wait=20)))
+        worker.start()
+        time.sleep(0.5)
+        begun = time.monotonic()
+        self.server.stop()
+        worker.join()
+        self.assertLess(time.monotonic() - begun, 9)
+        self.assertEqual(answered, [[]])
+        self.server.start()
 
     def test_only_what_the_filter_takes_and_a_test_event(self):
         endpoint = self.endpoint(filter="event.data.name.startsWith('W')")
@@ -247,6 +307,8 @@ class WhatIsRefused(PullTest):
         self.problem(self.owner.patch(endpoint.path, {"kind": "push"}, expect=422), "invalid-request", pointer="/kind")
         self.problem(self.owner.patch(endpoint.path, {"url": "http://127.0.0.1/x"}, expect=422), "invalid-request", pointer="/url")
         self.owner.patch(endpoint.path, {"description": "of the workers", "order": "none"}, expect=200)
+        moved = self.owner.patch(endpoint.path, {"project_id": self.project()}, expect=422)
+        self.problem(moved, "invalid-request", pointer="/project_id", detail="make another endpoint")
         self.problem(self.owner.post(f"{endpoint.path}/secret/rotate", {}, expect=409), "invalid-transition", detail="no secret")
         self.problem(self.owner.post("/v2/webhooks/endpoints", {}, expect=422), "invalid-request", pointer="/url")
 
@@ -259,9 +321,10 @@ class WhatIsRefused(PullTest):
 
     def test_wrong_members(self):
         path = self.endpoint().path
-        for what, body, pointer in (("lease", {"max": 0}, "/max"), ("lease", {"max": 1001}, "/max"), ("lease", {"wait_seconds": 61}, "/wait_seconds"),
+        for what, body, pointer in (("lease", {"max": 0}, "/max"), ("lease", {"max": 1001}, "/max"), ("lease", {"wait_seconds": 21}, "/wait_seconds"),
                                     ("lease", {"lease_seconds": 0}, "/lease_seconds"), ("lease", {"count": 1}, "/count"),
                                     ("ack", {}, "/deliveries"), ("ack", {"deliveries": ["x"]}, "/deliveries/0"),
+                                    ("ack", {"deliveries": ["dlv_" + "0" * 26 + "/x"]}, "/deliveries/0"), ("ack", {"deliveries": ["dlv_" + "0" * 26] * 2}, "/deliveries/1"),
                                     ("nack", {"deliveries": ["dlv_" + "0" * 26], "delay_seconds": -1}, "/delay_seconds"),
                                     ("extend", {"deliveries": ["dlv_" + "0" * 26], "lease_seconds": 0}, "/lease_seconds")):
             with self.subTest(what=what, body=body):
@@ -276,14 +339,39 @@ class WhatIsRefused(PullTest):
             body = {} if what == "lease" else {"deliveries": [one["id"]]}
             other.post(f"{endpoint.path}/{what}", body, expect=404)
         theirs = Endpoint(other, other.post("/v2/webhooks/endpoints", {"kind": "pull"}, expect=201)["id"])
-        self.assertEqual(theirs.ack([one])["not_leased"], [one["id"]])
+        self.assertEqual(theirs.ack([one])["not_leased"], [one["lease_id"]])
         mine = self.endpoint(types=["x.y"])
-        self.assertEqual(mine.ack([one])["not_leased"], [one["id"]])
+        self.assertEqual(mine.ack([one])["not_leased"], [one["lease_id"]])
         reader = self.server.key(self.owner.organization, ["webhooks:write"])
         reader.post(f"{endpoint.path}/lease", {}, expect=403)
         blind = self.server.key(self.owner.organization, ["webhooks:read", "events:read"])
         blind.post(f"{endpoint.path}/ack", {"deliveries": [one["id"]]}, expect=403)
-        self.assertEqual(endpoint.ack([one])["deliveries"], [one["id"]])
+        self.assertEqual(endpoint.ack([one])["deliveries"], [one["lease_id"]])
+
+
+class Backlog(PullTest):
+    EVENTS = 12_000
+
+    def test_what_is_not_wanted_yet_stays_in_the_log(self):
+        name = unique("counted")
+        self.server.declare(name, {"kinds": {"thing": {"events": {"thing.counted": {"fold": "replace"}}}}})
+        endpoint = self.endpoint(types=["thing.counted"], order="none")
+        self.server.settle()
+        for begin in range(0, self.EVENTS, 1000):
+            self.owner.post(f"/v2/products/{name}/events", {"events": [
+                {"kind": "thing", "entity": f"e{n}", "type": "thing.counted", "data": {}} for n in range(begin, begin + 1000)]})
+        self.until(lambda: endpoint.counts()["pending"] >= 10_000)
+        time.sleep(1)
+        self.assertLess(endpoint.counts()["pending"], self.EVENTS)
+        self.server.stop()
+        self.server.start()
+        handled = set()
+        while len(handled) < self.EVENTS:
+            leased = endpoint.lease(wait=10, max=1000)
+            self.assertTrue(leased, len(handled))
+            handled |= {one["event_id"] for one in leased}
+            endpoint.ack(leased)
+        self.assertEqual(endpoint.counts()["pending"], 0)
 
 
 class Workers(PullTest):

@@ -419,7 +419,7 @@ class Requests(WebhookTest):
                                  ({"retry_policy_id": "rp_x"}, "/retry_policy_id"), ({"max_in_flight": 0}, "/max_in_flight"),
                                  ({"headers": {"Host": "x"}}, "/headers"), ({"headers": {"webhook-id": "x"}}, "/headers"),
                                  ({"headers": {"A": "b\r\nC: d"}}, "/headers"), ({"start": "tomorrow"}, "/start"), ({"secret": "abc"}, "/secret"),
-                                 ({"project_id": "proj_00000000000000000000000000"}, "/project_id"), ({"kind": "pull"}, "/kind"), ({"surprise": 1}, "/surprise")):
+                                 ({"project_id": "proj_00000000000000000000000000"}, "/project_id"), ({"kind": "poll"}, "/kind"), ({"kind": "pull"}, "/url"), ({"surprise": 1}, "/surprise")):
             with self.subTest(members):
                 refused = self.owner.post("/v2/webhooks/endpoints", {"url": self.receiver.url, **members}, expect=422)
                 self.problem(refused, "invalid-request", pointer=pointer)

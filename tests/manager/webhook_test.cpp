@@ -54,6 +54,18 @@ class Webhooks : public ResourceWorld {
     record.held = true;
     return record;
   }
+  DeliveryRecord leased(std::uint8_t id, std::uint32_t number) {
+    auto record = attempt(id, number, DeliveryState::pending);
+    record.started = world.clock().wall();
+    record.next = record.started + std::chrono::minutes(1);
+    return record;
+  }
+  DeliveryRecord extended(std::uint8_t id, std::uint32_t number) {
+    auto record = leased(id, number);
+    record.started = {};
+    record.next += std::chrono::minutes(1);
+    return record;
+  }
   static RecordDeliveries record(std::vector<DeliveryRecord> deliveries,
                                  std::optional<std::string> cursor = {},
                                  std::uint32_t generation = 0) {
@@ -252,6 +264,67 @@ TEST_F(Webhooks, AnEndpointsHealthCountsItsDeliveries) {
   EXPECT_EQ(now.failing, 0u);
   EXPECT_EQ(now.exhausted, 0u);
   EXPECT_FALSE(now.failing_since);
+}
+
+TEST_F(Webhooks, ALeaseIsAnAttemptThatIsNotOverYet) {
+  run(create());
+  run(record({held(1), held(2)}));
+  EXPECT_EQ(run(record({leased(1, 1)})), "attempted 2");
+  EXPECT_EQ(run(record({leased(2, 2)})), "unchanged") << "no lease is the second";
+  EXPECT_EQ(run(record({leased(3, 1)})), "unchanged") << "nothing is leased that does not wait";
+  EXPECT_TRUE(projections::is_leased(*delivery(1)));
+  EXPECT_FALSE(projections::is_leased(*delivery(2)));
+  EXPECT_EQ(delivery(1)->attempts, 1u);
+  EXPECT_TRUE(delivery(1)->next);
+  EXPECT_EQ(health().pending, 2u);
+  EXPECT_FALSE(health().failing_since);
+  EXPECT_EQ(run(record({extended(1, 1)})), "attempted 3") << "kept longer";
+  EXPECT_EQ(delivery(1)->attempts_in_all, 1u);
+  EXPECT_EQ(run(record({attempt(1, 1, DeliveryState::succeeded)})), "attempted 4");
+  EXPECT_EQ(delivery(1)->state, DeliveryState::succeeded);
+  EXPECT_EQ(delivery(1)->attempts_in_all, 1u);
+  EXPECT_EQ(run(record({leased(1, 1)})), "unchanged");
+  EXPECT_EQ(health().succeeded, 1u);
+  EXPECT_TRUE(health().last_success);
+}
+
+TEST_F(Webhooks, OfTwoWorkersOneHasADelivery) {
+  run(create());
+  run(record({held(1)}));
+  EXPECT_EQ(run(record({leased(1, 1)})), "attempted 2");
+  EXPECT_EQ(run(record({leased(1, 1)})), "unchanged") << "both saw it waiting";
+  EXPECT_EQ(run(record({leased(1, 2)})), "unchanged") << "it has not run out";
+  auto ended = leased(1, 1);
+  ended.state = DeliveryState::exhausted;
+  EXPECT_EQ(run(record({ended})), "unchanged") << "it has not run out";
+  world.clock().pass(std::chrono::minutes(1));
+  EXPECT_EQ(run(record({leased(1, 2)})), "attempted 3");
+  EXPECT_EQ(run(record({leased(1, 2)})), "unchanged") << "both saw that it had run out";
+  EXPECT_EQ(run(record({attempt(1, 1, DeliveryState::failing)})), "unchanged")
+      << "of a lease that is another's now";
+  EXPECT_EQ(run(record({attempt(1, 2, DeliveryState::failing)})), "attempted 4");
+  EXPECT_TRUE(health().failing_since);
+  EXPECT_EQ(run(record({attempt(1, 2, DeliveryState::succeeded)})), "unchanged");
+  EXPECT_EQ(run(record({leased(1, 3)})), "unchanged") << "it was given back for a while";
+  world.clock().pass(std::chrono::hours(2'000'000));
+  EXPECT_EQ(run(record({leased(1, 3)})), "attempted 5");
+  EXPECT_TRUE(health().failing_since) << "a lease is no success";
+  world.clock().pass(std::chrono::minutes(1));
+  ended = leased(1, 3);
+  ended.state = DeliveryState::exhausted;
+  EXPECT_EQ(run(record({ended})), "attempted 6") << "it ran out for the last time";
+}
+
+TEST_F(Webhooks, WhatIsLeasedIsSkippedTooAndNotAskedForTwice) {
+  run(create());
+  run(record({held(1)}));
+  run(record({leased(1, 1)}));
+  EXPECT_EQ(run(ResendDeliveries{{Uuid{{1}}}}), "unchanged");
+  run(ResumeEndpoint{endpoint, "tm1_now"});
+  const auto state = row<Endpoint>(eventstore::webhooks_product, endpoint);
+  EXPECT_EQ(run(skip({1}, state->generation, state->active_since)), "skipped 3");
+  EXPECT_FALSE(health().failing_since);
+  EXPECT_EQ(run(record({attempt(1, 1, DeliveryState::succeeded)})), "unchanged");
 }
 
 TEST(DeliveryIds, FollowFromEndpointAndEventAndSortByTime) {
