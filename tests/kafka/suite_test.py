@@ -31,7 +31,7 @@ RUN = {  # file: its classes, where not all
     "products": WHOLE,
     "project_parts": WHOLE,
     "projects": WHOLE,
-    "pull": WHOLE,
+    "pull": ("Leases", "WhatIsRefused", "Workers"),           # not Backlog: as many events as one process waits with
     "rebuild": ("Beside",),                                   # not Killed: it looks into a data directory
     "resources": WHOLE,
     "sealed_fields": ("SealedFields",),                       # not Sealed: it looks into a data directory
