@@ -183,6 +183,8 @@ def before_call(context, case, **options):
     if body is not None and known["body"] and (succeed or chance(case, "whole body") < 4):
         lines = case.media_type == "application/x-ndjson"
         case.body = "".join(json.dumps({**body, "idempotency_key": unique("line")}) + "\n" for _ in range(3)) if lines else body
+    if not succeed and name_of(case) == "lease_deliveries" and isinstance(case.body, dict) and case.body.get("wait_seconds") in range(2, 21):
+        case.body = {**case.body, "wait_seconds": 1}  # the fuzzer has a minute for everything
 
 
 @schemathesis.hook
