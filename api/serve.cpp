@@ -515,8 +515,8 @@ void Process::leave_cluster() {
 
 /// Accept nothing more, finish requests, drain the writer, store what is folded, close.
 void Process::stop() {
-  if (outgoing_) outgoing_->stop();
   if (streams_) streams_->begin_stop();
+  if (outgoing_) outgoing_->stop();
   leave_cluster();
   if (server_) server_->stop();
   if (node_) node_->stop();

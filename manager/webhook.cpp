@@ -257,7 +257,7 @@ bool fits(const Context& context, const DeliveryRecord& record,
   if (is_leased(state) && record.attempt == state.attempts) {
     return record.started == Time{} || (record.state == DeliveryState::exhausted && is_over);
   }
-  if (record.attempt != state.attempts + 1) return false;
+  if (record.attempt != state.attempts + 1 || record.started == Time{}) return false;
   return is_over || !(is_lease || is_leased(state));
 }
 

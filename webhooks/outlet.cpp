@@ -222,7 +222,7 @@ void Outlet::arm() {
   auto at = current + std::chrono::milliseconds{cursor_every};
   if (waits) at = std::min(at, not_before_);
   const bool may_send = !waits && !pace_.full() && !pulled();
-  if (enough_wait_) at = std::min(at, current + waiting_every);
+  if (enough_wait_) at = std::min(at, looked_at_waiting_ + look_at_waiting_every_);
   const bool is_due = !due_known_ || (next_due_ && *next_due_ <= current);
   if (may_send && due_known_ && next_due_) at = std::min(at, std::max(*next_due_, current));
   if (may_send && rate_ && (is_due || !queue_.empty() || !released_.empty())) {

@@ -219,6 +219,7 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   static constexpr std::size_t waiting_max = 10'000;  // of a pull endpoint, in rows
   static constexpr std::size_t waiting_max_ever = 100'000;
   static constexpr std::chrono::milliseconds waiting_every{100};
+  static constexpr std::chrono::milliseconds waiting_every_max{2'000};
   static constexpr std::size_t records_max = 1'000;  // of one command, and its bytes:
   static constexpr std::size_t records_bytes_max = std::size_t{1} << 20;
   static constexpr std::size_t body_kept = 4'096;
@@ -242,6 +243,7 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
 
   bool enough_wait_ = false;  // of a pull endpoint
   Time looked_at_waiting_{};
+  std::chrono::milliseconds look_at_waiting_every_ = waiting_every;
 
   // sending
   Pace pace_;

@@ -26,6 +26,7 @@ bool Outlet::let_wait() {
 
 void Outlet::look_at_waiting() {
   if (!pulled()) return;
+  look_at_waiting_every_ = waiting_every;
   read_more();
   parts_.ready(shared_from_this());
 }
@@ -33,18 +34,21 @@ void Outlet::look_at_waiting() {
 /// Whether what waits in rows will do, and more may stay in the log. What waits behind others of
 /// its lane is of no use to workers: while few could be leased, more is read, up to a bound.
 bool Outlet::enough_wait() {
-  if (!pulled() || now() < looked_at_waiting_ + waiting_every) return enough_wait_;
+  if (!pulled() || now() < looked_at_waiting_ + look_at_waiting_every_) return enough_wait_;
   looked_at_waiting_ = now();
   try {
     const auto row = reader().get<projections::EndpointHealth>(parts_.deliveries, {setup_.id, {}});
     if (row) health_ = row->state;
-    const auto open = health_.pending + health_.failing;
+    const auto open = health_.pending + health_.failing + unsettled_ + queue_.size();
     enough_wait_ = open >= waiting_max_ever || (open >= waiting_max && many_could_be_leased());
   } catch (const projections::StoreFailure& failure) {
     spdlog::warn("events wait for the rows detail=\"{}\"", failure.what());
     enough_wait_ = true;
     back_off(std::chrono::seconds{1});
   }
+  // While nobody leases there is no hurry.
+  look_at_waiting_every_ =
+      enough_wait_ ? std::min(2 * look_at_waiting_every_, waiting_every_max) : waiting_every;
   return enough_wait_;
 }
 

@@ -122,8 +122,9 @@ class Look {
     auto options = page(1, {endpoint_.id, {}});
     options.after = projections::lane_of(endpoint_.id, begin);
     bool wrapped = false;
-    constexpr int looks = 2'000;
-    for (int i = 0; i < looks && !enough(max_); ++i) {
+    constexpr int fruitless_max = 500;  // the next look begins elsewhere
+    for (int fruitless = 0; fruitless < fruitless_max && !enough(max_);) {
+      const auto before = found_.leases.size();
       const auto found = reader_.list(place_.topic, projections::lane_kind, true, options);
       if (found.rows.empty()) {
         if (std::exchange(wrapped, true)) return;
@@ -133,6 +134,7 @@ class Look {
       const auto& entity = found.rows.front().entity;
       if (wrapped && entity.name >= projections::lane_text(begin)) return;
       consider(projections::delivery_in(entity));
+      if (found_.leases.size() == before) ++fruitless;
       options.after = projections::end_of_lane(entity);
     }
   }
@@ -147,7 +149,7 @@ class Look {
       auto ended = record_of(id, delivery, delivery.attempts);
       ended.started = now_;
       ended.error = "its lease ran out";
-      judge_failure(endpoint_, delivery, now_, {}, ended);
+      judge_failure(endpoint_, delivery, *delivery.next, {}, ended);
       if (ended.state == DeliveryState::exhausted) return found_.ended.push_back(std::move(ended));
     }
     auto body = log_.body({place_.organization, place_.space}, wanted_, delivery.topic,
@@ -161,7 +163,7 @@ class Look {
     record.state = DeliveryState::pending;
     record.next = now_ + lease_;
     bytes_ += body->text.size();
-    found_.leases.push_back({std::move(record), std::move(*body)});
+    found_.leases.push_back({std::move(record), delivery.attempts_in_all + 1, std::move(*body)});
   }
 
   /// The first of its lane; of one that was asked for again also that nobody has one behind it.

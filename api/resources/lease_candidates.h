@@ -36,6 +36,7 @@ webhooks::Wanted wanted_of(const Pulled& endpoint);
 
 struct Candidate {
   manager::DeliveryRecord record;
+  std::uint32_t number;  // of the attempt among all that were ever made: no lease has it again
   webhooks::EventBody body;
 };
 struct Candidates {

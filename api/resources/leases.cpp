@@ -52,16 +52,17 @@ awaitable<Result<Pulled>> pulled_endpoint(Ask& ask, const Uuid& id) {
 
 // ---- lease ----
 
-/// What names a lease: the delivery, and which attempt of it.
-std::string lease_text(const Uuid& delivery, std::uint32_t attempt) {
-  return fmt::format("{}/{}", to_text(DeliveryId(delivery)), attempt);
+/// What names a lease: the delivery, and which of all its attempts.
+std::string lease_text(const Candidate& leased) {
+  return fmt::format("{}/{}", to_text(DeliveryId(leased.record.id)), leased.number);
 }
 
 void render_leased(Writer& writer, const Ask& ask, const Candidate& leased) {
-  const auto& [record, body] = leased;
+  const auto& record = leased.record;
+  const auto& body = leased.body;
   writer.begin_object()
       .member("id", to_text(DeliveryId(record.id)))
-      .member("lease_id", lease_text(record.id, record.attempt))
+      .member("lease_id", lease_text(leased))
       .member("event_id", to_text(schemas::EventId(record.event)))
       .member("event_type", record.type)
       .member("product", ask.services.topics.name(record.topic))
@@ -93,12 +94,13 @@ std::vector<Candidate> leased_before(const Ask& ask, const Pulled& endpoint,
     const auto row = reader.get<Delivery>(place.topic, {event.entity.id, {}});
     if (!row || row->head.version != event.version || !is_leased(row->state)) continue;
     const auto& delivery = row->state;
+    if (*delivery.next <= ask.services.clock.wall()) continue;
     auto body = log.body({place.organization, place.space}, wanted_of(endpoint), delivery.topic,
                          delivery.offset, delivery.index);
     if (!body) continue;
     auto record = record_of(event.entity.id, delivery, delivery.attempts);
     record.next = *delivery.next;
-    leased.push_back({std::move(record), std::move(*body)});
+    leased.push_back({std::move(record), delivery.attempts_in_all, std::move(*body)});
   }
   return leased;
 }
@@ -142,8 +144,9 @@ class Leasing {
       // One that is repeated has to be decided: what it leased then is its answer.
       const bool must = ask_.conditions.idempotency_key && (first || last);
       const auto next_due = looked->next_due;
-      if (must || !looked->leases.empty() || !looked->ended.empty()) {
-        auto answer = co_await lease(std::move(*looked), last);
+      co_await end_lapsed(std::move(looked->ended));
+      if (must || !looked->leases.empty()) {
+        auto answer = co_await lease(std::move(looked->leases), last);
         if (answer) co_return std::move(*answer);
       } else if (last) {
         co_return http::json_response(200, render_all(ask_, {}));
@@ -172,14 +175,27 @@ class Leasing {
     co_return co_await answer_on(ask_.services.scans, find);
   }
 
+  RecordDeliveries command(std::vector<DeliveryRecord> records) const {
+    return {.endpoint = endpoint_.id,
+            .generation = endpoint_.state.generation,
+            .deliveries = std::move(records),
+            .cursor = {}};
+  }
+
+  /// Not under the request's key, whose outcome is what it leases. Refused, it is asked again by
+  /// whoever looks next.
+  awaitable<void> end_lapsed(std::vector<DeliveryRecord> ended) {
+    if (ended.empty()) co_return;
+    auto context = command_context(ask_, ask_.here());
+    context.idempotency.reset();
+    (void)co_await ask_.services.commands.execute(std::move(context), command(std::move(ended)));
+  }
+
   /// Empty: others were first, and there is time left.
-  awaitable<std::optional<Result<Response>>> lease(Candidates looked, bool last) {
-    RecordDeliveries command{.endpoint = endpoint_.id,
-                             .generation = endpoint_.state.generation,
-                             .deliveries = std::move(looked.ended),
-                             .cursor = {}};
-    for (const auto& one : looked.leases) command.deliveries.push_back(one.record);
-    auto outcome = co_await write(ask_, ask_.here(), std::move(command));
+  awaitable<std::optional<Result<Response>>> lease(std::vector<Candidate> leases, bool last) {
+    std::vector<DeliveryRecord> records;
+    for (const auto& one : leases) records.push_back(one.record);
+    auto outcome = co_await write(ask_, ask_.here(), command(std::move(records)));
     if (!outcome) co_return std::unexpected(std::move(outcome).error());
     if (outcome->replayed) {
       auto read = [&] { return leased_before(ask_, endpoint_, outcome->events); };
@@ -190,10 +206,9 @@ class Leasing {
     }
     std::set<Uuid> written;
     for (const auto& event : outcome->events) written.insert(event.entity.id);
-    std::erase_if(looked.leases,
-                  [&](const Candidate& one) { return !written.contains(one.record.id); });
-    if (looked.leases.empty() && !last) co_return std::nullopt;
-    co_return http::json_response(200, render_all(ask_, looked.leases));
+    std::erase_if(leases, [&](const Candidate& one) { return !written.contains(one.record.id); });
+    if (leases.empty() && !last) co_return std::nullopt;
+    co_return http::json_response(200, render_all(ask_, leases));
   }
 
   /// Until there are more rows of deliveries than were seen, something is due, or the time is over.
@@ -211,7 +226,10 @@ class Leasing {
     (void)co_await reach(ask_.services, log_, {.end = seen + 1, .marks = {}}, longest);
   }
 
+  /// Neither the caller's key nor the endpoint is what it was for ever.
   awaitable<Result<void>> look_at_endpoint() {
+    auto welcome = edge::still_welcome(ask_.services, ask_.caller());
+    if (!welcome) co_return std::unexpected(std::move(welcome).error());
     auto now = co_await endpoint_now(ask_, endpoint_.id);
     if (!now) co_return std::unexpected(std::move(now).error());
     if (now->version == endpoint_.version) co_return Result<void>();
@@ -234,7 +252,7 @@ class Leasing {
 struct Lease {
   std::string text;
   Uuid delivery;
-  std::optional<std::uint32_t> attempt;  // empty: whichever it is
+  std::optional<std::uint32_t> number;  // empty: whichever it is
 };
 struct LeasesAsked {
   std::vector<Lease> leases;
@@ -245,14 +263,14 @@ std::optional<Lease> parse_lease_id(std::string text) {
   const auto slash = text.find('/');
   const auto id = schemas::parse_id<schemas::DeliveryTag>(std::string_view(text).substr(0, slash));
   if (!id) return std::nullopt;
-  Lease lease{.text = {}, .delivery = id->uuid(), .attempt = {}};
+  Lease lease{.text = {}, .delivery = id->uuid(), .number = {}};
   if (slash != text.npos) {
     const auto digits = std::string_view(text).substr(slash + 1);
-    std::uint32_t attempt = 0;
+    std::uint32_t number = 0;
     const auto [end, failed] =
-        std::from_chars(digits.data(), digits.data() + digits.size(), attempt);
+        std::from_chars(digits.data(), digits.data() + digits.size(), number);
     if (failed != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
-    lease.attempt = attempt;
+    lease.number = number;
   }
   lease.text = std::move(text);
   return lease;
@@ -293,7 +311,9 @@ std::vector<DeliveryRecord> settled_records(const Ask& ask, const projections::R
   for (const auto& lease : asked.leases) {
     const auto row = reader.get<Delivery>(ask.deliveries().topic, {lease.delivery, {}});
     const bool has = row && row->state.endpoint == endpoint.id && is_leased(row->state);
-    if (!has || lease.attempt.value_or(row->state.attempts) != row->state.attempts) continue;
+    const bool is_this =
+        has && lease.number.value_or(row->state.attempts_in_all) == row->state.attempts_in_all;
+    if (!is_this) continue;
     auto record = record_of(lease.delivery, row->state, row->state.attempts);
     settle(endpoint, row->state, now, record);
     records.push_back(std::move(record));

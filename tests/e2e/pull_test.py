@@ -1,12 +1,12 @@
 # TIMEOUT 300
 """Endpoints of kind pull: workers lease, acknowledge, give back and keep; API.md, "Webhooks, pipelines, replays"."""
 import collections
-import json
+import http.client
 import random
 import threading
 import time
 
-from harness import LOOPBACK_ALLOWED, ServerTest, run, unique
+from harness import BROKERS, LOOPBACK_ALLOWED, ServerTest, run, unique
 
 FAST = {"name": "fast", "delays_seconds": [0.05, 0.05], "jitter": 0}
 SECONDS = 30
@@ -108,7 +108,7 @@ class Leases(PullTest):
     def test_a_lease_waits_for_an_event(self):
         endpoint = self.endpoint()
         leased = []
-        worker = threading.Thread(target=lambda: leased.extend(endpoint.lease(wait=20)))
+        worker = threading.Thread(target=lambda: leased.extend(endpoint.lease(wait=15)))
         worker.start()
         time.sleep(0.3)
         begun = time.monotonic()
@@ -121,7 +121,7 @@ class Leases(PullTest):
         endpoint = self.endpoint()
         self.project()
         first, = endpoint.lease(lease_seconds=1)
-        second, = endpoint.lease(wait=20)
+        second, = endpoint.lease(wait=15)
         self.assertEqual((second["id"], second["attempt"]), (first["id"], 2))
         late = self.owner.post(f"{endpoint.path}/ack", {"deliveries": [first["lease_id"]]})
         self.assertEqual((late["deliveries"], late["not_leased"]), ([], [first["lease_id"]]))
@@ -134,7 +134,7 @@ class Leases(PullTest):
         endpoint = self.endpoint(retry_policy_id=self.policy(delays_seconds=[0]))
         self.project()
         for attempt in (1, 2):
-            one, = endpoint.lease(lease_seconds=1, wait=20)
+            one, = endpoint.lease(lease_seconds=1, wait=15)
             self.assertEqual(one["attempt"], attempt)
         self.until(lambda: endpoint.lease(wait=0) == [] and endpoint.counts()["exhausted"] == 1)
         self.assertRegex(endpoint.row(one)["error"], "its lease ran out; ")
@@ -207,10 +207,10 @@ class Leases(PullTest):
                 failed = [one for one in leased if one["event"]["subject"] == a and one["attempt"] == 1 and len(names[a]) == 2]
                 if failed:  # what is behind it waits
                     names[a].pop()
-                    endpoint.settle("nack", failed, delay_seconds=1)
+                    endpoint.settle("nack", failed, delay_seconds=4)
                     leased = [one for one in leased if one not in failed]
                     self.assertEqual(endpoint.lease(wait=0), [])
-                    time.sleep(1.1)
+                    time.sleep(4.1)
             if leased:
                 endpoint.ack(leased)
         self.assertEqual(dict(names), {a: ["A", "A0", "A1", "A2", "A3"], b: ["B"]})
@@ -237,9 +237,12 @@ class Leases(PullTest):
         """Of several products too, where the log of each counts its own offsets."""
         endpoint = self.endpoint(order="endpoint", types=["project.*", "key.*"])
         told = []
+        pause = 0.5 if BROKERS else 0.01  # of one moment, or not read everywhere yet, they have no order
         for n in range(3):
             told.append(self.owner.post("/v2/auth/keys", {"name": f"k{n}", "permissions": ["projects:read"]})["id"])
+            time.sleep(pause)
             told.append(self.project(f"P{n}"))
+            time.sleep(pause)
         subjects = []
         for n in range(6):
             one, = endpoint.lease()
@@ -277,15 +280,15 @@ class Leases(PullTest):
     def test_who_waits_is_answered_when_the_server_stops(self):
         endpoint = self.endpoint()
         answered = []
-        worker = threading.Thread(target=lambda: answered.append(endpoint.lease(wait=20)))
+        worker = threading.Thread(target=lambda: answered.append(endpoint.lease(wait=15)))
         worker.start()
-        time.sleep(0.5)
+        time.sleep(2)
+        self.addCleanup(self.server.start)
         begun = time.monotonic()
         self.server.stop()
         worker.join()
-        self.assertLess(time.monotonic() - begun, 9)
+        self.assertLess(time.monotonic() - begun, 11)
         self.assertEqual(answered, [[]])
-        self.server.start()
 
     def test_only_what_the_filter_takes_and_a_test_event(self):
         endpoint = self.endpoint(filter="event.data.name.startsWith('W')")
@@ -350,7 +353,7 @@ class WhatIsRefused(PullTest):
 
 
 class Backlog(PullTest):
-    EVENTS = 12_000
+    EVENTS = 20_000
 
     def test_what_is_not_wanted_yet_stays_in_the_log(self):
         name = unique("counted")
@@ -360,7 +363,7 @@ class Backlog(PullTest):
         for begin in range(0, self.EVENTS, 1000):
             self.owner.post(f"/v2/products/{name}/events", {"events": [
                 {"kind": "thing", "entity": f"e{n}", "type": "thing.counted", "data": {}} for n in range(begin, begin + 1000)]})
-        self.until(lambda: endpoint.counts()["pending"] >= 10_000)
+        self.until(lambda: endpoint.counts()["pending"] >= 9_000, 60)
         time.sleep(1)
         self.assertLess(endpoint.counts()["pending"], self.EVENTS)
         self.server.stop()
@@ -374,6 +377,12 @@ class Backlog(PullTest):
         self.assertEqual(endpoint.counts()["pending"], 0)
 
 
+def over_and_done(endpoint, events):
+    """Whether so many are; a process that was just started may not know yet."""
+    answer = endpoint.client.get(endpoint.path, expect="any")
+    return answer.status == 200 and answer["deliveries"]["succeeded"] == events
+
+
 class Workers(PullTest):
     """Competing workers that die at random, over a server that is killed: each event at least once, each entity's in order."""
 
@@ -382,7 +391,7 @@ class Workers(PullTest):
     def test_workers_that_die_and_a_server_that_is_killed(self):
         name = unique("counted")
         self.server.declare(name, {"kinds": {"thing": {"events": {"thing.counted": {"fold": "replace"}}}}})
-        endpoint = self.endpoint(types=["thing.counted"])
+        endpoint = self.endpoint(types=["thing.counted"], retry_policy_id=self.policy(delays_seconds=[0] * 49))
         self.server.settle()
         per_entity = self.EVENTS // self.ENTITIES
         for n in range(per_entity):
@@ -396,7 +405,7 @@ class Workers(PullTest):
             worker = endpoint.with_client(self.server.client(self.owner.key))
             while not over.is_set():
                 try:
-                    leased = worker.lease(wait=1, max=chance.randint(1, 60), lease_seconds=1)
+                    leased = worker.lease(wait=1, max=chance.randint(1, 60), lease_seconds=3)
                     if chance.random() < 0.05:
                         continue  # died with what it had
                     with lock:
@@ -406,7 +415,7 @@ class Workers(PullTest):
                         continue  # died before it could say so
                     if leased:
                         worker.ack(leased)
-                except (OSError, EOFError, AssertionError) as failure:
+                except (OSError, http.client.HTTPException, AssertionError) as failure:
                     if isinstance(failure, AssertionError) and " 50" not in str(failure):
                         failures.append(failure)
                         return
@@ -421,7 +430,7 @@ class Workers(PullTest):
                 time.sleep(1)
                 self.server.kill()
                 self.server.start()
-            self.until(lambda: endpoint.counts()["succeeded"] == self.EVENTS, 120)
+            self.until(lambda: over_and_done(endpoint, self.EVENTS), 120)
         finally:
             over.set()
             for worker in workers:

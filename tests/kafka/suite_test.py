@@ -3,7 +3,7 @@ answered as by one process on a journal, though the others do two thirds of the 
 
 Every file of tests/e2e is run, or named here with the reason why it is left out.
 """
-# TIMEOUT 480
+# TIMEOUT 600
 # NEEDS broker
 import glob
 import os
