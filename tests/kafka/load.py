@@ -14,6 +14,7 @@ topics themselves must say so (oracle.py): each acknowledged command counts once
 was only refused does not count; each record that counts was decided on the one before it; versions have no gaps; every
 process shows what the log has, and its rows are what that folds to.
 """
+import contextlib
 import http.client
 import os
 import secrets
@@ -95,6 +96,8 @@ class Writer(threading.Thread):
     def run(self):
         turn, client = 0, None
         while not self.load.stopping:
+            if not self.load.may_begin.wait(1):
+                continue
             slug = self.command()
             while True:
                 try:
@@ -117,6 +120,8 @@ class Load:
     def __init__(self, cluster, writers=WRITERS, patience=15):
         """`patience`: seconds until a writer that is not answered asks another process."""
         self.cluster, self.patience, self.stopping = cluster, patience, False
+        self.may_begin = threading.Event()
+        self.may_begin.set()
         self.writers = [Writer(self, number) for number in range(writers)]
 
     def __enter__(self):
@@ -129,6 +134,18 @@ class Load:
         self.stopping = True
         for writer in self.writers:
             writer.join(timeout=60)
+
+    @contextlib.contextmanager
+    def held(self, seconds=30):
+        """Meanwhile nothing is on its way: all that was asked is answered, and nobody asks."""
+        self.may_begin.clear()
+        deadline = time.monotonic() + seconds
+        while any(len(writer.written) < len(writer.commands) for writer in self.writers):
+            if time.monotonic() > deadline:
+                raise AssertionError("writers are not answered")
+            time.sleep(0.01)
+        yield
+        self.may_begin.set()
 
     def longest_pause(self, since):
         """Of one writer, in seconds: how long it went without an answer that says 201."""
