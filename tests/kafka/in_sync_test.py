@@ -4,7 +4,7 @@ shows it before it is acknowledged. (Kafka before 3.7 lets readers see it: pitfa
 Method: one controller beside three brokers, so that the other two are put out of the in-sync replicas; writers go on
 asking; what each process shows is compared with what was acknowledged until then.
 """
-# TIMEOUT 200
+# TIMEOUT 400
 import signal
 import time
 import unittest

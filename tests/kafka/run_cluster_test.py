@@ -2,7 +2,7 @@
 
 Method: the very lines that it prints go through a shell; afterwards nothing that it started runs any more.
 """
-# TIMEOUT 180
+# TIMEOUT 300
 import os
 import re
 import signal

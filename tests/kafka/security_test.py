@@ -3,7 +3,7 @@ topics that it finds; what does not fit is refused at once, in words that name t
 
 Method: one broker with TLS listeners for passwords and for certificates (security.py); the program as a user starts it.
 """
-# TIMEOUT 120
+# TIMEOUT 300
 import os
 import re
 import shlex

@@ -5,7 +5,7 @@ one without rows, when topics are gone that were there: what tm.log names is nev
 Method: a broker, and per test two processes: one runs while its log is changed, the other was stopped before and is started
 after. What they say must name what happened and what to do. The table at the end: fault, promise, what was seen.
 """
-# TIMEOUT 240
+# TIMEOUT 400
 import importlib
 import os
 import shutil
