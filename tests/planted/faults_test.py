@@ -2,7 +2,7 @@
 build that has them, each test is run without a fault, where it passes, and with its fault, where it
 must fail. A fault that no test is named for fails this one.
 
-# TIMEOUT 900
+# TIMEOUT 1800
 """
 import os
 import re
