@@ -153,7 +153,8 @@ RetryPolicy retry_policy_of(const projections::Reader& reader, schemas::TopicId 
   const auto document = schemas::json::parse(row->state.config);
   auto policy = document ? parse_retry_policy(document->root())
                          : schemas::Result<RetryPolicy>(std::unexpected(document.error()));
-  return policy ? std::move(*policy) : default_retry_policy();
+  if (!policy) return default_retry_policy();
+  return std::move(*policy);
 }
 
 std::string_view to_text(EndpointKind kind) {
