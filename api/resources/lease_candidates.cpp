@@ -80,7 +80,7 @@ class Look {
     if (!anything_open() || is_behind()) return {};
     find_due((max_ + 1) / 2);  // not all of them: what is new has a share
     find_in_lanes();
-    find_due(max_);
+    if (!found_.next_due) find_due(max_);  // else all that are due were looked at
     return std::move(found_);
   }
 

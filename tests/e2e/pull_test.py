@@ -6,34 +6,18 @@ import random
 import threading
 import time
 
-from harness import BROKERS, LOOPBACK_ALLOWED, ServerTest, run, unique
+from harness import BROKERS, run, unique
+from receiver import SECONDS
+from webhooks_test import WebhookTest
 
-FAST = {"name": "fast", "delays_seconds": [0.05, 0.05], "jitter": 0}
-SECONDS = 30
 
-
-class PullTest(ServerTest):
-    arguments = LOOPBACK_ALLOWED
-
+class PullTest(WebhookTest):
     def setUp(self):
         self.owner = self.server.organization("Owner")
 
     def endpoint(self, **members):
         members = {"kind": "pull", "types": ["project.*"], **members}
         return Endpoint(self.owner, self.owner.post("/v2/webhooks/endpoints", members, expect=201)["id"])
-
-    def policy(self, **members):
-        return self.owner.post("/v2/webhooks/retry-policies", {**FAST, **members}, expect=201)["id"]
-
-    def project(self, name="P"):
-        return self.owner.post("/v2/projects", {"name": name})["id"]
-
-    def until(self, what, seconds=SECONDS):
-        deadline = time.monotonic() + seconds
-        while not (seen := what()):
-            self.assertLess(time.monotonic(), deadline, "not in time")
-            time.sleep(0.02)
-        return seen
 
 
 class Endpoint:
@@ -154,7 +138,7 @@ class Leases(PullTest):
         self.assertEqual(endpoint.row(one)["attempts_made"], 1)
 
     def test_what_is_given_back_comes_again(self):
-        endpoint = self.endpoint(retry_policy_id=self.policy())
+        endpoint = self.endpoint(retry_policy_id=self.policy(delays_seconds=[0.05, 0.05]))
         self.project()
         for attempt in (1, 2):
             one, = endpoint.lease()
