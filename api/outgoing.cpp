@@ -19,8 +19,10 @@ schemas::Result<std::unique_ptr<Outgoing>> Outgoing::make(const Settings& settin
 void Outgoing::start(const Services& services, const manager::Ownership* ownership) {
   if (!delivers_) return;
   reader_.emplace(services);
+  writer_.emplace(services);
   deliverer_ = std::make_unique<webhooks::Deliverer>(
       webhooks::Deliverer::Parts{.events = *reader_,
+                                 .writer = *writer_,
                                  .commands = services.commands,
                                  .rows = services.rows,
                                  .topics = services.topics,

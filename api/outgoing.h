@@ -6,6 +6,7 @@
 
 #include "api/config.h"
 #include "api/resources/delivery_reader.h"
+#include "api/resources/event_writer.h"
 #include "api/services.h"
 #include "webhooks/deliverer.h"
 
@@ -35,6 +36,7 @@ class Outgoing {
   webhooks::HttpGuard guard_;
   bool delivers_;
   std::optional<resources::DeliveryReader> reader_;
+  std::optional<resources::EventWriter> writer_;
   /// Set once, before which the core thread has nothing to tell it.
   std::atomic<webhooks::Deliverer*> running_ = nullptr;
   std::unique_ptr<webhooks::Deliverer> deliverer_;

@@ -41,6 +41,7 @@ bool refers(const Command& command) {
          std::holds_alternative<CreateEndpoint>(command) ||
          std::holds_alternative<ChangeEndpoint>(command) ||
          std::holds_alternative<ResendDeliveries>(command) ||
+         std::holds_alternative<RequestReplay>(command) ||
          product_of(command) == eventstore::resources_product;
 }
 
@@ -407,7 +408,8 @@ Result<Outcome> CommandHandler::append(LogId log, const Asked& asked, const Deci
                           .recorded = now,
                           .command = schemas::CommandId(schemas::make_uuid(now)),
                           .idempotency = context.idempotency,
-                          .references = {}};
+                          .references = {},
+                          .replay = context.replay};
   if (std::holds_alternative<AppendEvents>(asked.command)) {
     auto manifests = parts_.topics.log_of(*parts_.topics.find(eventstore::identity_product),
                                           schemas::platform_organization);

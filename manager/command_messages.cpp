@@ -340,29 +340,64 @@ class Encoder {
     return {rpc::Command::DeleteRetryPolicy, rpc::CreateDeleteRetryPolicy(b_, &id_bytes).Union()};
   }
   Written command(const RecordDeliveries& command) {
-    const auto& [endpoint, generation, deliveries, cursor] = command;
+    const auto& [endpoint, generation, deliveries, cursor, replay] = command;
     const auto record_tables =
         tables(deliveries, [this](const DeliveryRecord& d) { return delivery_record(d); });
     const auto endpoint_bytes = to_fb(endpoint);
-    return {
-        rpc::Command::RecordDeliveries,
-        rpc::CreateRecordDeliveries(b_, &endpoint_bytes, generation, record_tables, text(cursor))
-            .Union()};
+    const auto replay_bytes = to_fb(replay.value_or(Uuid{}));
+    return {rpc::Command::RecordDeliveries,
+            rpc::CreateRecordDeliveries(b_, &endpoint_bytes, generation, record_tables,
+                                        text(cursor), replay ? &replay_bytes : nullptr)
+                .Union()};
   }
   Written command(const ResendDeliveries& command) {
     const auto& [ids] = command;
     return {rpc::Command::ResendDeliveries, rpc::CreateResendDeliveries(b_, uuids(ids)).Union()};
   }
   Written command(const SkipDeliveries& command) {
-    const auto& [endpoint, generation, since, ids, reason] = command;
+    const auto& [endpoint, generation, since, ids, reason, replay] = command;
     const auto endpoint_bytes = to_fb(endpoint);
+    const auto replay_bytes = to_fb(replay.value_or(Uuid{}));
     const auto id_vector = uuids(ids);
     flatbuffers::Optional<std::uint32_t> generation_number;
     if (generation) generation_number = *generation;
     return {rpc::Command::SkipDeliveries,
             rpc::CreateSkipDeliveries(b_, &endpoint_bytes, generation_number, to_number(since),
-                                      id_vector, text(reason))
+                                      id_vector, text(reason), replay ? &replay_bytes : nullptr)
                 .Union()};
+  }
+  Written command(const RequestReplay& command) {
+    const auto& [id, project, endpoint, config, from, to] = command;
+    const auto id_bytes = to_fb(id);
+    const auto project_bytes = to_fb(project.value_or(Uuid{}));
+    const auto endpoint_bytes = to_fb(endpoint.value_or(Uuid{}));
+    return {rpc::Command::RequestReplay,
+            rpc::CreateRequestReplay(b_, &id_bytes, project ? &project_bytes : nullptr,
+                                     endpoint ? &endpoint_bytes : nullptr, text(config), text(from),
+                                     text(to))
+                .Union()};
+  }
+  Written command(const PauseReplay& command) {
+    const auto& [id, reason] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::PauseReplay, rpc::CreatePauseReplay(b_, &id_bytes, text(reason)).Union()};
+  }
+  Written command(const ResumeReplay& command) {
+    const auto& [id] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::ResumeReplay, rpc::CreateResumeReplay(b_, &id_bytes).Union()};
+  }
+  Written command(const CancelReplay& command) {
+    const auto& [id, reason] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::CancelReplay,
+            rpc::CreateCancelReplay(b_, &id_bytes, text(reason)).Union()};
+  }
+  Written command(const CompleteReplay& command) {
+    const auto& [id, succeeded, exhausted, skipped] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::CompleteReplay,
+            rpc::CreateCompleteReplay(b_, &id_bytes, succeeded, exhausted, skipped).Union()};
   }
   Ref<flatbuffers::Vector<const fb::Uuid*>> uuids(const std::vector<Uuid>& ids) {
     std::vector<fb::Uuid> bytes;
@@ -382,9 +417,11 @@ class Encoder {
   Written command(const AppendEvents& command) {
     const auto& [product, events, conditions] = command;
     const auto event_tables = tables(events, [this](const AppendEvents::Event& event) {
-      const auto& [kind, entity, type, data, occurred, clear] = event;
+      const auto& [kind, entity, type, data, occurred, clear, causation] = event;
+      const auto causation_bytes = to_fb(causation.value_or(Uuid{}));
       return rpc::CreateAppendedEvent(b_, text(kind), text(entity), text(type), text(data),
-                                      to_number(occurred), text(clear));
+                                      to_number(occurred), text(clear),
+                                      causation ? &causation_bytes : nullptr);
     });
     const auto condition_tables =
         tables(conditions, [this](const AppendEvents::Condition& condition) {
@@ -400,18 +437,20 @@ class Encoder {
 
   Ref<rpc::Context> context(const CommandContext& context) {
     const auto& [organization, space, actor, rights, correlation, traceparent, idempotency,
-                 if_match, sequence] = context;
+                 if_match, sequence, replay] = context;
     const auto organization_bytes = to_fb(organization.uuid());
     const auto& [actor_kind, actor_id] = actor;
     const auto actor_bytes = to_fb(actor_id);
     const auto key = idempotency ? to_fb(idempotency->key) : fb::Digest();
     const auto request = idempotency ? to_fb(idempotency->request) : fb::Digest();
+    const auto replay_bytes = to_fb(replay.value_or(Uuid{}));
     flatbuffers::Optional<std::uint64_t> if_match_number;
     if (if_match) if_match_number = schemas::to_number(*if_match);
-    return rpc::CreateContext(
-        b_, &organization_bytes, to_fb(space), static_cast<fb::ActorKind>(actor_kind), &actor_bytes,
-        rights ? access(*rights) : 0, text(correlation), text(traceparent),
-        idempotency ? &key : nullptr, idempotency ? &request : nullptr, if_match_number);
+    return rpc::CreateContext(b_, &organization_bytes, to_fb(space),
+                              static_cast<fb::ActorKind>(actor_kind), &actor_bytes,
+                              rights ? access(*rights) : 0, text(correlation), text(traceparent),
+                              idempotency ? &key : nullptr, idempotency ? &request : nullptr,
+                              if_match_number, replay ? &replay_bytes : nullptr);
   }
   Ref<rpc::Access> access(const Access& access) {
     const auto& [organization, space, key, permissions, projects, expires, platform] = access;

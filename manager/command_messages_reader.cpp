@@ -153,6 +153,7 @@ class Decoder {
       context.idempotency = {from_fb(from.idempotency()), from_fb(from.request())};
     }
     if (from.if_match()) context.if_match = Version{*from.if_match()};
+    context.replay = to_optional(from.replay());
     return context;
   }
 
@@ -404,7 +405,8 @@ class Decoder {
         return RecordDeliveries{.endpoint = from_fb(from.endpoint()),
                                 .generation = from.generation(),
                                 .deliveries = to_vector(from.deliveries(), record),
-                                .cursor = to_optional(from.cursor())};
+                                .cursor = to_optional(from.cursor()),
+                                .replay = to_optional(from.replay())};
       }
       case rpc::Command::ResendDeliveries: {
         return ResendDeliveries{to_uuids(submit.command_as_ResendDeliveries()->ids())};
@@ -416,7 +418,41 @@ class Decoder {
             .generation = from.generation() ? std::optional(*from.generation()) : std::nullopt,
             .since = to_time(from.since()),
             .ids = to_uuids(from.ids()),
-            .reason = to_string(from.reason())};
+            .reason = to_string(from.reason()),
+            .replay = to_optional(from.replay())};
+      }
+      default:
+        return to_replays(submit);
+    }
+  }
+
+  std::optional<Command> to_replays(const rpc::Submit& submit) {
+    switch (submit.command_type()) {
+      case rpc::Command::RequestReplay: {
+        const auto& from = *submit.command_as_RequestReplay();
+        return RequestReplay{.id = from_fb(from.id()),
+                             .project = to_optional(from.project()),
+                             .endpoint = to_optional(from.endpoint()),
+                             .config = to_string(from.config()),
+                             .from = to_string(from.from()),
+                             .to = to_string(from.to())};
+      }
+      case rpc::Command::PauseReplay: {
+        const auto& from = *submit.command_as_PauseReplay();
+        return PauseReplay{.id = from_fb(from.id()), .reason = to_string(from.reason())};
+      }
+      case rpc::Command::ResumeReplay:
+        return ResumeReplay{from_fb(submit.command_as_ResumeReplay()->id())};
+      case rpc::Command::CancelReplay: {
+        const auto& from = *submit.command_as_CancelReplay();
+        return CancelReplay{.id = from_fb(from.id()), .reason = to_string(from.reason())};
+      }
+      case rpc::Command::CompleteReplay: {
+        const auto& from = *submit.command_as_CompleteReplay();
+        return CompleteReplay{.id = from_fb(from.id()),
+                              .succeeded = from.succeeded(),
+                              .exhausted = from.exhausted(),
+                              .skipped = from.skipped()};
       }
       default:
         return std::nullopt;

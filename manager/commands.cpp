@@ -57,6 +57,11 @@ std::string_view product_of(const Command& command) {
           [](const CreateRetryPolicy&) { return eventstore::webhooks_product; },
           [](const ChangeRetryPolicy&) { return eventstore::webhooks_product; },
           [](const DeleteRetryPolicy&) { return eventstore::webhooks_product; },
+          [](const RequestReplay&) { return eventstore::webhooks_product; },
+          [](const PauseReplay&) { return eventstore::webhooks_product; },
+          [](const ResumeReplay&) { return eventstore::webhooks_product; },
+          [](const CancelReplay&) { return eventstore::webhooks_product; },
+          [](const CompleteReplay&) { return eventstore::webhooks_product; },
           [](const RecordDeliveries&) { return eventstore::deliveries_product; },
           [](const ResendDeliveries&) { return eventstore::deliveries_product; },
           [](const SkipDeliveries&) { return eventstore::deliveries_product; },
@@ -80,6 +85,9 @@ std::size_t bytes_of(const Command& command) {
   }
   if (const auto* change = std::get_if<ChangeEndpoint>(&command)) {
     bytes += change->config.size() + change->headers.value_or("").size();
+  }
+  if (const auto* request = std::get_if<RequestReplay>(&command)) {
+    bytes += request->config.size() + request->from.size() + request->to.size();
   }
   if (const auto* resend = std::get_if<ResendDeliveries>(&command)) {
     bytes += resend->ids.size() * sizeof(Uuid);

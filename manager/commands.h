@@ -213,6 +213,7 @@ struct AppendEvents {
     /// Where `data` has sealed values: the same with those in clear, for the type's schema to
     /// check. Never written.
     std::optional<std::string> clear = {};
+    std::optional<Uuid> causation = {};  // the event that it comes of
   };
   struct Condition {
     std::string kind;
@@ -232,7 +233,8 @@ using Command = std::variant<
     CreateResource, ScaleResource, ConfigureResource, DeleteResource, ReportResource, ReportHealth,
     RecordCost, DeprovisionResource, CreateEndpoint, ChangeEndpoint, RotateEndpointSecret,
     PauseEndpoint, ResumeEndpoint, TestEndpoint, DeleteEndpoint, CreateRetryPolicy,
-    ChangeRetryPolicy, DeleteRetryPolicy, RecordDeliveries, ResendDeliveries, SkipDeliveries>;
+    ChangeRetryPolicy, DeleteRetryPolicy, RecordDeliveries, ResendDeliveries, SkipDeliveries,
+    RequestReplay, PauseReplay, ResumeReplay, CancelReplay, CompleteReplay>;
 
 /// Which product's manager takes the command.
 std::string_view product_of(const Command& command);
@@ -276,6 +278,7 @@ struct CommandContext {
   std::optional<schemas::IdempotencyProof> idempotency;
   std::optional<Version> if_match;  // of AppendEvents: of the first event's entity
   std::shared_ptr<Sequence> sequence;
+  std::optional<Uuid> replay = {};  // that asks
 };
 
 struct WrittenEvent {

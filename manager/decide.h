@@ -107,6 +107,11 @@ Result<Decision> decide(const Context& context, const DeleteRetryPolicy& command
 Result<Decision> decide(const Context& context, const RecordDeliveries& command);
 Result<Decision> decide(const Context& context, const ResendDeliveries& command);
 Result<Decision> decide(const Context& context, const SkipDeliveries& command);
+Result<Decision> decide(const Context& context, const RequestReplay& command);
+Result<Decision> decide(const Context& context, const PauseReplay& command);
+Result<Decision> decide(const Context& context, const ResumeReplay& command);
+Result<Decision> decide(const Context& context, const CancelReplay& command);
+Result<Decision> decide(const Context& context, const CompleteReplay& command);
 Result<Decision> decide(const Context& context, const AppendEvents& command);
 
 /// Of the settings of a project, or of one environment, as JSON text.
@@ -118,6 +123,7 @@ inline constexpr std::size_t secrets_max = 1'000;
 /// Of one organization and space.
 inline constexpr std::size_t endpoints_max = 1'000;
 inline constexpr std::size_t retry_policies_max = 100;
+inline constexpr std::size_t open_replays_max = 100;
 
 /// What a resource was asked to be, and what a provisioner made of it, as JSON text.
 inline constexpr std::size_t spec_bytes_max = std::size_t{64} << 10;
@@ -147,6 +153,13 @@ Result<projections::Row<projections::Resource>> visible_resource(const Context& 
                                                                  const Uuid& id);
 /// Whether the caller may know of this project.
 bool may_see(const Context& context, const Uuid& project);
+/// Whether the caller may know of what belongs to this project, or to none.
+bool may_see_of(const Context& context, const std::optional<Uuid>& project);
+/// The project that something of webhooks names is there, and for the caller to see.
+Result<void> check_project(const Context& context, const std::optional<Uuid>& project,
+                           Decision::LookedAt& looked_at);
+/// invalid_transition, with the state that it is in.
+std::unexpected<schemas::Error> wrong_state(std::string detail, std::string_view state);
 
 /// `Web shop` becomes `web-shop`; never empty.
 std::string slug_of(std::string_view name);

@@ -8,6 +8,7 @@
 /// Endpoints, retry policies, and what the deliverer says became of deliveries.
 namespace manager {
 
+using projections::Channel;
 using projections::Delivery;
 using projections::DeliveryCursor;
 using projections::Endpoint;
@@ -20,15 +21,9 @@ std::unexpected<schemas::Error> no_endpoint() {
   return fail(ErrorCode::not_found, "there is no endpoint with this id");
 }
 
-/// A caller who is restricted to projects knows of their endpoints only.
-bool may_see_endpoint(const Context& context, const std::optional<Uuid>& project) {
-  if (context.rights == nullptr || !context.rights->projects) return true;
-  return project && may_see(context, *project);
-}
-
 Result<projections::Row<Endpoint>> visible_endpoint(const Context& context, const Uuid& id) {
   auto row = context.view.get<Endpoint>(context.topic, {id, {}});
-  if (!row || !may_see_endpoint(context, row->state.project)) return no_endpoint();
+  if (!row || !may_see_of(context, row->state.project)) return no_endpoint();
   auto matched = check_if_match(context, row->head.version);
   if (!matched) return std::unexpected(std::move(matched).error());
   return std::move(*row);
@@ -37,16 +32,7 @@ Result<projections::Row<Endpoint>> visible_endpoint(const Context& context, cons
 /// What an endpoint refers to is there, and for the caller to see.
 Result<void> check_references(const Context& context, const std::optional<Uuid>& project,
                               const std::optional<Uuid>& policy, Decision::LookedAt& looked_at) {
-  if (!may_see_endpoint(context, project)) {
-    return schemas::invalid_field("/project_id",
-                                  "must be one of the projects that the key is restricted to");
-  }
-  if (project) {
-    looked_at = {context.references->projects, context.organization};
-    const auto row = context.references->own.get<projections::Project>(context.references->projects,
-                                                                       Entity{*project, {}});
-    if (!row) return schemas::invalid_field("/project_id", "there is no project with this id");
-  }
+  if (auto checked = check_project(context, project, looked_at); !checked) return checked;
   if (policy && !context.view.get<RetryPolicyState>(context.topic, Entity{*policy, {}})) {
     return schemas::invalid_field("/retry_policy_id", "there is no retry policy with this id");
   }
@@ -70,14 +56,33 @@ std::unexpected<schemas::Error> moved_on(Version based_on, Version current) {
                           to_number(based_on), to_number(current)));
 }
 
+}  // namespace
+
+bool may_see_of(const Context& context, const std::optional<Uuid>& project) {
+  if (context.rights == nullptr || !context.rights->projects) return true;
+  return project && may_see(context, *project);
+}
+
+Result<void> check_project(const Context& context, const std::optional<Uuid>& project,
+                           Decision::LookedAt& looked_at) {
+  if (!may_see_of(context, project)) {
+    return schemas::invalid_field("/project_id",
+                                  "must be one of the projects that the key is restricted to");
+  }
+  if (!project) return {};
+  looked_at = {context.references->projects, context.organization};
+  const auto row = context.references->own.get<projections::Project>(context.references->projects,
+                                                                     Entity{*project, {}});
+  if (!row) return schemas::invalid_field("/project_id", "there is no project with this id");
+  return {};
+}
+
 std::unexpected<schemas::Error> wrong_state(std::string detail, std::string_view state) {
   return fail(schemas::Error{ErrorCode::invalid_transition,
                              std::move(detail),
                              {},
                              {{"state", fmt::format("\"{}\"", state)}}});
 }
-
-}  // namespace
 
 Result<Decision> decide(const Context& context, const CreateEndpoint& command) {
   Decision::LookedAt looked_at{context.topic, context.organization};
@@ -220,7 +225,8 @@ schemas::DeliveredEvent delivered(const RecordDeliveries& command, const Deliver
           .topic = record.topic,
           .offset = record.offset,
           .index = record.index,
-          .lane = record.lane};
+          .lane = record.lane,
+          .replay = command.replay};
 }
 
 schemas::EventData data_of(const RecordDeliveries& command, const DeliveryRecord& record) {
@@ -264,7 +270,8 @@ bool fits(const Context& context, const DeliveryRecord& record,
 }  // namespace
 
 Result<Decision> decide(const Context& context, const RecordDeliveries& command) {
-  auto decision = nothing(DeliveryCursor::kind, {command.endpoint, {}});
+  const Channel channel{command.endpoint, command.replay};
+  auto decision = nothing(DeliveryCursor::kind, channel.cursor());
   const auto add = [&](Entity entity, Version current, schemas::EventData data) {
     auto one = one_event(context, std::move(entity), current, std::move(data));
     decision.events.push_back(std::move(one.events.front()));
@@ -279,12 +286,12 @@ Result<Decision> decide(const Context& context, const RecordDeliveries& command)
     }
   }
   if (!command.cursor) return decision;
-  const auto known = context.view.get<DeliveryCursor>(context.topic, Entity{command.endpoint, {}});
+  const auto known = context.view.get<DeliveryCursor>(context.topic, channel.cursor());
   const bool is_older = known && known->state.generation > command.generation;
   const bool same = known && known->state.mark == *command.cursor &&
                     known->state.generation == command.generation;
   if (!same && !is_older) {
-    add({command.endpoint, {}}, known ? known->head.version : Version{},
+    add(channel.cursor(), known ? known->head.version : Version{},
         schemas::DeliveryCursorMoved{*command.cursor, command.generation});
   }
   return decision;
@@ -294,13 +301,24 @@ namespace {
 
 /// Why a delivery cannot be asked for again, if so.
 Result<void> check_resend(const Context& context, const projections::Row<Delivery>& row) {
-  const auto endpoint =
-      context.references->own.get<Endpoint>(context.references->webhooks, {row.state.endpoint, {}});
-  const bool restricted = context.rights != nullptr && context.rights->projects.has_value();
-  const bool seen = endpoint ? may_see_endpoint(context, endpoint->state.project) : !restricted;
-  if (!seen) return fail(ErrorCode::not_found, "there is no delivery with this id");
+  const auto webhooks = context.references->webhooks;
+  const auto& own = context.references->own;
+  const auto replay = row.state.replay
+                          ? own.get<projections::Replay>(webhooks, {*row.state.replay, {}})
+                          : std::nullopt;
+  const auto endpoint = own.get<Endpoint>(webhooks, {row.state.endpoint, {}});
+  std::optional<Uuid> project;
+  if (endpoint) project = endpoint->state.project;
+  if (replay) project = replay->state.project;
+  if (!may_see_of(context, project)) {
+    return fail(ErrorCode::not_found, "there is no delivery with this id");
+  }
   if (auto matched = check_if_match(context, row.head.version); !matched) return matched;
-  if (endpoint) return {};
+  if (row.state.replay && (!replay || replay->state.ended())) {
+    return wrong_state("the replay that it belongs to has ended; ask for another one",
+                       projections::to_text(row.state.state));
+  }
+  if (endpoint || replay) return {};
   return wrong_state("its endpoint was deleted", projections::to_text(row.state.state));
 }
 
@@ -326,13 +344,14 @@ Result<Decision> decide(const Context& context, const ResendDeliveries& command)
 
 Result<Decision> decide(const Context& context, const SkipDeliveries& command) {
   auto decision = nothing(Delivery::kind, {command.ids.empty() ? Uuid{} : command.ids.front(), {}});
-  const auto cursor = context.view.get<DeliveryCursor>(context.topic, Entity{command.endpoint, {}});
+  const Channel channel{command.endpoint, command.replay};
+  const auto cursor = context.view.get<DeliveryCursor>(context.topic, channel.cursor());
   if (command.generation && cursor && cursor->state.generation >= *command.generation) {
     return decision;
   }
   for (const auto& id : command.ids) {
     const auto row = context.view.get<Delivery>(context.topic, {id, {}});
-    if (!row || !row->state.open() || row->state.endpoint != command.endpoint) continue;
+    if (!row || !row->state.open() || row->state.channel() != channel) continue;
     const bool is_asked_for = row->state.state == DeliveryState::pending && row->state.next &&
                               !projections::is_leased(row->state);
     if (is_asked_for && command.since && *row->state.next >= *command.since) continue;

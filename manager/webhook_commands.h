@@ -9,9 +9,9 @@
 #include "schemas/events.h"
 #include "schemas/ids.h"
 
-/// What can be asked of webhooks. `config` is JSON, checked and whole (webhooks/endpoint.h,
-/// webhooks/retry_policy.h); `secret` and `headers` are sealed for their endpoint; marks are the
-/// organization's own.
+/// What can be asked of webhooks and replays. `config` is JSON, checked and whole
+/// (webhooks/endpoint.h, webhooks/retry_policy.h); `secret` and `headers` are sealed for their
+/// endpoint; marks are the organization's own.
 namespace manager {
 
 using schemas::Time;
@@ -101,6 +101,7 @@ struct RecordDeliveries {
   std::uint32_t generation = 0;
   std::vector<DeliveryRecord> deliveries;
   std::optional<std::string> cursor;  // a mark
+  std::optional<Uuid> replay = {};    // whose they are
 };
 /// Of several, those that can be are asked for; a single one that cannot is refused.
 struct ResendDeliveries {
@@ -116,6 +117,35 @@ struct SkipDeliveries {
   std::optional<Time> since;
   std::vector<Uuid> ids;
   std::string reason;
+  std::optional<Uuid> replay = {};  // whose they are: it has ended
+};
+
+/// `id` is made by whoever asks; `config` as webhooks/replay.h has it.
+struct RequestReplay {
+  Uuid id;
+  std::optional<Uuid> project;
+  std::optional<Uuid> endpoint;  // absent: it goes to a product
+  std::string config;
+  std::string from;
+  std::string to;
+};
+struct PauseReplay {
+  Uuid id;
+  std::string reason;
+};
+struct ResumeReplay {
+  Uuid id;
+};
+struct CancelReplay {
+  Uuid id;
+  std::string reason;
+};
+/// The deliverer's own: everything has an outcome.
+struct CompleteReplay {
+  Uuid id;
+  std::uint64_t succeeded = 0;
+  std::uint64_t exhausted = 0;
+  std::uint64_t skipped = 0;
 };
 
 }  // namespace manager

@@ -14,8 +14,8 @@ namespace {
 
 using schemas::DeliveryState;
 
-/// Stands for every endpoint; no id that is made has it.
-constexpr Uuid any_endpoint = [] {
+/// Stands for every channel; no id that is made has it.
+constexpr Uuid any_channel = [] {
   Uuid all;
   all.bytes.fill(0xff);
   return all;
@@ -42,13 +42,13 @@ char letter_of(DeliveryState state) {
 }
 
 Entity due_entity(const Delivery& delivery, const Uuid& id) {
-  return {delivery.endpoint,
+  return {delivery.channel().id(),
           fmt::format("{:016x}/{}", delivery.next->time_since_epoch().count(), id_text(id))};
 }
 Entity lane_entity(const Delivery& delivery, const Uuid& id) {
-  return {delivery.endpoint, fmt::format("{}{:04x}{:016x}{:08x}/{}", lane_text(delivery.lane),
-                                         static_cast<unsigned>(delivery.topic), delivery.offset,
-                                         delivery.index, id_text(id))};
+  return {delivery.channel().id(), fmt::format("{}{:04x}{:016x}{:08x}/{}", lane_text(delivery.lane),
+                                               static_cast<unsigned>(delivery.topic),
+                                               delivery.offset, delivery.index, id_text(id))};
 }
 
 class Rows {
@@ -85,10 +85,10 @@ void fold_places(const DeliveryChange& change) {
   const auto id = change.delivery;
   const auto in_state = [&](const Delivery& delivery, bool there) {
     if (delivery.state == DeliveryState::succeeded) return;
-    for (const auto& endpoint : {delivery.endpoint, any_endpoint}) {
-      rows.put_with_history(
-          delivery_of_kind,
-          {endpoint, fmt::format("{}/{}", letter_of(delivery.state), id_text(id))}, there);
+    for (const auto& of : {delivery.channel().id(), any_channel}) {
+      rows.put_with_history(delivery_of_kind,
+                            {of, fmt::format("{}/{}", letter_of(delivery.state), id_text(id))},
+                            there);
     }
   };
   if (change.before) {
@@ -96,7 +96,8 @@ void fold_places(const DeliveryChange& change) {
     if (change.before->open()) rows.put(lane_kind, lane_entity(*change.before, id), false);
     if (change.before->state != change.after.state) in_state(*change.before, false);
   } else {
-    rows.put_with_history(delivery_of_kind, {change.after.endpoint, "a/" + id_text(id)}, true);
+    rows.put_with_history(delivery_of_kind, {change.after.channel().id(), "a/" + id_text(id)},
+                          true);
   }
   if (is_due(change.after)) rows.put(due_kind, due_entity(change.after, id), true);
   if (change.after.open()) rows.put(lane_kind, lane_entity(change.after, id), true);
@@ -130,7 +131,7 @@ bool has_ended(const DeliveryChange& change) {
 
 void fold_health(const DeliveryChange& change) {
   const auto key = row_key({change.organization, change.space, change.topic, EndpointHealth::kind},
-                           {change.after.endpoint, {}});
+                           {change.after.channel().id(), {}});
   const auto bytes = change.rows.get(key);
   EndpointHealth health = bytes ? decode_row<EndpointHealth>(*bytes).state : EndpointHealth{};
   if (change.before) --count_of(health, change.before->state);
@@ -176,21 +177,21 @@ std::string lane_text(std::uint64_t lane) {
   return fmt::format("{:016x}/", lane);
 }
 
-Entity lane_of(const Uuid& endpoint, std::uint64_t lane) {
-  return {endpoint, lane_text(lane)};
+Entity lane_of(const Uuid& channel, std::uint64_t lane) {
+  return {channel, lane_text(lane)};
 }
 
 Entity end_of_lane(const Entity& entity) {
   return {entity.id, entity.name.substr(0, entity.name.find('/') + 1) + "~"};
 }
 
-Entity deliveries_of(const std::optional<Uuid>& endpoint, std::optional<DeliveryState> state) {
-  return {endpoint.value_or(any_endpoint), state ? std::string{letter_of(*state), '/'} : "a/"};
+Entity deliveries_of(const std::optional<Uuid>& channel, std::optional<DeliveryState> state) {
+  return {channel.value_or(any_channel), state ? std::string{letter_of(*state), '/'} : "a/"};
 }
 
-Uuid delivery_id(const Uuid& endpoint, const Uuid& event, schemas::Time recorded) {
+Uuid delivery_id(const Uuid& channel, const Uuid& event, schemas::Time recorded) {
   std::string of;
-  of += endpoint.view();
+  of += channel.view();
   of += event.view();
   const auto digest = schemas::sha256(schemas::bytes_of(of));
   Uuid id;

@@ -9,14 +9,14 @@
 #include "projections/states.h"
 
 // clang-format off
-/// What is folded beside a delivery's own row. Each has an endpoint's id and a name:
+/// What is folded beside a delivery's own row. Each has a channel's id and a name:
 ///
 ///     delivery_due     0000019…/dlv_…    when it is tried next, milliseconds in hex: failing ones,
 ///                                        those that somebody asked for again, those that are
 ///                                        leased
 ///     delivery_lane    lane/place/dlv_…  what is still to be delivered, lane by lane, in order
-///     delivery_of      a/dlv_…           all of an endpoint; under a state's letter: those in it
-///                                        that have not succeeded; the same for all endpoints. With
+///     delivery_of      a/dlv_…           all of a channel; under a state's letter: those in it that
+///                                        have not succeeded; the same for all channels. With
 ///                                        history, for lists of the past
 ///     endpoint_health  (no name)         how many there are of each state, and since when it fails
 ///
@@ -41,6 +41,8 @@ void fold_delivery_rows(const DeliveryChange& change);
 inline constexpr std::string_view due_kind = "delivery_due";
 inline constexpr std::string_view lane_kind = "delivery_lane";
 inline constexpr std::string_view delivery_of_kind = "delivery_of";
+/// Replays that have not ended; beside their own rows.
+inline constexpr std::string_view open_replay_kind = "open_replay";
 
 /// An attempt of it has begun and has no outcome: a worker has it, until `next`.
 bool is_leased(const Delivery& delivery);
@@ -50,17 +52,17 @@ Uuid delivery_in(const Entity& entity);
 /// When it is due; of an entity of due_kind.
 schemas::Time due_in(const Entity& entity);
 /// Everything of one lane.
-Entity lane_of(const Uuid& endpoint, std::uint64_t lane);
+Entity lane_of(const Uuid& channel, std::uint64_t lane);
 /// Behind everything of the lane that an entity of lane_kind is in.
 Entity end_of_lane(const Entity& entity);
 /// The lane, as entities of lane_kind name it, and so their order.
 std::string lane_text(std::uint64_t lane);
-/// All of one endpoint, or of any; of one state, or of all (any endpoint: a state is needed).
-Entity deliveries_of(const std::optional<Uuid>& endpoint,
+/// All of one channel, or of any; of one state, or of all (any channel: a state is needed).
+Entity deliveries_of(const std::optional<Uuid>& channel,
                      std::optional<schemas::DeliveryState> state);
 
-/// The delivery of an event to an endpoint: the same however often it is tried. Ids begin with the
+/// The delivery of an event in a channel: the same however often it is tried. Ids begin with the
 /// time at which the event was accepted, so that they sort by it; what follows is a digest.
-Uuid delivery_id(const Uuid& endpoint, const Uuid& event, schemas::Time recorded);
+Uuid delivery_id(const Uuid& channel, const Uuid& event, schemas::Time recorded);
 
 }  // namespace projections

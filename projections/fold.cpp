@@ -106,6 +106,21 @@ void fold_side_rows(const FoldedEvent& e, const Entity& entity, const std::optio
   if (after) fold_builds(e.rows, entity.name, after->manifest, e.changes);
 }
 
+/// Those that have not ended are few, and asked for often.
+void fold_side_rows(const FoldedEvent& e, const Entity& entity, const std::optional<Replay>&,
+                    const std::optional<Replay>& after) {
+  auto scope = e.scope();
+  scope.kind = open_replay_kind;
+  const auto recorded = e.record.batch.recorded();
+  const RowHead head{.version = e.event.version(),
+                     .created_at = recorded,
+                     .updated_at = recorded,
+                     .offset = e.record.offset,
+                     .deleted = false};
+  e.changes[row_key(scope, entity)] =
+      after && !after->ended() ? std::optional(encode_head(head)) : std::nullopt;
+}
+
 void fold_side_rows(const FoldedEvent& e, const Entity& entity,
                     const std::optional<Declared>& before, const std::optional<Declared>& after) {
   const std::vector<Index>* indexes = nullptr;
@@ -274,6 +289,7 @@ Result<void> fold_one(const FoldedEvent& e) {
   if (e.event.kind() == DeliveryCursor::kind) return fold_event<DeliveryCursor>(e);
   if (e.event.kind() == Endpoint::kind) return fold_event<Endpoint>(e);
   if (e.event.kind() == RetryPolicyState::kind) return fold_event<RetryPolicyState>(e);
+  if (e.event.kind() == Replay::kind) return fold_event<Replay>(e);
   return fail(ErrorCode::projection_frozen, "its kind is unknown to this version");
 }
 

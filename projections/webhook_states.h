@@ -60,6 +60,44 @@ struct RetryPolicyState {
   static void members(auto& self, auto& visit) { visit(self.config); }
 };
 
+/// Events between two marks, sent once more.
+struct Replay {
+  static constexpr std::string_view kind = "replay";
+  enum class Status : std::uint8_t { running, paused, cancelled, completed };
+  std::optional<Uuid> project;
+  std::optional<Uuid> endpoint;  // empty: to a product
+  std::string config;            // JSON, webhooks/replay.h
+  std::string from;              // marks
+  std::string to;
+  Status status = Status::running;
+  std::string reason;  // why it is paused or cancelled
+  Time running_since;  // asked for or last resumed
+  static void members(auto& self, auto& visit) {
+    visit(self.project);
+    visit(self.endpoint);
+    visit(self.config);
+    visit(self.from);
+    visit(self.to);
+    visit(self.status);
+    visit(self.reason);
+    visit(self.running_since);
+  }
+  bool ended() const { return status == Status::cancelled || status == Status::completed; }
+};
+std::string_view to_text(Replay::Status status);
+
+/// Where deliveries go: to an endpoint as events come, or by a replay. Each has a cursor, lanes and
+/// counts of its own.
+struct Channel {
+  Uuid endpoint;  // nil: a replay's, to a product
+  std::optional<Uuid> replay;
+  /// What its rows stand under.
+  const Uuid& id() const { return replay ? *replay : endpoint; }
+  /// Of its cursor.
+  schemas::Entity cursor() const;
+  friend bool operator==(const Channel&, const Channel&) = default;
+};
+
 /// An event on its way to an endpoint.
 struct Delivery {
   static constexpr std::string_view kind = "delivery";
@@ -77,6 +115,7 @@ struct Delivery {
   std::optional<Time> next;      // of a failing one, and of one that was asked for again
   std::uint16_t status = 0;      // of the last attempt; 0: none, or no answer
   std::string error;             // of the last attempt; why it was skipped
+  std::optional<Uuid> replay;    // that sends it again
   static void members(auto& self, auto& visit) {
     visit(self.endpoint);
     visit(self.event);
@@ -92,7 +131,9 @@ struct Delivery {
     visit(self.next);
     visit(self.status);
     visit(self.error);
+    visit(self.replay);
   }
+  Channel channel() const { return {endpoint, replay}; }
   /// Something is still to be done.
   bool open() const {
     return state == schemas::DeliveryState::pending || state == schemas::DeliveryState::failing;
@@ -100,7 +141,7 @@ struct Delivery {
 };
 std::string_view to_text(schemas::DeliveryState state);
 
-/// Entity: the endpoint's id.
+/// Entity: the channel's, Channel::cursor.
 struct DeliveryCursor {
   static constexpr std::string_view kind = "delivery_cursor";
   std::string mark;
@@ -111,7 +152,7 @@ struct DeliveryCursor {
   }
 };
 
-/// How an endpoint's deliveries stand; folded beside them. Entity: the endpoint's id.
+/// How a channel's deliveries stand; folded beside them. Entity: the channel's id.
 struct EndpointHealth {
   static constexpr std::string_view kind = "endpoint_health";
   std::uint64_t pending = 0;

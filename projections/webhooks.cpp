@@ -33,6 +33,24 @@ std::string_view to_text(DeliveryState state) {
   return "";
 }
 
+std::string_view to_text(Replay::Status status) {
+  switch (status) {
+    case Replay::Status::running:
+      return "running";
+    case Replay::Status::paused:
+      return "paused";
+    case Replay::Status::cancelled:
+      return "cancelled";
+    case Replay::Status::completed:
+      return "completed";
+  }
+  return "";
+}
+
+schemas::Entity Channel::cursor() const {
+  return {endpoint, replay ? to_text(schemas::ReplayId(*replay)) : std::string()};
+}
+
 namespace {
 
 Endpoint endpoint_of(const schemas::EndpointCreated& created, Time recorded) {
@@ -99,6 +117,7 @@ Delivery delivery_of(const schemas::DeliveredEvent& of) {
   delivery.offset = of.offset;
   delivery.index = of.index;
   delivery.lane = of.lane;
+  delivery.replay = of.replay;
   return delivery;
 }
 
@@ -170,6 +189,43 @@ Result<std::optional<Delivery>> evolve(std::optional<Delivery> state, const Even
     state->state = DeliveryState::skipped;
     state->next.reset();
     state->error = skipped->reason;
+    return state;
+  }
+  return cannot_apply(data);
+}
+
+Result<std::optional<Replay>> evolve(std::optional<Replay> state, const EventData& data,
+                                     const Moment& moment) {
+  using Status = Replay::Status;
+  if (const auto* requested = std::get_if<schemas::ReplayRequested>(&data); requested && !state) {
+    return Replay{.project = requested->project,
+                  .endpoint = requested->endpoint,
+                  .config = std::string(requested->config),
+                  .from = std::string(requested->from),
+                  .to = std::string(requested->to),
+                  .status = Status::running,
+                  .reason = {},
+                  .running_since = moment.recorded};
+  }
+  if (!state || state->ended()) return cannot_apply(data);
+  state->reason.clear();
+  if (const auto* paused = std::get_if<schemas::ReplayPaused>(&data)) {
+    state->status = Status::paused;
+    state->reason = paused->reason;
+    return state;
+  }
+  if (std::holds_alternative<schemas::ReplayResumed>(data)) {
+    state->status = Status::running;
+    state->running_since = moment.recorded;
+    return state;
+  }
+  if (const auto* cancelled = std::get_if<schemas::ReplayCancelled>(&data)) {
+    state->status = Status::cancelled;
+    state->reason = cancelled->reason;
+    return state;
+  }
+  if (std::holds_alternative<schemas::ReplayCompleted>(data)) {
+    state->status = Status::completed;
     return state;
   }
   return cannot_apply(data);

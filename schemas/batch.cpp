@@ -3,12 +3,18 @@
 #include <cstring>
 
 #include "fb/batch_generated.h"
+#include "schemas/batch_values.h"
 #include "schemas/batch_webhooks.h"
 #include "schemas/result.h"
 
 namespace schemas {
 namespace {
 
+using buffer::optional_uuid;
+using buffer::optional_view;
+using buffer::to_number;
+using buffer::to_time;
+using buffer::view;
 using flatbuffers::FlatBufferBuilder;
 template <typename T>
 using Ref = flatbuffers::Offset<T>;
@@ -27,30 +33,10 @@ fb::Digest to_fb(const ShortDigest& digest) {
   return fb::Digest(digest);
 }
 
-Uuid from_fb(const fb::Uuid* uuid) {
-  Uuid result;
-  if (uuid != nullptr) std::memcpy(result.bytes.data(), uuid->bytes()->data(), 16);
-  return result;
-}
 ShortDigest from_fb(const fb::Digest* digest) {
   ShortDigest result{};
   if (digest != nullptr) std::memcpy(result.data(), digest->bytes()->data(), 16);
   return result;
-}
-std::string_view view(const flatbuffers::String* text) {
-  return text == nullptr ? std::string_view{} : std::string_view{text->c_str(), text->size()};
-}
-std::string_view view(const flatbuffers::Vector<std::uint8_t>* bytes) {
-  return {reinterpret_cast<const char*>(bytes->data()), bytes->size()};
-}
-std::optional<std::string_view> optional_view(const flatbuffers::String* text) {
-  return text == nullptr ? std::nullopt : std::optional(view(text));
-}
-Time to_time(std::int64_t milliseconds) {
-  return Time{std::chrono::milliseconds{milliseconds}};
-}
-std::int64_t to_number(Time time) {
-  return time.time_since_epoch().count();
 }
 
 /// Writes one alternative of EventData as a union member.
@@ -307,7 +293,7 @@ std::optional<UnitCost> read(const fb::UnitCost* cost) {
 }
 
 ResourceRequested read(const fb::ResourceRequested& data) {
-  return {.project = from_fb(data.project()),
+  return {.project = buffer::uuid(data.project()),
           .environment = view(data.environment()),
           .kind = view(data.kind()),
           .name = view(data.name()),
@@ -317,7 +303,7 @@ ResourceRequested read(const fb::ResourceRequested& data) {
           .unit_cost = read(data.unit_cost())};
 }
 ResourceCostRecorded read(const fb::ResourceCostRecorded& data) {
-  return {.project = from_fb(data.project()),
+  return {.project = buffer::uuid(data.project()),
           .amount = view(data.amount()),
           .currency = view(data.currency()),
           .from = to_time(data.from()),
@@ -332,46 +318,52 @@ EventData read_of_resource(const fb::Event& e) {
       return read(*e.data_as_ResourceRequested());
     case fb::EventData::ResourceActivated: {
       const auto* data = e.data_as_ResourceActivated();
-      return ResourceActivated{from_fb(data->project()), Version{data->observed()},
+      return ResourceActivated{buffer::uuid(data->project()), Version{data->observed()},
                                optional_view(data->outputs()), optional_view(data->detail())};
     }
     case fb::EventData::ResourceScaleRequested: {
       const auto* data = e.data_as_ResourceScaleRequested();
-      return ResourceScaleRequested{from_fb(data->project()), data->units(),
+      return ResourceScaleRequested{buffer::uuid(data->project()), data->units(),
                                     read(data->unit_cost())};
     }
     case fb::EventData::ResourceScaled: {
       const auto* data = e.data_as_ResourceScaled();
-      return ResourceScaled{from_fb(data->project()), Version{data->observed()},
+      return ResourceScaled{buffer::uuid(data->project()), Version{data->observed()},
                             optional_view(data->outputs()), optional_view(data->detail())};
     }
     case fb::EventData::ResourceConfigured: {
       const auto* data = e.data_as_ResourceConfigured();
-      return ResourceConfigured{from_fb(data->project()), view(data->spec())};
+      return ResourceConfigured{buffer::uuid(data->project()), view(data->spec())};
     }
     case fb::EventData::ResourceFailed: {
       const auto* data = e.data_as_ResourceFailed();
-      return ResourceFailed{from_fb(data->project()), Version{data->observed()},
+      return ResourceFailed{buffer::uuid(data->project()), Version{data->observed()},
                             optional_view(data->detail())};
     }
     case fb::EventData::ResourceHealthChanged: {
       const auto* data = e.data_as_ResourceHealthChanged();
-      return ResourceHealthChanged{from_fb(data->project()), static_cast<Health>(data->health()),
+      return ResourceHealthChanged{buffer::uuid(data->project()),
+                                   static_cast<Health>(data->health()),
                                    optional_view(data->detail())};
     }
     case fb::EventData::ResourceCostRecorded:
       return read(*e.data_as_ResourceCostRecorded());
     case fb::EventData::ResourceDeprovisionRequested:
       return ResourceDeprovisionRequested{
-          from_fb(e.data_as_ResourceDeprovisionRequested()->project())};
+          buffer::uuid(e.data_as_ResourceDeprovisionRequested()->project())};
     case fb::EventData::ResourceDeprovisioned: {
       const auto* data = e.data_as_ResourceDeprovisioned();
-      return ResourceDeprovisioned{from_fb(data->project()), Version{data->observed()},
+      return ResourceDeprovisioned{buffer::uuid(data->project()), Version{data->observed()},
                                    optional_view(data->detail())};
     }
     default:
       return read_of_webhooks(e);
   }
+}
+
+Json read_json(const fb::Json& json) {
+  const Bounds keep{json.keep_versions(), json.keep_seconds()};
+  return {view(json.text()), static_cast<Fold>(json.fold()), keep};
 }
 
 Ref<fb::Event> write(FlatBufferBuilder& builder, const EventDraft& draft) {
@@ -416,11 +408,13 @@ BuiltBatch build_batch(const BatchHead& head, std::span<const EventDraft> events
   auto command = to_fb(head.command.uuid());
   auto key = to_fb(head.idempotency ? head.idempotency->key : ShortDigest{});
   auto request = to_fb(head.idempotency ? head.idempotency->request : ShortDigest{});
-  auto root = fb::CreateBatch(
-      builder, &organization, static_cast<fb::Space>(head.space),
-      static_cast<fb::ActorKind>(head.actor.kind), &actor, correlation, traceparent,
-      to_number(head.recorded), &command, head.idempotency ? &key : nullptr,
-      head.idempotency ? &request : nullptr, references, head.hops, nullptr, event_vector);
+  auto replay = to_fb(head.replay.value_or(Uuid{}));
+  auto root =
+      fb::CreateBatch(builder, &organization, static_cast<fb::Space>(head.space),
+                      static_cast<fb::ActorKind>(head.actor.kind), &actor, correlation, traceparent,
+                      to_number(head.recorded), &command, head.idempotency ? &key : nullptr,
+                      head.idempotency ? &request : nullptr, references, head.hops,
+                      head.replay ? &replay : nullptr, event_vector);
   fb::FinishBatchBuffer(builder, root);
   auto owner = std::make_shared<flatbuffers::DetachedBuffer>(builder.Release());
   std::span<const std::uint8_t> bytes{owner->data(), owner->size()};
@@ -428,7 +422,7 @@ BuiltBatch build_batch(const BatchHead& head, std::span<const EventDraft> events
 }
 
 EventId EventView::id() const {
-  return EventId(from_fb(event(table_).id()));
+  return EventId(buffer::uuid(event(table_).id()));
 }
 std::string_view EventView::type() const {
   return view(event(table_).type());
@@ -437,7 +431,7 @@ std::string_view EventView::kind() const {
   return view(event(table_).kind());
 }
 Entity EventView::entity() const {
-  return {from_fb(event(table_).entity()), std::string(view(event(table_).name()))};
+  return {buffer::uuid(event(table_).entity()), std::string(view(event(table_).name()))};
 }
 Version EventView::version() const {
   return Version{event(table_).version()};
@@ -446,22 +440,12 @@ Time EventView::occurred() const {
   return to_time(event(table_).occurred());
 }
 std::optional<EventId> EventView::causation() const {
-  const auto* causation = event(table_).causation();
-  return causation == nullptr ? std::nullopt : std::optional(EventId(from_fb(causation)));
+  const auto causation = optional_uuid(event(table_).causation());
+  return causation ? std::optional(EventId(*causation)) : std::nullopt;
 }
 std::uint32_t EventView::schema() const {
   return event(table_).schema();
 }
-
-namespace {
-
-Json read_json(const fb::Json& json) {
-  return {view(json.text()),
-          static_cast<Fold>(json.fold()),
-          {json.keep_versions(), json.keep_seconds()}};
-}
-
-}  // namespace
 
 EventData EventView::data() const {
   const auto& e = event(table_);
@@ -554,13 +538,13 @@ BatchView BatchView::trusted(std::span<const std::uint8_t> bytes) {
 }
 
 OrganizationId BatchView::organization() const {
-  return OrganizationId(from_fb(batch(table_).organization()));
+  return OrganizationId(buffer::uuid(batch(table_).organization()));
 }
 Space BatchView::space() const {
   return static_cast<Space>(batch(table_).space());
 }
 Actor BatchView::actor() const {
-  return {static_cast<ActorKind>(batch(table_).actor_kind()), from_fb(batch(table_).actor())};
+  return {static_cast<ActorKind>(batch(table_).actor_kind()), buffer::uuid(batch(table_).actor())};
 }
 std::string_view BatchView::correlation() const {
   return view(batch(table_).correlation());
@@ -572,14 +556,18 @@ Time BatchView::recorded() const {
   return to_time(batch(table_).recorded());
 }
 CommandId BatchView::command() const {
-  return CommandId(from_fb(batch(table_).command()));
+  return CommandId(buffer::uuid(batch(table_).command()));
 }
 std::optional<IdempotencyProof> BatchView::idempotency() const {
-  if (batch(table_).idempotency() == nullptr) return std::nullopt;
-  return IdempotencyProof{from_fb(batch(table_).idempotency()), from_fb(batch(table_).request())};
+  const auto& b = batch(table_);
+  if (b.idempotency() == nullptr) return std::nullopt;
+  return IdempotencyProof{from_fb(b.idempotency()), from_fb(b.request())};
 }
 std::uint8_t BatchView::hops() const {
   return batch(table_).hops();
+}
+std::optional<Uuid> BatchView::replay() const {
+  return optional_uuid(batch(table_).replay());
 }
 std::vector<Reference> BatchView::references() const {
   std::vector<Reference> result;

@@ -43,6 +43,7 @@ struct BatchHead {
   std::optional<IdempotencyProof> idempotency;
   std::vector<Reference> references;
   std::uint8_t hops = 0;
+  std::optional<Uuid> replay = {};  // that republished it
 };
 
 /// One event as decided, before it has a place. Texts are views that must live until it is built.
@@ -100,6 +101,7 @@ class BatchView {
   CommandId command() const;
   std::optional<IdempotencyProof> idempotency() const;
   std::uint8_t hops() const;
+  std::optional<Uuid> replay() const;
   std::vector<Reference> references() const;
   std::uint32_t event_count() const;
   EventView event(std::uint32_t index) const;

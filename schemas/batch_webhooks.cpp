@@ -1,10 +1,15 @@
 #include "schemas/batch_webhooks.h"
 
-#include <cstring>
+#include "schemas/batch_values.h"
 
 namespace schemas {
 namespace {
 
+using buffer::optional_uuid;
+using buffer::optional_view;
+using buffer::to_number;
+using buffer::to_time;
+using buffer::view;
 using flatbuffers::FlatBufferBuilder;
 using Text = flatbuffers::Offset<flatbuffers::String>;
 using Bytes = flatbuffers::Offset<flatbuffers::Vector<std::uint8_t>>;
@@ -21,10 +26,6 @@ Bytes bytes(FlatBufferBuilder& b, std::string_view value) {
 Bytes bytes(FlatBufferBuilder& b, const std::optional<std::string_view>& value) {
   return value ? bytes(b, *value) : Bytes{};
 }
-std::int64_t number(Time time) {
-  return time.time_since_epoch().count();
-}
-
 /// A struct that a table points to, if it is there.
 class Bound {
  public:
@@ -43,38 +44,18 @@ flatbuffers::Offset<fb::DeliveredEvent> write(FlatBufferBuilder& b, const Delive
   const auto type = b.CreateSharedString(of.type.data(), of.type.size());
   return fb::CreateDeliveredEvent(b, Bound(of.endpoint).get(), Bound(of.event).get(), type,
                                   static_cast<std::uint16_t>(of.topic), of.offset, of.index,
-                                  of.lane);
+                                  of.lane, Bound(of.replay).get());
 }
 
-std::string_view view(const flatbuffers::String* text) {
-  return text == nullptr ? std::string_view{} : std::string_view{text->c_str(), text->size()};
-}
-std::optional<std::string_view> optional_view(const flatbuffers::String* text) {
-  return text == nullptr ? std::nullopt : std::optional(view(text));
-}
-std::string_view view(const flatbuffers::Vector<std::uint8_t>* bytes) {
-  return {reinterpret_cast<const char*>(bytes->data()), bytes->size()};
-}
-std::optional<std::string_view> optional_view(const flatbuffers::Vector<std::uint8_t>* bytes) {
-  return bytes == nullptr ? std::nullopt : std::optional(view(bytes));
-}
-Time to_time(std::int64_t milliseconds) {
-  return Time{std::chrono::milliseconds{milliseconds}};
-}
-std::optional<Uuid> read(const fb::Uuid* uuid) {
-  if (uuid == nullptr) return std::nullopt;
-  Uuid result;
-  std::memcpy(result.bytes.data(), uuid->bytes()->data(), result.bytes.size());
-  return result;
-}
 DeliveredEvent read(const fb::DeliveredEvent& of) {
-  return {.endpoint = read(of.endpoint()).value_or(Uuid{}),
-          .event = read(of.event()).value_or(Uuid{}),
+  return {.endpoint = buffer::uuid(of.endpoint()),
+          .event = buffer::uuid(of.event()),
           .type = view(of.type()),
           .topic = TopicId{of.topic()},
           .offset = of.offset(),
           .index = of.index(),
-          .lane = of.lane()};
+          .lane = of.lane(),
+          .replay = optional_uuid(of.replay())};
 }
 DeliveryAttempted read(const fb::DeliveryAttempted& data) {
   return {.of = read(*data.of()),
@@ -89,6 +70,33 @@ DeliveryAttempted read(const fb::DeliveryAttempted& data) {
           .answer_us = data.answer_us(),
           .state = static_cast<DeliveryState>(data.state()),
           .next = to_time(data.next())};
+}
+
+EventData read_of_replays(const fb::Event& e) {
+  switch (e.data_type()) {
+    case fb::EventData::ReplayRequested: {
+      const auto* data = e.data_as_ReplayRequested();
+      return ReplayRequested{optional_uuid(data->project()), optional_uuid(data->endpoint()),
+                             view(data->config()), view(data->from()), view(data->to())};
+    }
+    case fb::EventData::ReplayPaused: {
+      const auto* data = e.data_as_ReplayPaused();
+      return ReplayPaused{optional_uuid(data->project()), view(data->reason())};
+    }
+    case fb::EventData::ReplayResumed:
+      return ReplayResumed{optional_uuid(e.data_as_ReplayResumed()->project())};
+    case fb::EventData::ReplayCancelled: {
+      const auto* data = e.data_as_ReplayCancelled();
+      return ReplayCancelled{optional_uuid(data->project()), view(data->reason())};
+    }
+    case fb::EventData::ReplayCompleted: {
+      const auto* data = e.data_as_ReplayCompleted();
+      return ReplayCompleted{optional_uuid(data->project()), data->succeeded(), data->exhausted(),
+                             data->skipped()};
+    }
+    default:
+      return UnknownEvent{};
+  }
 }
 
 EventData read_of_deliveries(const fb::Event& e) {
@@ -106,7 +114,7 @@ EventData read_of_deliveries(const fb::Event& e) {
       return DeliveryCursorMoved{view(data->mark()), data->generation()};
     }
     default:
-      return UnknownEvent{};
+      return read_of_replays(e);
   }
 }
 
@@ -131,7 +139,7 @@ WrittenData write_data(FlatBufferBuilder& b, const EndpointSecretRotated& data) 
   const auto secret = bytes(b, data.secret);
   return {fb::EventData::EndpointSecretRotated,
           fb::CreateEndpointSecretRotated(b, Bound(data.project).get(), secret,
-                                          number(data.old_expires))
+                                          to_number(data.old_expires))
               .Union()};
 }
 WrittenData write_data(FlatBufferBuilder& b, const EndpointPaused& data) {
@@ -173,10 +181,10 @@ WrittenData write_data(FlatBufferBuilder& b, const DeliveryAttempted& data) {
   const auto error = text(b, data.error);
   const auto body = text(b, data.body);
   return {fb::EventData::DeliveryAttempted,
-          fb::CreateDeliveryAttempted(b, of, data.attempt, number(data.started), data.status, error,
-                                      body, data.resolve_us, data.connect_us, data.tls_us,
+          fb::CreateDeliveryAttempted(b, of, data.attempt, to_number(data.started), data.status,
+                                      error, body, data.resolve_us, data.connect_us, data.tls_us,
                                       data.answer_us, static_cast<fb::DeliveryState>(data.state),
-                                      number(data.next))
+                                      to_number(data.next))
               .Union()};
 }
 WrittenData write_data(FlatBufferBuilder& b, const DeliveryHeld& data) {
@@ -194,39 +202,70 @@ WrittenData write_data(FlatBufferBuilder& b, const DeliveryCursorMoved& data) {
           fb::CreateDeliveryCursorMoved(b, text(b, data.mark), data.generation).Union()};
 }
 
+WrittenData write_data(FlatBufferBuilder& b, const ReplayRequested& data) {
+  const auto config = text(b, data.config);
+  const auto from = text(b, data.from);
+  const auto to = text(b, data.to);
+  return {fb::EventData::ReplayRequested,
+          fb::CreateReplayRequested(b, Bound(data.project).get(), Bound(data.endpoint).get(),
+                                    config, from, to)
+              .Union()};
+}
+WrittenData write_data(FlatBufferBuilder& b, const ReplayPaused& data) {
+  const auto reason = text(b, data.reason);
+  return {fb::EventData::ReplayPaused,
+          fb::CreateReplayPaused(b, Bound(data.project).get(), reason).Union()};
+}
+WrittenData write_data(FlatBufferBuilder& b, const ReplayResumed& data) {
+  return {fb::EventData::ReplayResumed,
+          fb::CreateReplayResumed(b, Bound(data.project).get()).Union()};
+}
+WrittenData write_data(FlatBufferBuilder& b, const ReplayCancelled& data) {
+  const auto reason = text(b, data.reason);
+  return {fb::EventData::ReplayCancelled,
+          fb::CreateReplayCancelled(b, Bound(data.project).get(), reason).Union()};
+}
+WrittenData write_data(FlatBufferBuilder& b, const ReplayCompleted& data) {
+  return {fb::EventData::ReplayCompleted,
+          fb::CreateReplayCompleted(b, Bound(data.project).get(), data.succeeded, data.exhausted,
+                                    data.skipped)
+              .Union()};
+}
+
 EventData read_of_webhooks(const fb::Event& e) {
   switch (e.data_type()) {
     case fb::EventData::EndpointCreated: {
       const auto* data = e.data_as_EndpointCreated();
-      return EndpointCreated{read(data->project()), view(data->config()), view(data->secret()),
-                             optional_view(data->headers()), view(data->start())};
+      return EndpointCreated{optional_uuid(data->project()), view(data->config()),
+                             view(data->secret()), optional_view(data->headers()),
+                             view(data->start())};
     }
     case fb::EventData::EndpointChanged: {
       const auto* data = e.data_as_EndpointChanged();
-      return EndpointChanged{read(data->project()), view(data->config()),
+      return EndpointChanged{optional_uuid(data->project()), view(data->config()),
                              optional_view(data->headers())};
     }
     case fb::EventData::EndpointSecretRotated: {
       const auto* data = e.data_as_EndpointSecretRotated();
-      return EndpointSecretRotated{read(data->project()), view(data->secret()),
+      return EndpointSecretRotated{optional_uuid(data->project()), view(data->secret()),
                                    to_time(data->old_expires())};
     }
     case fb::EventData::EndpointPaused: {
       const auto* data = e.data_as_EndpointPaused();
-      return EndpointPaused{read(data->project()), view(data->reason())};
+      return EndpointPaused{optional_uuid(data->project()), view(data->reason())};
     }
     case fb::EventData::EndpointResumed: {
       const auto* data = e.data_as_EndpointResumed();
-      return EndpointResumed{read(data->project()), optional_view(data->start())};
+      return EndpointResumed{optional_uuid(data->project()), optional_view(data->start())};
     }
     case fb::EventData::EndpointDisabled: {
       const auto* data = e.data_as_EndpointDisabled();
-      return EndpointDisabled{read(data->project()), view(data->reason())};
+      return EndpointDisabled{optional_uuid(data->project()), view(data->reason())};
     }
     case fb::EventData::EndpointTested:
-      return EndpointTested{read(e.data_as_EndpointTested()->project())};
+      return EndpointTested{optional_uuid(e.data_as_EndpointTested()->project())};
     case fb::EventData::EndpointDeleted:
-      return EndpointDeleted{read(e.data_as_EndpointDeleted()->project())};
+      return EndpointDeleted{optional_uuid(e.data_as_EndpointDeleted()->project())};
     case fb::EventData::RetryPolicyCreated:
       return RetryPolicyCreated{view(e.data_as_RetryPolicyCreated()->config())};
     case fb::EventData::RetryPolicyChanged:

@@ -5,8 +5,8 @@
 #include "fb/batch_generated.h"
 #include "schemas/events.h"
 
-/// Events of webhooks and deliveries as members of a batch's union: batch.cpp's own, apart because
-/// there are many.
+/// Events of webhooks, deliveries and replays as members of a batch's union: batch.cpp's own, apart
+/// because there are many.
 namespace schemas {
 
 using WrittenData = std::pair<fb::EventData, flatbuffers::Offset<void>>;
@@ -27,6 +27,12 @@ WrittenData write_data(flatbuffers::FlatBufferBuilder& builder, const DeliveryHe
 WrittenData write_data(flatbuffers::FlatBufferBuilder& builder, const DeliveryRequested& data);
 WrittenData write_data(flatbuffers::FlatBufferBuilder& builder, const DeliverySkipped& data);
 WrittenData write_data(flatbuffers::FlatBufferBuilder& builder, const DeliveryCursorMoved& data);
+
+WrittenData write_data(flatbuffers::FlatBufferBuilder& builder, const ReplayRequested& data);
+WrittenData write_data(flatbuffers::FlatBufferBuilder& builder, const ReplayPaused& data);
+WrittenData write_data(flatbuffers::FlatBufferBuilder& builder, const ReplayResumed& data);
+WrittenData write_data(flatbuffers::FlatBufferBuilder& builder, const ReplayCancelled& data);
+WrittenData write_data(flatbuffers::FlatBufferBuilder& builder, const ReplayCompleted& data);
 
 /// UnknownEvent for every other alternative.
 EventData read_of_webhooks(const fb::Event& event);

@@ -64,6 +64,11 @@ constexpr std::array<TypeName, std::variant_size_v<EventData>> type_names{{
     {"delivery.requested", "delivery"},
     {"delivery.skipped", "delivery"},
     {"delivery_cursor.moved", "delivery_cursor"},
+    {"replay.requested", "replay"},
+    {"replay.paused", "replay"},
+    {"replay.resumed", "replay"},
+    {"replay.cancelled", "replay"},
+    {"replay.completed", "replay"},
 }};
 
 }  // namespace
@@ -92,6 +97,7 @@ std::string_view id_prefix(std::string_view kind) {
   if (kind == "endpoint" || kind == "delivery_cursor") return EndpointTag::prefix;
   if (kind == "retry_policy") return RetryPolicyTag::prefix;
   if (kind == "delivery") return DeliveryTag::prefix;
+  if (kind == "replay") return ReplayTag::prefix;
   // What stands below a project has its id.
   const bool is_of_project =
       kind == "environment" || kind == "member" || kind == "settings" || kind == "secret";

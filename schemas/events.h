@@ -246,6 +246,7 @@ struct DeliveredEvent {
   Offset offset = 0;
   std::uint32_t index = 0;
   std::uint64_t lane = 0;
+  std::optional<Uuid> replay = {};  // that sends it again
 };
 enum class DeliveryState : std::uint8_t { pending, succeeded, failing, exhausted, skipped };
 struct DeliveryAttempted {
@@ -278,6 +279,34 @@ struct DeliveryCursorMoved {
   std::uint32_t generation = 0;
 };
 
+/// A replay's events name the project of the endpoint, or that it was asked for. `config` is JSON
+/// (webhooks/replay.h); `from` and `to` are marks.
+struct ReplayRequested {
+  std::optional<Uuid> project;
+  std::optional<Uuid> endpoint;  // absent: it goes to a product
+  std::string_view config;
+  std::string_view from;
+  std::string_view to;
+};
+struct ReplayPaused {
+  std::optional<Uuid> project;
+  std::string_view reason;
+};
+struct ReplayResumed {
+  std::optional<Uuid> project;
+};
+struct ReplayCancelled {
+  std::optional<Uuid> project;
+  std::string_view reason;
+};
+/// What became of its deliveries.
+struct ReplayCompleted {
+  std::optional<Uuid> project;
+  std::uint64_t succeeded = 0;
+  std::uint64_t exhausted = 0;
+  std::uint64_t skipped = 0;
+};
+
 /// Written by a newer version of the program: it verifies, but no fold can apply it.
 struct UnknownEvent {};
 
@@ -292,7 +321,8 @@ using EventData = std::variant<
     ResourceDeprovisioned, EndpointCreated, EndpointChanged, EndpointSecretRotated, EndpointPaused,
     EndpointResumed, EndpointDisabled, EndpointTested, EndpointDeleted, RetryPolicyCreated,
     RetryPolicyChanged, RetryPolicyDeleted, DeliveryAttempted, DeliveryHeld, DeliveryRequested,
-    DeliverySkipped, DeliveryCursorMoved>;
+    DeliverySkipped, DeliveryCursorMoved, ReplayRequested, ReplayPaused, ReplayResumed,
+    ReplayCancelled, ReplayCompleted>;
 
 /// The name that the outside sees, such as `project.created`. Not for Json, whose type is declared.
 std::string_view type_of(const EventData& data);

@@ -62,6 +62,9 @@ struct RetryPolicyTag {
 struct DeliveryTag {
   static constexpr std::string_view prefix = "dlv";
 };
+struct ReplayTag {
+  static constexpr std::string_view prefix = "rpl";
+};
 struct EventTag {
   static constexpr std::string_view prefix = "evt";
 };
@@ -75,6 +78,7 @@ using ResourceId = Id<ResourceTag>;
 using EndpointId = Id<EndpointTag>;
 using RetryPolicyId = Id<RetryPolicyTag>;
 using DeliveryId = Id<DeliveryTag>;
+using ReplayId = Id<ReplayTag>;
 using EventId = Id<EventTag>;
 using CommandId = Id<CommandTag>;
 

@@ -88,7 +88,7 @@ void Deliverer::applied(const std::vector<eventstore::StoredRecord>& group) {
   std::unordered_set<Scope, ScopeHash> asked;
   std::unordered_set<Scope, ScopeHash> leased;
   std::unordered_set<Scope, ScopeHash> touched;
-  std::vector<std::pair<Scope, Uuid>> deleted;
+  std::vector<std::pair<Scope, Uuid>> ended;
   {
     const std::lock_guard lock(mutex_);
     for (const auto& record : group) {
@@ -105,32 +105,34 @@ void Deliverer::applied(const std::vector<eventstore::StoredRecord>& group) {
         changed.insert(scope);
         for (std::uint32_t i = 0; i < batch.event_count(); ++i) {
           const auto event = batch.event(i);
-          if (event.type() == "endpoint.deleted") deleted.emplace_back(scope, event.entity().id);
+          const auto type = event.type();
+          const bool ends = type == "endpoint.deleted" || type == "replay.cancelled";
+          if (ends) ended.emplace_back(scope, event.entity().id);
         }
       }
       if (followed_.contains(scope)) touched.insert(scope);
     }
   }
   if (changed.empty() && asked.empty() && leased.empty() && touched.empty()) return;
-  asio::post(context_, [this, changed = std::move(changed), asked = std::move(asked),
-                        leased = std::move(leased), touched = std::move(touched),
-                        deleted = std::move(deleted)] {
-    for (const auto& scope : changed) look_at_soon(scope);
-    for (const auto& [scope, id] : deleted) skip_deleted(scope, id);
-    const auto each = [this](const Scope& scope, void (Outlet::*tell)()) {
-      const auto found = scopes_.find(scope);
-      if (found == scopes_.end()) return;
-      for (auto& [id, place] : found->second) {
-        if (place.outlet) ((*place.outlet).*tell)();
-      }
-    };
-    for (const auto& scope : asked) {
-      each(scope, &Outlet::look_at_due);
-      skip_all_deleted(scope);  // a deletion may have come in between
-    }
-    for (const auto& scope : leased) each(scope, &Outlet::look_at_waiting);
-    for (const auto& scope : touched) each(scope, &Outlet::wake);
-  });
+  asio::post(context_,
+             [this, changed = std::move(changed), asked = std::move(asked),
+              leased = std::move(leased), touched = std::move(touched), ended = std::move(ended)] {
+               for (const auto& scope : changed) look_at_soon(scope);
+               for (const auto& [scope, id] : ended) skip_ended(scope, id);
+               const auto each = [this](const Scope& scope, void (Outlet::*tell)()) {
+                 const auto found = scopes_.find(scope);
+                 if (found == scopes_.end()) return;
+                 for (auto& [id, place] : found->second) {
+                   if (place.outlet) ((*place.outlet).*tell)();
+                 }
+               };
+               for (const auto& scope : asked) {
+                 each(scope, &Outlet::look_at_due);
+                 skip_all_ended(scope);  // a deletion may have come in between
+               }
+               for (const auto& scope : leased) each(scope, &Outlet::look_at_waiting);
+               for (const auto& scope : touched) each(scope, &Outlet::wake);
+             });
 }
 
 void Deliverer::tick() {
@@ -174,7 +176,7 @@ void Deliverer::look_at_all() {
   for (const auto& scope : gone) abandon(scope);
   projections::each_scope(parts_.rows, [this](OrganizationId organization, schemas::Space space) {
     look_at({organization, space});
-    skip_all_deleted({organization, space});
+    skip_all_ended({organization, space});
   });
 }
 
@@ -191,44 +193,34 @@ void Deliverer::look_at(const Scope& scope) {
   if (stopping_ || !is_ours(scope.organization)) return;
   const projections::Reader reader(parts_.rows, scope.organization, scope.space);
   std::set<Uuid> there;
-  projections::ListOptions options{
-      .after = {}, .limit = 1'000, .as_of = {}, .below = {}, .filter = {}};
-  for (bool more = true; more;) {
-    const auto page = reader.list(webhooks_, Endpoint::kind, true, options);
-    for (const auto& found : page.rows) {
-      const auto row = projections::decode_row<Endpoint>(found.bytes);
-      there.insert(found.entity.id);
-      place(scope, found.entity.id, versions_of(reader, row),
-            row.state.status == Endpoint::Status::active);
+  for (const auto kind : {Endpoint::kind, projections::open_replay_kind}) {
+    projections::ListOptions options{
+        .after = {}, .limit = 1'000, .as_of = {}, .below = {}, .filter = {}};
+    for (bool more = true; more;) {
+      const auto page = reader.list(webhooks_, kind, true, options);
+      for (const auto& found : page.rows) {
+        const auto source = find_source(reader, webhooks_, found.entity.id);
+        if (!source) continue;
+        there.insert(found.entity.id);
+        place(scope, found.entity.id, versions_of(reader, webhooks_, *source), source->active());
+      }
+      more = page.more;
+      if (more) options.after = page.rows.back().entity;
     }
-    more = page.more;
-    if (more) options.after = page.rows.back().entity;
   }
+  cancel_orphans(scope);
   const auto known = scopes_.find(scope);
   if (known == scopes_.end()) return;
   std::vector<Uuid> gone;
   for (const auto& [id, place] : known->second) {
     if (!there.contains(id)) gone.push_back(id);
   }
-  for (const auto& id : gone) place(scope, id, Versions{}, false);
+  for (const auto& id : gone) place(scope, id, SourceVersions{}, false);
 }
 
-Deliverer::Versions Deliverer::versions_of(const projections::Reader& reader,
-                                           const projections::Row<Endpoint>& row) const {
-  Versions versions;
-  projections::Encoder{versions.endpoint}(row.state);
-  const auto config = schemas::json::parse(row.state.config);
-  const auto named = config ? config->root().find("retry_policy_id") : std::nullopt;
-  const auto text = named ? named->as_string() : std::nullopt;
-  const auto id = text ? schemas::parse_id<schemas::RetryPolicyTag>(*text) : std::nullopt;
-  if (!id) return versions;
-  const auto policy = reader.get<projections::RetryPolicyState>(webhooks_, {id->uuid(), {}});
-  if (policy) versions.policy = policy->head.version;
-  return versions;
-}
-
-/// Brings an endpoint's outlet to this version of it; one that is not active has none.
-void Deliverer::place(const Scope& scope, const Uuid& id, const Versions& versions, bool active) {
+/// Brings a channel's outlet to these versions of it; one that is not active has none.
+void Deliverer::place(const Scope& scope, const Uuid& id, const SourceVersions& versions,
+                      bool active) {
   const auto known = scopes_.find(scope);
   const bool is_new = known == scopes_.end() || !known->second.contains(id);
   if (is_new) {
@@ -242,14 +234,14 @@ void Deliverer::place(const Scope& scope, const Uuid& id, const Versions& versio
   }
   auto& place = known->second[id];
   if (place.wanted == versions && active) return;
-  place.wanted = active ? versions : Versions{};
+  place.wanted = active ? versions : SourceVersions{};
   if (place.retiring || !place.outlet) return;  // what comes then looks at the rows again
   place.retiring = true;
   place.outlet->retire([this, scope, id] {
     asio::post(context_, [this, scope, id] {
       remove(scope, id);
       look_at_soon(scope);
-      skip_deleted(scope, id);
+      skip_ended(scope, id);
     });
   });
 }
@@ -314,185 +306,28 @@ void Deliverer::set_up_by_rows(const Scope& scope, const Uuid& id) {
   auto& place = found->second[id];
   if (place.outlet) return;
   const projections::Reader reader(parts_.rows, scope.organization, scope.space);
-  const auto row = reader.get<Endpoint>(webhooks_, {id, {}});
-  const bool active = row && row->state.status == Endpoint::Status::active;
-  if (!active || versions_of(reader, *row) != place.wanted) {
+  const auto source = find_source(reader, webhooks_, id);
+  if (!source || !source->active() || versions_of(reader, webhooks_, *source) != place.wanted) {
     remove(scope, id);
     look_at_soon(scope);
-    return skip_deleted(scope, id);
+    return skip_ended(scope, id);
   }
-  const auto cursor = reader.get<projections::DeliveryCursor>(deliveries_, {id, {}});
+  const auto channel = source->channel();
+  const auto cursor = reader.get<projections::DeliveryCursor>(deliveries_, channel.cursor());
   const auto begun = cursor ? cursor->state.generation : 0;
-  if (row->state.generation > begun) return begin_anew(scope, id, row->state);
+  if (source->generation() > begun) return begin_anew(scope, id, source->endpoint->state);
   // The endpoint's row is behind: of two logs one may be.
-  if (row->state.generation < begun) return begin_later(scope, id, std::chrono::seconds(1));
-  auto setup = setup_of(scope, id, *row);
+  if (source->generation() < begun) return begin_later(scope, id, std::chrono::seconds(1));
+  auto setup = setup_of({scope, reader, webhooks_, deliveries_, parts_.sealing}, *source);
   if (!setup) {
-    spdlog::error("an endpoint cannot be delivered to endpoint={} detail=\"{}\"",
-                  to_text(schemas::EndpointId(id)), setup.error().detail);
+    spdlog::error(
+        "nothing can be delivered {}={} detail=\"{}\"", channel.replay ? "replay" : "endpoint",
+        channel.replay ? to_text(schemas::ReplayId(id)) : to_text(schemas::EndpointId(id)),
+        setup.error().detail);
     return begin_later(scope, id, std::chrono::seconds(5));
   }
   place.outlet = std::make_shared<Outlet>(outlet_parts(), std::move(*setup));
   place.outlet->start();
-}
-
-/// It was resumed at another place: what is open is of before, and nobody wants it. The cursor is
-/// recorded at once: from then on what is open is wanted.
-void Deliverer::begin_anew(const Scope& scope, const Uuid& id, const Endpoint& endpoint) {
-  const auto record_cursor = [this, scope, id, generation = endpoint.generation,
-                              start = endpoint.start] {
-    parts_.commands.submit(
-        own_context(scope),
-        manager::RecordDeliveries{
-            .endpoint = id, .generation = generation, .deliveries = {}, .cursor = start},
-        [this, scope, id](const Result<manager::Outcome>& outcome) {
-          asio::post(context_, [this, scope, id, recorded = outcome.has_value()] {
-            recorded ? set_up(scope, id) : begin_later(scope, id, std::chrono::seconds(1));
-          });
-        });
-  };
-  skip_open({.scope = scope,
-             .command = {.endpoint = id,
-                         .generation = endpoint.generation,
-                         .since = endpoint.active_since,
-                         .ids = {},
-                         .reason = "the endpoint was resumed behind it"},
-             .then =
-                 [this, scope, id, record_cursor](bool done) {
-                   done ? record_cursor() : begin_later(scope, id, std::chrono::seconds(1));
-                 },
-             .behind = {}});
-}
-
-/// A page of rows at a time.
-void Deliverer::skip_open(Skipping skipping) {
-  if (stopping_) return;
-  const auto& scope = skipping.scope;
-  if (!is_ours(scope.organization)) return skipping.then(false);
-  auto command = skipping.command;
-  try {
-    const projections::Reader reader(parts_.rows, scope.organization, scope.space);
-    const auto open = reader.list(deliveries_, projections::lane_kind, true,
-                                  {.after = skipping.behind,
-                                   .limit = 1'000,
-                                   .as_of = {},
-                                   .below = schemas::Entity{command.endpoint, {}},
-                                   .filter = {}});
-    if (open.rows.empty()) return skipping.then(true);
-    for (const auto& row : open.rows) command.ids.push_back(projections::delivery_in(row.entity));
-    skipping.behind = open.rows.back().entity;
-  } catch (const projections::StoreFailure& failure) {
-    spdlog::warn("deliveries wait to be skipped detail=\"{}\"", failure.what());
-    return skipping.then(false);
-  }
-  auto context = own_context(scope);
-  parts_.commands.submit(
-      std::move(context), std::move(command),
-      [this, skipping = std::move(skipping)](const Result<manager::Outcome>& outcome) {
-        asio::post(context_, [this, skipping, done = outcome.has_value()] {
-          done ? skip_open(skipping) : skipping.then(false);
-        });
-      });
-}
-
-/// What is open of an endpoint that is no more: once nothing of it is on its way.
-void Deliverer::skip_deleted(const Scope& scope, const Uuid& id) {
-  const auto known = scopes_.find(scope);
-  const bool ends = known != scopes_.end() && known->second.contains(id);
-  if (stopping_ || ends || !is_ours(scope.organization)) return;
-  const projections::Reader reader(parts_.rows, scope.organization, scope.space);
-  const auto health = reader.get<projections::EndpointHealth>(deliveries_, {id, {}});
-  if (!health || health->state.pending + health->state.failing == 0) return;
-  // Not there is not deleted: of two logs, that of endpoints may be read less far.
-  const auto endpoint = reader.existence(webhooks_, Endpoint::kind, {id, {}});
-  if (endpoint.there || endpoint.version == schemas::Version{}) return;
-  const auto again = [this, scope, id](bool done) {
-    if (done) return;
-    auto timer = std::make_shared<asio::steady_timer>(context_, std::chrono::seconds(1));
-    timer->async_wait([this, scope, id, timer](boost::system::error_code failed) {
-      if (!failed) skip_deleted(scope, id);
-    });
-  };
-  skip_open({.scope = scope,
-             .command = {.endpoint = id,
-                         .generation = {},
-                         .since = {},
-                         .ids = {},
-                         .reason = "its endpoint was deleted"},
-             .then = again,
-             .behind = {}});
-}
-
-/// Whoever delivered before may have ended before it could.
-void Deliverer::skip_all_deleted(const Scope& scope) {
-  if (!is_ours(scope.organization)) return;
-  const projections::Reader reader(parts_.rows, scope.organization, scope.space);
-  projections::ListOptions options{
-      .after = {}, .limit = 1'000, .as_of = {}, .below = {}, .filter = {}};
-  for (bool more = true; more;) {
-    const auto page = reader.list(deliveries_, projections::EndpointHealth::kind, true, options);
-    for (const auto& found : page.rows) skip_deleted(scope, found.entity.id);
-    more = page.more;
-    if (more) options.after = page.rows.back().entity;
-  }
-}
-
-Result<OutletSetup> Deliverer::setup_of(const Scope& scope, const Uuid& id,
-                                        const projections::Row<Endpoint>& row) {
-  const projections::Reader reader(parts_.rows, scope.organization, scope.space);
-  const schemas::Entity entity{id, {}};
-  auto config = parse_endpoint_config(row.state.config);
-  if (!config) return std::unexpected(std::move(config).error());
-  OutletSetup setup{.scope = scope,
-                    .id = id,
-                    .generation = row.state.generation,
-                    .project = row.state.project,
-                    .config = *config,
-                    .policy = retry_policy_of(reader, webhooks_, *config),
-                    .place = row.state.start};
-  if (!config->filter.empty()) {
-    auto filter = schemas::cel::Filter::compile(config->filter);
-    if (!filter) return std::unexpected(std::move(filter).error());
-    setup.filter = std::make_shared<const schemas::cel::Filter>(std::move(*filter));
-  }
-  if (setup.config.kind == EndpointKind::push) {
-    auto url = parse_webhook_url(setup.config.url);
-    if (!url) return std::unexpected(std::move(url).error());
-    setup.url = std::move(*url);
-    if (auto opened = open_sealed(row.state, setup); !opened) {
-      return std::unexpected(std::move(opened).error());
-    }
-  }
-  const auto cursor = reader.get<projections::DeliveryCursor>(deliveries_, entity);
-  if (cursor && cursor->state.generation == setup.generation) setup.place = cursor->state.mark;
-  const auto health = reader.get<projections::EndpointHealth>(deliveries_, entity);
-  if (health) setup.health = health->state;
-  setup.active_since = row.state.active_since;
-  return setup;
-}
-
-Result<void> Deliverer::open_sealed(const Endpoint& endpoint, OutletSetup& setup) {
-  const schemas::Entity entity{setup.id, {}};
-  const auto place = [&](std::string_view field) {
-    return eventstore::FieldPlace{setup.scope.organization, setup.scope.space, Endpoint::kind,
-                                  entity, field};
-  };
-  for (const auto& secret : endpoint.secrets) {
-    auto opened = parts_.sealing.open(place("secret"), secret.sealed);
-    if (!opened) return std::unexpected(std::move(opened).error());
-    auto signer = parse_signer(opened->reveal());
-    if (!signer) return std::unexpected(std::move(signer).error());
-    setup.signers.push_back({std::move(*signer), secret.expires});
-  }
-  if (endpoint.headers.empty()) return {};
-  auto opened = parts_.sealing.open(place("headers"), endpoint.headers);
-  if (!opened) return std::unexpected(std::move(opened).error());
-  const auto document = schemas::json::parse(opened->reveal());
-  if (!document) return std::unexpected(document.error());
-  for (const auto& [name, value] : document->root().members()) {
-    setup.headers.emplace_back(name, value.as_string().value_or(""));
-  }
-  return {};
 }
 
 // ---- who sends next ----
@@ -501,6 +336,7 @@ OutletParts Deliverer::outlet_parts() {
   return {.executor = context_.get_executor(),
           .pool = pool_,
           .events = parts_.events,
+          .writer = parts_.writer,
           .commands = parts_.commands,
           .rows = parts_.rows,
           .deliveries = deliveries_,

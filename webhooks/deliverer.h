@@ -18,6 +18,7 @@
 #include "manager/ownership.h"
 #include "webhooks/fair_turns.h"
 #include "webhooks/outlet.h"
+#include "webhooks/outlet_setup.h"
 
 namespace webhooks {
 
@@ -25,13 +26,14 @@ namespace webhooks {
 /// process writes. It owns a thread, on which everything of it runs but reading the log, and two to
 /// read.
 ///
-/// An endpoint's events make and unmake its outlet: whenever the endpoint changes, the outlet
+/// An endpoint's or a replay's events make and unmake its outlet: whenever it changes, the outlet
 /// before ends (what it sent is recorded, and its cursor), and another one begins with what the
 /// rows then say.
 class Deliverer {
  public:
   struct Parts {
     EventReader& events;
+    EventWriter& writer;
     manager::Commands& commands;
     const projections::ReadStore& rows;
     const eventstore::Topics& topics;
@@ -66,32 +68,27 @@ class Deliverer {
              static_cast<std::size_t>(scope.space);
     }
   };
-  /// Of an endpoint and of the retry policy that it names: an outlet is made anew when either
-  /// moves.
-  struct Versions {
-    std::string endpoint;  // its row; tests of it change nothing there
-    schemas::Version policy{};
-    friend bool operator==(const Versions&, const Versions&) = default;
-  };
   struct Place {
     std::shared_ptr<Outlet> outlet;  // null: on its way
-    Versions wanted;                 // as the rows have them
+    SourceVersions wanted;           // as the rows have them
     bool retiring = false;
   };
-  using Outlets = std::map<schemas::Uuid, Place>;
+  using Outlets = std::map<schemas::Uuid, Place>;  // by the channel's id
 
   void run();
   void look_again();
   void look_at_all();
   void look_at_soon(const Scope& scope);
   void look_at(const Scope& scope);
-  void place(const Scope& scope, const schemas::Uuid& id, const Versions& versions, bool active);
-  Versions versions_of(const projections::Reader& reader,
-                       const projections::Row<projections::Endpoint>& row) const;
+  void place(const Scope& scope, const schemas::Uuid& id, const SourceVersions& versions,
+             bool active);
+  void cancel_orphans(const Scope& scope);
   void begin(const Scope& scope, const schemas::Uuid& id);
   void begin_later(const Scope& scope, const schemas::Uuid& id, std::chrono::milliseconds wait);
   void set_up(const Scope& scope, const schemas::Uuid& id);
   void set_up_by_rows(const Scope& scope, const schemas::Uuid& id);
+
+  // deliverer_skipping.cpp
   void begin_anew(const Scope& scope, const schemas::Uuid& id,
                   const projections::Endpoint& endpoint);
   struct Skipping {
@@ -101,11 +98,14 @@ class Deliverer {
     std::optional<schemas::Entity> behind;  // the row of a lane that was looked at last
   };
   void skip_open(Skipping skipping);
-  void skip_deleted(const Scope& scope, const schemas::Uuid& id);
-  void skip_all_deleted(const Scope& scope);
-  schemas::Result<OutletSetup> setup_of(const Scope& scope, const schemas::Uuid& id,
-                                        const projections::Row<projections::Endpoint>& row);
-  schemas::Result<void> open_sealed(const projections::Endpoint& endpoint, OutletSetup& setup);
+  struct Ended {
+    projections::Channel channel;
+    std::string reason;
+  };
+  std::optional<Ended> ended(const projections::Reader& reader, const schemas::Uuid& id) const;
+  void skip_ended(const Scope& scope, const schemas::Uuid& id);
+  void skip_all_ended(const Scope& scope);
+
   void remove(const Scope& scope, const schemas::Uuid& id);
   void abandon(const Scope& scope);
   bool is_ours(schemas::OrganizationId organization) const;

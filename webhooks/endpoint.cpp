@@ -16,23 +16,6 @@ constexpr std::size_t filter_bytes_max = 8'192;
 constexpr std::size_t type_characters_max = 101;
 constexpr std::size_t description_characters_max = 500;
 
-std::vector<std::string> read_types(ObjectReader& reader) {
-  auto types = reader.optional_texts("types", types_max, {.characters_max = type_characters_max});
-  if (!types || types->empty()) return {"*"};
-  if (!std::ranges::all_of(*types, schemas::is_type_pattern)) {
-    reader.wrong("types", "each " + std::string(schemas::type_pattern_form));
-  }
-  return std::move(*types);
-}
-
-std::string read_filter(ObjectReader& reader) {
-  auto filter = reader.optional_text("filter", {.bytes_max = filter_bytes_max});
-  if (!filter) return {};
-  auto compiled = schemas::cel::Filter::compile(*filter);
-  if (!compiled) reader.wrong("filter", compiled.error().detail);
-  return std::move(*filter);
-}
-
 std::optional<schemas::Uuid> read_policy(ObjectReader& reader) {
   const auto text = reader.optional_text("retry_policy_id", {.characters_max = 100});
   if (!text) return std::nullopt;
@@ -74,6 +57,23 @@ std::uint64_t fnv1a(std::uint64_t hash, std::string_view bytes) {
 }
 
 }  // namespace
+
+std::vector<std::string> read_types(ObjectReader& reader) {
+  auto types = reader.optional_texts("types", types_max, {.characters_max = type_characters_max});
+  if (!types || types->empty()) return {"*"};
+  if (!std::ranges::all_of(*types, schemas::is_type_pattern)) {
+    reader.wrong("types", "each " + std::string(schemas::type_pattern_form));
+  }
+  return std::move(*types);
+}
+
+std::string read_filter(ObjectReader& reader) {
+  auto filter = reader.optional_text("filter", {.bytes_max = filter_bytes_max});
+  if (!filter) return {};
+  auto compiled = schemas::cel::Filter::compile(*filter);
+  if (!compiled) reader.wrong("filter", compiled.error().detail);
+  return std::move(*filter);
+}
 
 EndpointConfig read_endpoint_config(ObjectReader& reader) {
   EndpointConfig config;

@@ -57,6 +57,10 @@ inline constexpr std::int64_t rate_max = 10'000;
 inline constexpr std::int64_t pause_after_max_seconds = 30 * 24 * 60 * 60;
 inline constexpr std::size_t types_max = 50;
 
+/// What endpoints and replays choose events by: `types` (all when left out) and `filter`.
+std::vector<std::string> read_types(schemas::json::ObjectReader& reader);
+std::string read_filter(schemas::json::ObjectReader& reader);
+
 /// Reads an endpoint's members of a request or of what to_json wrote: there, what one that is
 /// pulled has not is null. What is wrong is noted at the
 /// reader, also a condition that does not compile; whether the URL may be reached is not asked.

@@ -21,14 +21,17 @@ struct Scope {
   friend bool operator==(const Scope&, const Scope&) = default;
 };
 
-/// Which events an endpoint wants, and in which form.
+/// Which events an endpoint or a replay wants, and in which form.
 struct Wanted {
-  schemas::Uuid endpoint;
+  /// Tests of this endpoint are wanted whatever else is; those of others never.
+  schemas::Uuid tests_of;
   std::vector<std::string> types;
+  std::vector<std::string> products = {};              // empty: all
   std::shared_ptr<const schemas::cel::Filter> filter;  // null: all
   std::optional<schemas::Uuid> project;                // only events of it
   DeliveryOrder order = DeliveryOrder::entity;
   DeliveryFormat format = DeliveryFormat::structured;
+  std::string until = {};  // a mark: only what it has passed; empty: all that comes
 };
 
 /// As it is sent. `fault`: why it cannot be shown, and never can be; there is no text then.
@@ -53,6 +56,7 @@ struct ReadEvents {
   std::vector<ReadEvent> events;
   std::string mark;          // behind everything that was looked at
   bool reached_end = false;  // of what was there
+  bool complete = false;     // what is wanted has an end, and that is reached
 };
 
 class EventReader {

@@ -48,24 +48,27 @@ void Outlet::start() {
 }
 
 void Outlet::wake() {
+  if (read_all_) return;
   more_ = true;
   read_more();
 }
 
 void Outlet::look_at_due() {
   due_known_ = false;
-  const auto row = reader().get<projections::EndpointHealth>(parts_.deliveries, {setup_.id, {}});
+  const auto row = reader().get<projections::EndpointHealth>(parts_.deliveries, {setup_.id(), {}});
   if (row) health_ = row->state;
   parts_.ready(shared_from_this());
 }
 
 Wanted Outlet::wanted() const {
-  return {.endpoint = setup_.id,
+  return {.tests_of = setup_.is_replay() ? schemas::Uuid{} : setup_.id(),
           .types = setup_.config.types,
+          .products = setup_.products,
           .filter = setup_.filter,
           .project = setup_.project,
           .order = setup_.config.order,
-          .format = setup_.config.format};
+          .format = setup_.config.format,
+          .until = setup_.until};
 }
 
 /// Lanes whose first event waits for nobody: their release was cut off.
@@ -76,7 +79,7 @@ void Outlet::find_released() {
   projections::ListOptions options{.after = {},
                                    .limit = 1'000,
                                    .as_of = {},
-                                   .below = schemas::Entity{setup_.id, {}},
+                                   .below = schemas::Entity{setup_.id(), {}},
                                    .filter = {}};
   std::string lane;
   for (bool more = true; more;) {
@@ -112,17 +115,25 @@ void Outlet::read_more() {
 Outlet::Looked Outlet::look_at_log(const std::string& place) const {
   try {
     auto read = parts_.events.read(setup_.scope, wanted(), place, queue_max, read_bytes_max);
-    std::set<schemas::Uuid> known;
+    std::set<schemas::Uuid> passed_over;
     for (const auto& event : read ? read->events : std::vector<ReadEvent>()) {
-      if (event.recorded > check_until_) continue;
-      const auto id = projections::delivery_id(setup_.id, event.id, event.recorded);
-      const auto there = reader().find(parts_.deliveries, Delivery::kind, schemas::Entity{id, {}});
-      if (there) known.insert(event.id);
+      if (is_passed_over(event)) passed_over.insert(event.id);
     }
-    return {std::move(read), std::move(known)};
+    return {std::move(read), std::move(passed_over)};
   } catch (const projections::StoreFailure& failure) {
     return {schemas::fail(schemas::ErrorCode::internal, failure.what()), {}};
   }
+}
+
+bool Outlet::is_passed_over(const ReadEvent& event) const {
+  if (setup_.only_failed) {
+    const auto own = projections::delivery_id(setup_.channel.endpoint, event.id, event.recorded);
+    const auto row = reader().get<Delivery>(parts_.deliveries, {own, {}});
+    if (!row || row->state.state != schemas::DeliveryState::exhausted) return true;
+  }
+  if (event.recorded > check_until_) return false;
+  const auto id = projections::delivery_id(setup_.id(), event.id, event.recorded);
+  return reader().find(parts_.deliveries, Delivery::kind, schemas::Entity{id, {}}).has_value();
 }
 
 void Outlet::on_read(Looked looked) {
@@ -131,12 +142,12 @@ void Outlet::on_read(Looked looked) {
   auto& read = looked.read;
   if (!read) {
     spdlog::warn("events for an endpoint cannot be read endpoint={} detail=\"{}\"",
-                 to_text(schemas::EndpointId(setup_.id)), read.error().detail);
+                 to_text(schemas::EndpointId(setup_.channel.endpoint)), read.error().detail);
     more_ = true;
     return back_off(std::chrono::seconds{1});
   }
   for (auto& event : read->events) {
-    const bool is_known = looked.known.contains(event.id);
+    const bool is_known = looked.passed_over.contains(event.id);
     window_.push_back({event.mark, is_known});
     if (!is_known) {
       queue_bytes_ += event.body.text.size();
@@ -152,10 +163,12 @@ void Outlet::on_read(Looked looked) {
   ++read_;
   place_ = std::move(read->mark);
   if (!read->reached_end) more_ = true;
+  read_all_ = read->complete;
   settle(window_begin_ + window_.size() - 1);
   parts_.ready(shared_from_this());
   read_more();
   arm();
+  check_complete();
 }
 
 /// What was read is sent, held or known, and recorded; the cursor moves over all such.
@@ -249,6 +262,7 @@ void Outlet::on_timer() {
     read_more();
     parts_.ready(shared_from_this());
     arm();
+    check_complete();
   } catch (const projections::StoreFailure& failure) {
     spdlog::warn("deliveries wait for the rows detail=\"{}\"", failure.what());
     back_off(std::chrono::seconds{1});

@@ -21,6 +21,7 @@
 #include "projections/read_store.h"
 #include "projections/states.h"
 #include "webhooks/event_reader.h"
+#include "webhooks/event_writer.h"
 #include "webhooks/http_client.h"
 #include "webhooks/pace.h"
 #include "webhooks/retry_policy.h"
@@ -35,6 +36,7 @@ struct OutletParts {
   boost::asio::any_io_executor executor;
   boost::asio::thread_pool& pool;  // where the log is read
   EventReader& events;
+  EventWriter& writer;
   manager::Commands& commands;
   const projections::ReadStore& rows;
   schemas::TopicId deliveries;
@@ -53,10 +55,10 @@ struct OutletParts {
 /// Of a command of the deliverer's own.
 manager::CommandContext own_context(const Scope& scope);
 
-/// An endpoint as the rows and the keyring have it.
+/// An endpoint, or a replay, as the rows and the keyring have it.
 struct OutletSetup {
   Scope scope;
-  schemas::Uuid id;
+  projections::Channel channel;
   std::uint32_t generation = 0;
   std::optional<schemas::Uuid> project;
   EndpointConfig config;
@@ -70,13 +72,19 @@ struct OutletSetup {
   WebhookUrl url;
   std::shared_ptr<const schemas::cel::Filter> filter;
   std::string place;  // a mark: everything before it is done with
+  std::string until;  // of a replay: a mark, its end
+  bool only_failed = false;
+  std::vector<std::string> products;  // of a replay: only of these; empty: all
+  std::string to_product;             // of a replay: where it goes; empty: to an endpoint
   projections::EndpointHealth health;
   schemas::Time active_since;  // made or last resumed
+
+  const schemas::Uuid& id() const { return channel.id(); }
+  bool is_replay() const { return channel.replay.has_value(); }
 };
 
 // clang-format off
-/// One endpoint's deliveries: reads the log behind the endpoint's cursor, sends, records what
-/// became of it.
+/// One channel's deliveries: reads the log behind its cursor, sends, records what became of it.
 ///
 ///     log ─► queue_ ─► attempt ─► records_ ─► RecordDeliveries ─► rows
 ///              │          ▲                                        │
@@ -91,6 +99,8 @@ struct OutletSetup {
 /// A pull endpoint's are not sent: each is recorded as waiting, in the order of the log, and workers
 /// lease them from the rows (api/resources/leases.cpp), at any process. So many wait there; the rest
 /// is in the log.
+///
+/// A replay's end where its range does, and say so once each has an outcome.
 ///
 /// One executor, the deliverer's.
 // clang-format on
@@ -152,9 +162,10 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   void read_more();
   struct Looked {
     schemas::Result<ReadEvents> read;
-    std::set<schemas::Uuid> known;  // events that have a delivery already
+    std::set<schemas::Uuid> passed_over;  // have a delivery already, or are not wanted
   };
   Looked look_at_log(const std::string& place) const;
+  bool is_passed_over(const ReadEvent& event) const;
   void on_read(Looked looked);
   void drop_queue();
   Wanted wanted() const;
@@ -191,6 +202,7 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   HttpRequest request_of(const Attempting& attempting) const;
   void on_answer(Attempting attempting, Answered answered, std::chrono::microseconds took);
   awaitable<Answered> try_once(Attempting& attempting);
+  awaitable<Answered> republish(const manager::DeliveryRecord& record);
   void end_unsent(const Attempting& attempting);
 
   // recording (outlet_recording.cpp)
@@ -201,8 +213,10 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   void follow(const Recording& recording);
   void release(std::uint64_t lane);
   void pause_if_failing();
+  void ask(manager::Command command, bool Outlet::* asked);
   void ask_to_pause();
   void check_retired();
+  void check_complete();
 
   void arm();
   void on_timer();
@@ -234,6 +248,7 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   std::string place_;  // behind what was read last
   bool reading_ = false;
   bool more_ = true;                 // behind place_
+  bool read_all_ = false;            // of a replay: nothing more can come
   const schemas::Time check_until_;  // what was accepted before may have been delivered already
   std::deque<Item> queue_;
   std::size_t queue_bytes_ = 0;
@@ -274,6 +289,7 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   };
   std::optional<PauseWish> pause_wish_;
   bool pause_asked_ = false;
+  bool completion_asked_ = false;
   bool find_released_ = false;  // on the timer
 
   std::size_t unsettled_ = 0;  // attempts and records that are not in the rows yet

@@ -66,8 +66,11 @@ void Outlet::flush() {
     recording_.push_back(std::move(records_.front()));
     records_.pop_front();
   }
-  RecordDeliveries command{
-      .endpoint = setup_.id, .generation = setup_.generation, .deliveries = {}, .cursor = {}};
+  RecordDeliveries command{.endpoint = setup_.channel.endpoint,
+                           .generation = setup_.generation,
+                           .deliveries = {},
+                           .cursor = {},
+                           .replay = setup_.channel.replay};
   for (const auto& recording : recording_) command.deliveries.push_back(recording.record);
   if (cursor) {
     command.cursor = cursor_;
@@ -98,7 +101,8 @@ void Outlet::on_recorded(const schemas::Result<manager::Outcome>& outcome) {
   }
   const auto recorded = std::exchange(recording_, {});
   try {
-    const auto row = reader().get<projections::EndpointHealth>(parts_.deliveries, {setup_.id, {}});
+    const auto row =
+        reader().get<projections::EndpointHealth>(parts_.deliveries, {setup_.id(), {}});
     if (row) health_ = row->state;
   } catch (const projections::StoreFailure&) {
     ++health_.pending;  // there may be some: whoever asks looks at the rows
@@ -115,6 +119,7 @@ void Outlet::on_recorded(const schemas::Result<manager::Outcome>& outcome) {
     read_more();
     parts_.ready(shared_from_this());
     arm();
+    check_complete();
   }
   check_retired();
 }
@@ -156,21 +161,53 @@ void Outlet::pause_if_failing() {
                                     setup_.config.pause_after.count())};
 }
 
-/// The endpoint's event comes back as another state of it, which ends this outlet. Refused, it is
-/// asked again by the timer.
-void Outlet::ask_to_pause() {
-  if (!pause_wish_ || std::exchange(pause_asked_, true)) return;
+/// What is asked of the endpoint or the replay comes back as another state of it, which ends this
+/// outlet. Refused, it is asked again by the timer.
+void Outlet::ask(manager::Command command, bool Outlet::* asked) {
+  if (std::exchange(this->*asked, true)) return;
   parts_.commands.submit(
-      own_context(setup_.scope),
-      manager::PauseEndpoint{
-          .id = setup_.id, .disable = pause_wish_->disable, .reason = pause_wish_->reason},
-      [self = shared_from_this()](const schemas::Result<manager::Outcome>& outcome) {
-        if (outcome || outcome.error().code == ErrorCode::not_found) return;
-        boost::asio::post(self->parts_.executor, [self] {
-          self->pause_asked_ = false;
+      own_context(setup_.scope), std::move(command),
+      [self = shared_from_this(), asked](const schemas::Result<manager::Outcome>& outcome) {
+        const bool is_settled = outcome || outcome.error().code == ErrorCode::not_found ||
+                                outcome.error().code == ErrorCode::invalid_transition;
+        if (is_settled) return;
+        boost::asio::post(self->parts_.executor, [self, asked] {
+          (*self).*asked = false;
           self->back_off(std::chrono::seconds{1});
         });
       });
+}
+
+/// A receiver that is gone is so for everything that is sent there; a replay that comes to nothing
+/// stops alone.
+void Outlet::ask_to_pause() {
+  if (!pause_wish_) return;
+  const auto& [disable, reason] = *pause_wish_;
+  const auto& [endpoint, replay] = setup_.channel;
+  if (replay && !disable) return ask(manager::PauseReplay{*replay, reason}, &Outlet::pause_asked_);
+  ask(manager::PauseEndpoint{.id = endpoint, .disable = disable, .reason = reason},
+      &Outlet::pause_asked_);
+}
+
+/// Everything of the replay's range has an outcome.
+void Outlet::check_complete() {
+  const bool works = reading_ || is_recording_ || unsettled_ > 0 || !queue_.empty() ||
+                     !window_.empty() || !recording_.empty();
+  if (!setup_.is_replay() || !read_all_ || works || retiring_ || pause_wish_) return;
+  projections::EndpointHealth health;
+  try {
+    const auto row =
+        reader().get<projections::EndpointHealth>(parts_.deliveries, {setup_.id(), {}});
+    if (row) health = row->state;
+  } catch (const projections::StoreFailure&) {
+    return back_off(std::chrono::seconds{1});
+  }
+  if (health.pending + health.failing > 0) return;
+  ask(manager::CompleteReplay{.id = setup_.id(),
+                              .succeeded = health.succeeded,
+                              .exhausted = health.exhausted,
+                              .skipped = health.skipped},
+      &Outlet::completion_asked_);
 }
 
 void Outlet::check_retired() {

@@ -60,7 +60,7 @@ std::optional<schemas::Uuid> Outlet::first_open(std::uint64_t lane) const {
                                   {.after = {},
                                    .limit = 1,
                                    .as_of = {},
-                                   .below = projections::lane_of(setup_.id, lane),
+                                   .below = projections::lane_of(setup_.id(), lane),
                                    .filter = {}});
   if (page.rows.empty()) return std::nullopt;
   return projections::delivery_in(page.rows.front().entity);
@@ -96,7 +96,7 @@ Outlet::Attempting Outlet::first_attempt(Item item) {
   parts_.queued_bytes -= event.body.text.size();
   ++unsettled_;
   return {.sequence = item.sequence,
-          .record = {.id = projections::delivery_id(setup_.id, event.id, event.recorded),
+          .record = {.id = projections::delivery_id(setup_.id(), event.id, event.recorded),
                      .event = event.id,
                      .type = std::move(event.type),
                      .topic = event.topic,
@@ -126,7 +126,7 @@ std::optional<Outlet::Found> Outlet::next_again() {
                                   {.after = {},
                                    .limit = again_.size() + looks,
                                    .as_of = {},
-                                   .below = schemas::Entity{setup_.id, {}},
+                                   .below = schemas::Entity{setup_.id(), {}},
                                    .filter = {}});
   due_known_ = true;
   next_due_.reset();
@@ -198,6 +198,7 @@ awaitable<void> Outlet::attempt(std::shared_ptr<Outlet> self, Attempting attempt
 
 /// Throws where our side could not.
 awaitable<Outlet::Answered> Outlet::try_once(Attempting& attempting) {
+  if (!setup_.to_product.empty()) co_return co_await republish(attempting.record);
   if (attempting.body.text.empty() && !attempting.body.fault) {
     auto body = co_await body_of(attempting.record);
     if (!body) throw std::runtime_error(body.error().detail);
@@ -209,6 +210,23 @@ awaitable<Outlet::Answered> Outlet::try_once(Attempting& attempting) {
   }
   const auto& rules = rules_for(setup_.policy, attempting.record.type);
   co_return co_await post(attempting, rules.timeout);
+}
+
+/// Written to a product, and answered as whoever had sent it would have been.
+awaitable<Outlet::Answered> Outlet::republish(const DeliveryRecord& record) {
+  auto written = co_await parts_.writer.write({.scope = setup_.scope,
+                                               .topic = record.topic,
+                                               .offset = record.offset,
+                                               .index = record.index,
+                                               .product = setup_.to_product,
+                                               .replay = setup_.id(),
+                                               .delivery = record.id});
+  co_return Answered{
+      HttpAnswerHead{
+          .answer = {.status = written.status, .headers = {}, .body = std::move(written.body)},
+          .cut = false,
+          .reusable = false},
+      {}};
 }
 
 /// Our side could not: what the rows say holds.
@@ -269,6 +287,9 @@ HttpRequest Outlet::request_of(const Attempting& attempting) const {
   headers.emplace_back("webhook-id", id);
   headers.emplace_back("webhook-timestamp", timestamp);
   headers.emplace_back("webhook-signature", signatures);
+  if (setup_.is_replay()) {
+    headers.emplace_back("tidemark-replay", to_text(schemas::ReplayId(setup_.id())));
+  }
   request.body = attempting.body.text;
   return request;
 }

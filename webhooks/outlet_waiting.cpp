@@ -37,7 +37,8 @@ bool Outlet::enough_wait() {
   if (!pulled() || now() < looked_at_waiting_ + look_at_waiting_every_) return enough_wait_;
   looked_at_waiting_ = now();
   try {
-    const auto row = reader().get<projections::EndpointHealth>(parts_.deliveries, {setup_.id, {}});
+    const auto row =
+        reader().get<projections::EndpointHealth>(parts_.deliveries, {setup_.id(), {}});
     if (row) health_ = row->state;
     const auto open = health_.pending + health_.failing + unsettled_ + queue_.size();
     enough_wait_ = open >= waiting_max_ever || (open >= waiting_max && many_could_be_leased());
@@ -56,8 +57,11 @@ bool Outlet::enough_wait() {
 bool Outlet::many_could_be_leased() const {
   constexpr int many = 100;
   constexpr int looks = 1'000;
-  projections::ListOptions first{
-      .after = {}, .limit = 1, .as_of = {}, .below = schemas::Entity{setup_.id, {}}, .filter = {}};
+  projections::ListOptions first{.after = {},
+                                 .limit = 1,
+                                 .as_of = {},
+                                 .below = schemas::Entity{setup_.id(), {}},
+                                 .filter = {}};
   int could = 0;
   for (int i = 0; i < looks && could < many; ++i) {
     const auto page = reader().list(parts_.deliveries, projections::lane_kind, true, first);

@@ -12,6 +12,7 @@
 #include "api/cli/progress.h"
 #include "api/cli/remote.h"
 #include "api/cli/replay_output.h"
+#include "api/cli/server_replay.h"
 #include "eventstore/clock.h"
 #include "schemas/json.h"
 #include "schemas/time.h"
@@ -29,12 +30,17 @@ time when the log accepted an event. Types may end in *; filters may be repeated
 which is one condition in CEL over `event`. A replay into a file that was broken off goes on behind
 its last whole line with --resume.
 
+With --endpoint events are sent to that endpoint again, with --into they are written to that declared
+product: the server does that, and goes on with it when this command ends.
+
 Examples:
   tidemark replay --type 'project.*' --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z
   tidemark replay --product git --kind file --subject db/builder.cc | jq .data
   tidemark replay --filter "event.data.size > 100" --dry-run
   tidemark replay --from 2026-11-01T00:00:00Z --speed 10x | my-consumer
-  tidemark replay --rate 500/s --output events.jsonl --resume)";
+  tidemark replay --rate 500/s --output events.jsonl --resume
+  tidemark replay --endpoint we_01jc… --only-failed --rate 50/s
+  tidemark replay --into git-copy --product git)";
 
 constexpr std::size_t page_max = 1000;
 
@@ -54,6 +60,7 @@ struct Options {
   bool resume = false;
   bool dry_run = false;
   bool json = false;
+  ServerReplay server;
 };
 
 std::string target_of(const Options& options, std::string_view after, std::uint64_t wanted) {
@@ -205,11 +212,57 @@ Step<ReplayTiming> timing_of(const Options& options) {
   return timing;
 }
 
+/// What is asked of the server, out of what both have.
+Step<ServerReplay> server_replay(const Options& options) {
+  const bool has_more = !options.kinds.empty() || !options.subjects.empty() || options.limit;
+  if (has_more) {
+    return stop(Exit::usage,
+                "--kind, --subject and --limit are of replays to stdout or a file; --type, "
+                "--product and --filter choose events here too");
+  }
+  auto replay = options.server;
+  replay.from = options.from;
+  replay.to = options.to;
+  replay.types = options.types;
+  replay.products = options.products;
+  replay.filter = options.filter;
+  replay.dry_run = options.dry_run;
+  replay.json = options.json;
+  if (options.rate.empty()) return replay;
+  const auto rate = parse_rate(options.rate);
+  replay.per_second = static_cast<std::int64_t>(rate.value_or(0));
+  if (!rate || static_cast<double>(*replay.per_second) != *rate) {
+    return stop(Exit::usage, "--rate takes whole events a second here, such as 500/s");
+  }
+  return replay;
+}
+
+/// Sinks that the server serves.
+void add_sinks(CLI::App& app, ServerReplay& server, std::initializer_list<CLI::Option*> others) {
+  auto* endpoint = app.add_option("--endpoint", server.endpoint, "send them to this endpoint again")
+                       ->type_name("ID");
+  auto* into = app.add_option("--into", server.product, "write them to this declared product")
+                   ->type_name("PRODUCT")
+                   ->excludes(endpoint);
+  auto* follow =
+      app.add_option("--follow", server.follow, "tell how far one is that was asked for before")
+          ->type_name("ID")
+          ->excludes(endpoint)
+          ->excludes(into);
+  app.add_flag("--only-failed", server.only_failed,
+               "only events whose own delivery to the endpoint is exhausted")
+      ->needs(endpoint);
+  for (auto* sink : {endpoint, into, follow}) {
+    for (auto* other : others) sink->excludes(other);
+  }
+}
+
 }  // namespace
 
 void add_replay(CLI::App& program, Job& job) {
   auto options = std::make_shared<Options>();
-  auto* app = program.add_subcommand("replay", "Print past events of a running server");
+  auto* app = program.add_subcommand(
+      "replay", "Print past events of a running server, or have it send them again");
   app->footer(footer);
   options->flags.add_to(*app, client_settings);
   app->add_option("--from", options->from, "where to begin (the beginning)")
@@ -225,15 +278,18 @@ void add_replay(CLI::App& program, Job& job) {
   app->add_option("--filter", options->filter, "only events for which this condition holds")
       ->type_name("CEL");
   app->add_option("--rate", options->rate, "at most so many events a second")->type_name("N/s");
-  app->add_option("--speed", options->speed, "as they were accepted, so many times as fast")
-      ->type_name("Nx");
+  auto* speed =
+      app->add_option("--speed", options->speed, "as they were accepted, so many times as fast")
+          ->type_name("Nx");
   auto* output = app->add_option("--output", options->output, "into this file")->type_name("FILE");
   auto* resume =
       app->add_flag("--resume", options->resume, "go on behind the last event of the file")
           ->needs(output);
   auto* dry_run = app->add_flag("--dry-run", options->dry_run, "only count them, by type");
   dry_run->excludes(output);
-  app->add_flag("--json", options->json, "print the count as a JSON object")->needs(dry_run);
+  app->add_flag("--json", options->json,
+                "print the count, or the server's replay, as a JSON object");
+  add_sinks(*app, options->server, {output, resume, speed});
   app->add_option("--limit", options->limit, "at most so many events")
       ->type_name("N")
       ->excludes(resume);
@@ -241,8 +297,17 @@ void add_replay(CLI::App& program, Job& job) {
     job = job_of([options]() -> Step<void> {
       const auto timing = timing_of(*options);
       if (!timing) return std::unexpected(timing.error());
+      const bool at_server = options->server.is_asked_for();
+      if (options->json && !options->dry_run && !at_server) {
+        return stop(Exit::usage, "--json is of --dry-run, and of what the server replays");
+      }
       auto remote = remote_of(options->flags);
       if (!remote) return std::unexpected(std::move(remote).error());
+      if (at_server) {
+        const auto asked = server_replay(*options);
+        if (!asked) return std::unexpected(asked.error());
+        return run_at_server(*remote, *asked);
+      }
       auto output = options->output.empty()
                         ? ReplayOutput::to_stdout()
                         : ReplayOutput::to_file(options->output, options->resume);

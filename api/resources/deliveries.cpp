@@ -35,13 +35,17 @@ Result<Uuid> delivery_in_path(const Ask& ask) {
   return id->uuid();
 }
 
-/// Whether the caller may know of an endpoint's deliveries; of one that is gone, whoever is not
-/// restricted to projects.
-bool sees_deliveries_of(const Ask& ask, const Uuid& endpoint) {
+/// Whether the caller may know of a delivery: of its replay, or of its endpoint; of one whose
+/// endpoint is gone, whoever is not restricted to projects.
+bool sees_delivery(const Ask& ask, const Delivery& delivery) {
   if (!ask.caller().restricted()) return true;
   const auto place = ask.webhooks();
   const projections::Reader reader(ask.services.rows, place.organization, place.space);
-  const auto row = reader.get<projections::Endpoint>(place.topic, {endpoint, {}});
+  if (delivery.replay) {
+    const auto replay = reader.get<projections::Replay>(place.topic, {*delivery.replay, {}});
+    return replay && sees_endpoint_of(ask, replay->state.project);
+  }
+  const auto row = reader.get<projections::Endpoint>(place.topic, {delivery.endpoint, {}});
   return row && sees_endpoint_of(ask, row->state.project);
 }
 
@@ -52,10 +56,15 @@ void render_delivery(std::string& out, const Ask& ask, const FoundRow& found,
   const auto& state = row.state;
   std::optional<std::string_view> error;
   if (!state.error.empty()) error = state.error;
+  std::optional<std::string> endpoint;
+  if (!state.endpoint.nil()) endpoint = to_text(EndpointId(state.endpoint));
+  std::optional<std::string> replay;
+  if (state.replay) replay = to_text(schemas::ReplayId(*state.replay));
   Writer writer(out);
   writer.begin_object()
       .member("id", to_text(DeliveryId(found.entity.id)))
-      .member("endpoint_id", to_text(EndpointId(state.endpoint)))
+      .member("endpoint_id", endpoint)
+      .member("replay_id", replay)
       .member("event_id", to_text(schemas::EventId(state.event)))
       .member("event_type", state.type)
       .member("product", ask.services.topics.name(state.topic))
@@ -124,6 +133,7 @@ Result<std::string> read_attempts(const Ask& ask, const Reading& reading, const 
 
 struct Wanted {
   std::optional<Uuid> endpoint;
+  std::optional<Uuid> replay;
   std::optional<DeliveryState> state;
 };
 
@@ -141,6 +151,11 @@ Result<Wanted> parse_wanted(const Ask& ask) {
     const auto id = schemas::parse_id<schemas::EndpointTag>(*text);
     if (!id) return edge::wrong_parameter("endpoint_id", "must be the id of an endpoint");
     wanted.endpoint = id->uuid();
+  }
+  if (const auto text = ask.request.parameter("replay_id")) {
+    const auto id = schemas::parse_id<schemas::ReplayTag>(*text);
+    if (!id) return edge::wrong_parameter("replay_id", "must be the id of a replay");
+    wanted.replay = id->uuid();
   }
   if (const auto text = ask.request.parameter("state")) wanted.state = state_named(*text);
   return wanted;
@@ -160,11 +175,11 @@ FoundRow delivery_of(const Reading& reading, const FoundRow& found) {
 Answer list_by_index(Ask& ask, Wanted wanted) {
   const Reading* reading = nullptr;  // known once the list is let in
   const bool has_row = wanted.state && *wanted.state != DeliveryState::succeeded;
-  ListSpec spec{
-      .kind = projections::delivery_of_kind,
-      .below = projections::deliveries_of(wanted.endpoint, has_row ? wanted.state : std::nullopt),
-      .keep = {},
-      .render = {}};
+  ListSpec spec{.kind = projections::delivery_of_kind,
+                .below = projections::deliveries_of(wanted.replay ? wanted.replay : wanted.endpoint,
+                                                    has_row ? wanted.state : std::nullopt),
+                .keep = {},
+                .render = {}};
   spec.admit = [&reading](Reading& opened) -> Result<void> {
     reading = &opened;
     return {};
@@ -173,7 +188,8 @@ Answer list_by_index(Ask& ask, Wanted wanted) {
     const auto delivery =
         projections::decode_row<Delivery>(delivery_of(*reading, found).bytes).state;
     return (!wanted.state || delivery.state == *wanted.state) &&
-           sees_deliveries_of(ask, delivery.endpoint);
+           (!wanted.endpoint || delivery.endpoint == *wanted.endpoint) &&
+           sees_delivery(ask, delivery);
   };
   spec.render = [&](std::string& out, const FoundRow& found) {
     render_delivery(out, ask, delivery_of(*reading, found));
@@ -187,8 +203,8 @@ Answer list_by_index(Ask& ask, Wanted wanted) {
 Answer list_deliveries(Ask& ask) {
   auto wanted = parse_wanted(ask);
   if (!wanted) co_return std::unexpected(std::move(wanted).error());
-  const bool indexed =
-      wanted->endpoint || (wanted->state && *wanted->state != DeliveryState::succeeded);
+  const bool indexed = wanted->endpoint || wanted->replay ||
+                       (wanted->state && *wanted->state != DeliveryState::succeeded);
   if (indexed) co_return co_await list_by_index(ask, *wanted);
   ListSpec spec{.kind = Delivery::kind, .keep = {}, .render = [&ask](auto& out, const auto& found) {
                   render_delivery(out, ask, found);
@@ -196,7 +212,7 @@ Answer list_deliveries(Ask& ask) {
   if (wanted->state || ask.caller().restricted()) {
     spec.keep = [&ask, state = wanted->state](const FoundRow& found) {
       const auto delivery = projections::decode_row<Delivery>(found.bytes).state;
-      return (!state || delivery.state == *state) && sees_deliveries_of(ask, delivery.endpoint);
+      return (!state || delivery.state == *state) && sees_delivery(ask, delivery);
     };
   }
   co_return co_await list_answer(ask, ask.deliveries(), std::move(spec));
@@ -212,7 +228,7 @@ Answer get_delivery(Ask& ask) {
   auto row = reading->find(Delivery::kind, entity);
   if (!row) co_return no_delivery();
   const auto decoded = projections::decode_row<Delivery>(*row);
-  if (!sees_deliveries_of(ask, decoded.state.endpoint)) co_return no_delivery();
+  if (!sees_delivery(ask, decoded.state)) co_return no_delivery();
   auto read = [&] { return read_attempts(ask, *reading, entity); };
   auto attempts = co_await answer_on(ask.services.scans, read);
   if (!attempts) co_return std::unexpected(std::move(attempts).error());

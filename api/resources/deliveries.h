@@ -31,9 +31,16 @@ inline constexpr std::array<Field, 12> attempt_fields{
     Field{.name = "answer_us", .type = Type::integer, .need = Need::required},
     Field{.name = "next_at", .type = Type::time, .need = Need::required, .nullable = true},
     Field{.name = "event_id", .need = Need::required}};
-inline constexpr std::array<Field, 14> delivery_fields{
+inline constexpr std::array<Field, 15> delivery_fields{
     Field{.name = "id", .need = Need::required},
-    Field{.name = "endpoint_id", .need = Need::required},
+    Field{.name = "endpoint_id",
+          .need = Need::required,
+          .nullable = true,
+          .description = "of a replay to a product there is none"},
+    Field{.name = "replay_id",
+          .need = Need::required,
+          .nullable = true,
+          .description = "that sends it again"},
     Field{.name = "event_id", .need = Need::required},
     Field{.name = "event_type", .need = Need::required},
     Field{.name = "product", .need = Need::required},

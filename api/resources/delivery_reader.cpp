@@ -7,12 +7,46 @@ namespace api::resources {
 namespace {
 
 EventFilter filter_of(const webhooks::Wanted& wanted) {
-  EventFilter filter{.types = wanted.types, .where = wanted.filter, .tests_of = wanted.endpoint};
+  EventFilter filter{.types = wanted.types,
+                     .products = wanted.products,
+                     .where = wanted.filter,
+                     .tests_of = wanted.tests_of};
   if (!wanted.project) return filter;
   auto access = std::make_shared<projections::Access>();
   access->projects = {to_text(schemas::ProjectId(*wanted.project))};
   filter.access = std::move(access);
   return filter;
+}
+
+/// Where a range ends: behind the newest event that a mark has passed. Of events before that one,
+/// those of a topic that the mark has not passed are not of the range: they came later.
+struct RangeEnd {
+  Passed passed;
+  TimelineKey key;
+
+  bool contains(const projections::TimelineEvent& event) const {
+    const auto* last = passed.find(event.log.topic);
+    if (last == nullptr) return false;
+    const auto offset = static_cast<std::int64_t>(event.offset);
+    return offset < last->offset || (offset == last->offset && event.index <= last->index);
+  }
+};
+
+RangeEnd end_at(const Feed& feed, const std::vector<MarkedPosition>& mark) {
+  RangeEnd end{feed.passed_at(mark), {}};
+  if (auto newest = feed.newest(end.passed, Feed::WholeRecord::last_event)) {
+    end.key = *newest;
+    ++end.key.index;
+  }
+  return end;
+}
+
+/// Whether the rows show everything that a mark has passed.
+bool reached(const Services& services, const std::vector<MarkedPosition>& mark) {
+  return std::ranges::all_of(mark, [&](const MarkedPosition& position) {
+    return is_names_all(position) ||
+           static_cast<std::int64_t>(services.progress.applied_end(position.log)) > position.offset;
+  });
 }
 
 }  // namespace
@@ -29,16 +63,48 @@ webhooks::EventBody DeliveryReader::render(const webhooks::Wanted& wanted,
   return {.text = schemas::json::minify(*document->root().find("data"))};
 }
 
-Result<webhooks::ReadEvents> DeliveryReader::read(const webhooks::Scope& scope,
-                                                  const webhooks::Wanted& wanted,
-                                                  const std::string& mark, std::size_t events_max,
-                                                  std::size_t bytes_max) {
-  auto positions = services_.marks.decode(scope.organization, scope.space, mark);
+/// Passes wanted events from a mark on, once; where it got to, and why it ended.
+Result<DeliveryReader::Walked> DeliveryReader::walk(const webhooks::Scope& scope,
+                                                    const webhooks::Wanted& wanted,
+                                                    const std::string& mark,
+                                                    const Feed::Take& take) const {
+  const auto decode = [&](const std::string& text) {
+    return services_.marks.decode(scope.organization, scope.space, text);
+  };
+  auto positions = decode(mark);
   if (!positions) return std::unexpected(std::move(positions).error());
+  std::vector<MarkedPosition> until;
+  const bool has_end = !wanted.until.empty();
+  if (has_end) {
+    auto decoded = decode(wanted.until);
+    if (!decoded) return std::unexpected(std::move(decoded).error());
+    until = std::move(*decoded);
+  }
+  const bool shows_all = has_end && reached(services_, until);  // before the rows are looked at
   const auto filter = filter_of(wanted);
   const auto snapshot = services_.rows.snapshot();
   const Feed feed(services_, *snapshot, {scope.organization, scope.space}, filter);
   auto passed = feed.passed_at(*positions);
+  std::optional<RangeEnd> range_end;
+  if (has_end) range_end = end_at(feed, until);
+  const auto in_range = [&](const projections::TimelineEvent& event, std::string_view product,
+                            const std::string& behind) {
+    if (range_end && !range_end->contains(event)) return true;
+    return take(event, product, behind);
+  };
+  const auto end =
+      feed.forward(passed, range_end ? std::optional(range_end->key) : std::nullopt, in_range);
+  const bool reached_end = end && *end == Feed::End::reached;
+  return Walked{.end = end ? Result<void>() : Result<void>(std::unexpected(end.error())),
+                .mark = feed.mark_of(passed),
+                .reached_end = reached_end,
+                .complete = reached_end && shows_all};
+}
+
+Result<webhooks::ReadEvents> DeliveryReader::read(const webhooks::Scope& scope,
+                                                  const webhooks::Wanted& wanted,
+                                                  const std::string& mark, std::size_t events_max,
+                                                  std::size_t bytes_max) {
   webhooks::ReadEvents read;
   std::size_t bytes = 0;
   const auto take = [&](const projections::TimelineEvent& event, std::string_view product,
@@ -58,12 +124,37 @@ Result<webhooks::ReadEvents> DeliveryReader::read(const webhooks::Scope& scope,
                            .body = std::move(body)});
     return read.events.size() < events_max && bytes < bytes_max;
   };
-  auto end = feed.forward(passed, std::nullopt, take);
+  auto walked = walk(scope, wanted, mark, take);
+  if (!walked) return std::unexpected(std::move(walked).error());
   // What was taken before an event that cannot be read is delivered first.
-  if (!end && read.events.empty()) return std::unexpected(std::move(end).error());
-  read.reached_end = end && *end == Feed::End::reached;
-  read.mark = end ? feed.mark_of(passed) : read.events.back().mark;
+  if (!walked->end && read.events.empty()) return std::unexpected(std::move(walked->end).error());
+  read.reached_end = walked->reached_end;
+  read.complete = walked->complete;
+  read.mark = walked->end ? std::move(walked->mark) : read.events.back().mark;
   return read;
+}
+
+Result<CountedEvents> DeliveryReader::count(
+    const webhooks::Scope& scope, const webhooks::Wanted& wanted, std::string mark,
+    const std::function<bool(const projections::TimelineEvent&)>& counts,
+    eventstore::MonotonicTime end) const {
+  CountedEvents counted;
+  const auto take = [&](const projections::TimelineEvent& event, std::string_view,
+                        const std::string&) {
+    if (!counts || counts(event)) {
+      ++counted.events;
+      ++counted.types[std::string(event.event().type())];
+    }
+    return true;
+  };
+  while (!counted.complete && services_.clock.monotonic() < end) {
+    auto walked = walk(scope, wanted, mark, take);
+    if (!walked) return std::unexpected(std::move(walked).error());
+    if (!walked->end) return std::unexpected(std::move(walked->end).error());
+    counted.complete = walked->reached_end;
+    mark = std::move(walked->mark);
+  }
+  return counted;
 }
 
 Result<webhooks::EventBody> DeliveryReader::body(const webhooks::Scope& scope,

@@ -1,10 +1,21 @@
 #pragma once
 
+#include <functional>
+#include <map>
+#include <string>
+
+#include "api/resources/feed.h"
 #include "api/services.h"
 #include "projections/timeline.h"
 #include "webhooks/event_reader.h"
 
 namespace api::resources {
+
+struct CountedEvents {
+  std::uint64_t events = 0;
+  std::map<std::string, std::uint64_t> types;
+  bool complete = false;  // there was time for all
+};
 
 /// The deliverer's view of the log: the same feed that lists and streams read.
 class DeliveryReader final : public webhooks::EventReader {
@@ -18,8 +29,21 @@ class DeliveryReader final : public webhooks::EventReader {
   schemas::Result<webhooks::EventBody> body(const webhooks::Scope& scope,
                                             const webhooks::Wanted& wanted, schemas::TopicId topic,
                                             schemas::Offset offset, std::uint32_t index) override;
+  /// How many are wanted behind a mark, of those that `counts` says (empty: all).
+  schemas::Result<CountedEvents> count(
+      const webhooks::Scope& scope, const webhooks::Wanted& wanted, std::string mark,
+      const std::function<bool(const projections::TimelineEvent&)>& counts,
+      eventstore::MonotonicTime end) const;
 
  private:
+  struct Walked {
+    schemas::Result<void> end;  // an error: an event that cannot be read
+    std::string mark;           // behind what was looked at
+    bool reached_end = false;
+    bool complete = false;
+  };
+  schemas::Result<Walked> walk(const webhooks::Scope& scope, const webhooks::Wanted& wanted,
+                               const std::string& mark, const Feed::Take& take) const;
   webhooks::EventBody render(const webhooks::Wanted& wanted,
                              const projections::TimelineEvent& event,
                              std::string_view product) const;

@@ -6,6 +6,7 @@
 #include "api/resources/pool.h"
 #include "api/resources/products.h"
 #include "api/resources/project_paths.h"
+#include "api/resources/replays.h"
 #include "api/resources/resources.h"
 #include "api/resources/webhooks.h"
 #include "projections/timeline.h"
@@ -219,6 +220,21 @@ Answer list_endpoint_events(Ask& ask) {
   };
   co_return co_await list(
       ask, {place, "endpoint", entity, "webhooks", "endpoint with this id", visible});
+}
+
+// GET /v2/replays/{replay_id}/events
+Answer list_replay_events(Ask& ask) {
+  auto id = replay_in_path(ask);
+  if (!id) co_return std::unexpected(std::move(id).error());
+  const auto place = ask.webhooks();
+  const Entity entity{*id, {}};
+  auto visible = [&ask, place, entity](const Reader& reader) {
+    if (!ask.caller().restricted()) return true;
+    const auto row = reader.get<projections::Replay>(place.topic, entity);
+    return row && sees_endpoint_of(ask, row->state.project);
+  };
+  co_return co_await list(ask,
+                          {place, "replay", entity, "webhooks", "replay with this id", visible});
 }
 
 // GET /v2/webhooks/retry-policies/{retry_policy_id}/events

@@ -147,6 +147,9 @@ schemas::Result<void> append_event(std::string& out, const schemas::BatchView& b
       .member("actor", to_text(batch.actor()))
       .member("correlationid", batch.correlation());
   if (auto causation = event.causation()) writer.member("causationid", to_text(*causation));
+  if (const auto replay = batch.replay()) {
+    writer.member("replayid", to_text(schemas::ReplayId(*replay)));
+  }
   if (!batch.traceparent().empty()) writer.member("traceparent", batch.traceparent());
   if (!mark.empty()) writer.member("mark", mark);
   writer.name("data");

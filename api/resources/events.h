@@ -20,6 +20,7 @@ Answer list_secret_events(Ask& ask);
 Answer list_resource_events(Ask& ask);
 Answer list_quota_events(Ask& ask);
 Answer list_endpoint_events(Ask& ask);
+Answer list_replay_events(Ask& ask);
 Answer list_retry_policy_events(Ask& ask);
 Answer list_resource_kind_events(Ask& ask);
 Answer list_product_events(Ask& ask);

@@ -51,7 +51,7 @@ void judge_failure(const Pulled& endpoint, const Delivery& delivery, Time now,
 }
 
 webhooks::Wanted wanted_of(const Pulled& endpoint) {
-  return {.endpoint = endpoint.id,
+  return {.tests_of = endpoint.id,
           .types = {},
           .filter = {},
           .project = endpoint.state.project,

@@ -255,17 +255,19 @@ void write_answer(Writer& writer, const Operation& operation, unsigned status) {
   writer.name(std::to_string(status)).begin_object();
   writer.member("description", status < 400 ? "success" : "not now");
   write_headers_of(writer, operation, status);
-  if (operation.answer != nullptr && status != 204) {
+  const bool is_other = operation.other_answer != nullptr && status == operation.other_status;
+  const auto* answer = is_other ? operation.other_answer : operation.answer;
+  if (answer != nullptr && status != 204) {
     writer.name("content").begin_object().name("application/json").begin_object().name("schema");
     if (operation.page) {
       writer.begin_object().member("type", "object").name("properties").begin_object();
       writer.name("data").begin_object().member("type", "array").name("items");
-      write_reference(writer, operation.answer->name);
+      write_reference(writer, answer->name);
       writer.end_object().name("next_cursor").begin_object();
       write_type(writer, "string", true);
       writer.end_object().end_object().end_object();
     } else {
-      write_reference(writer, operation.answer->name);
+      write_reference(writer, answer->name);
     }
     writer.end_object().end_object();
   } else if (!operation.media.empty()) {

@@ -65,8 +65,9 @@ struct Operation {
   /// The change heeds If-Match.
   bool conditional = false;
   unsigned status = 200;
-  /// Another status that comes with the same answer.
+  /// Another status; it comes with the same answer, unless it has one of its own.
   unsigned other_status = 0;
+  const Shape* other_answer = nullptr;
   const Shape* answer = nullptr;
   /// What the answer is when it has no shape.
   std::string_view media = {};

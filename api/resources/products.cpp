@@ -99,11 +99,15 @@ Answer answer_row(Ask& ask, DeclaredEntity of) {
   co_return entity_answer(ask, version, std::move(*json));
 }
 
+/// A topic may be there before its first manifest; the manifest makes the product.
+std::optional<schemas::TopicId> declared_topic(const Services& services, std::string_view name) {
+  return is_product_name(name) ? services.topics.find(name) : std::nullopt;
+}
+
 Result<Place> declared_product(const Ask& ask) {
   const auto name = ask.request.captured("product");
-  auto topic = ask.services.topics.find(name);
-  // A topic may be there before its first manifest; the manifest makes the product.
-  if (!topic || !is_product_name(name)) return edge::not_found("product of this name");
+  const auto topic = declared_topic(ask.services, name);
+  if (!topic) return edge::not_found("product of this name");
   return Place{ask.caller().organization, ask.caller().space, *topic};
 }
 

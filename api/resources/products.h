@@ -17,6 +17,9 @@ Answer list_products(Ask& ask);
 Answer get_product(Ask& ask);
 Answer get_row(Ask& ask);
 
+/// Of a declared product; empty: there is none of this name.
+std::optional<schemas::TopicId> declared_topic(const Services& services, std::string_view name);
+
 /// Where the rows of the product in the path lie for this caller; not_found when it is not declared
 /// or not for a key that is restricted to projects.
 Result<Place> product_in_path(const Ask& ask);

@@ -15,6 +15,7 @@
 #include "api/resources/project_diff.h"
 #include "api/resources/project_parts.h"
 #include "api/resources/projects.h"
+#include "api/resources/replays.h"
 #include "api/resources/resource_kinds.h"
 #include "api/resources/resource_reports.h"
 #include "api/resources/resources.h"
@@ -68,9 +69,13 @@ constexpr auto endpoint_list_parameters =
     joined(list_parameters,
            std::array{Field{.name = "state", .many = Many::list, .choices = endpoint_states},
                       Field{.name = "project_id", .many = Many::list}});
-constexpr auto delivery_list_parameters = joined(
-    list_parameters,
-    std::array{Field{.name = "endpoint_id"}, Field{.name = "state", .choices = delivery_states}});
+constexpr auto delivery_list_parameters =
+    joined(list_parameters, std::array{Field{.name = "endpoint_id"}, Field{.name = "replay_id"},
+                                       Field{.name = "state", .choices = delivery_states}});
+constexpr auto replay_list_parameters =
+    joined(list_parameters,
+           std::array{Field{.name = "state", .many = Many::list, .choices = replay_states},
+                      Field{.name = "endpoint_id", .many = Many::list}});
 
 // clang-format off
 constexpr Operation table[] = {
@@ -484,6 +489,42 @@ constexpr Operation table[] = {
    .summary = "Sends an endpoint's deliveries of one state once more, a thousand at a time", .function = resend_deliveries,
    .permission = "webhooks:write", .product = "deliveries",
    .body = Body::json, .members = resend_fields, .answer = &resent_shape},
+
+  // ---- replays ----
+  {.method = Method::post, .pattern = "/v2/webhooks/endpoints/{endpoint_id}/replay", .name = "replay_to_endpoint",
+   .summary = "Sends an endpoint what it wants of a range once more", .function = replay_to_endpoint,
+   .permission = "webhooks:write", .product = "webhooks",
+   .body = Body::json, .members = replay_range_fields, .status = 201, .other_status = 200,
+   .other_answer = &replay_count_shape, .answer = &replay_shape},
+  {.method = Method::post, .pattern = "/v2/replays", .name = "request_replay",
+   .summary = "Sends events of a range once more", .function = request_replay,
+   .permission = "replays:write", .product = "webhooks",
+   .body = Body::json, .members = request_replay_fields, .status = 201, .other_status = 200,
+   .other_answer = &replay_count_shape, .answer = &replay_shape},
+  {.method = Method::get, .pattern = "/v2/replays", .name = "list_replays",
+   .summary = "Lists replays", .function = list_replays,
+   .permission = "replays:read", .product = "webhooks",
+   .query = replay_list_parameters, .answer = &replay_shape, .page = true},
+  {.method = Method::get, .pattern = "/v2/replays/{replay_id}", .name = "get_replay",
+   .summary = "Reads a replay and how far it is", .function = get_replay,
+   .permission = "replays:read", .product = "webhooks",
+   .query = entity_parameters, .answer = &replay_shape},
+  {.method = Method::post, .pattern = "/v2/replays/{replay_id}/pause", .name = "pause_replay",
+   .summary = "Sends nothing more of it until it is resumed", .function = pause_replay,
+   .permission = "replays:write", .product = "webhooks",
+   .conditional = true, .answer = &replay_shape},
+  {.method = Method::post, .pattern = "/v2/replays/{replay_id}/resume", .name = "resume_replay",
+   .summary = "Goes on where it stood", .function = resume_replay,
+   .permission = "replays:write", .product = "webhooks",
+   .conditional = true, .answer = &replay_shape},
+  {.method = Method::post, .pattern = "/v2/replays/{replay_id}/cancel", .name = "cancel_replay",
+   .summary = "Ends it: what has not been sent is not sent", .function = cancel_replay,
+   .permission = "replays:write", .product = "webhooks",
+   .conditional = true, .answer = &replay_shape},
+  {.method = Method::get, .pattern = "/v2/replays/{replay_id}/events", .name = "list_replay_events",
+   .summary = "Lists the events of a replay", .function = list_replay_events,
+   .permission = "replays:read", .product = "webhooks",
+   .query = entity_events_parameters, .answer = &event_shape, .page = true},
 
   // ---- operations ----
   {.method = Method::get, .pattern = "/healthz", .name = "healthz",

@@ -18,7 +18,12 @@ void write_config(Writer& writer, std::string_view config) {
 }
 
 void write_event_of(Writer& writer, const schemas::DeliveredEvent& of) {
-  writer.member("endpoint_id", to_text(schemas::EndpointId(of.endpoint)))
+  std::optional<std::string> endpoint;
+  std::optional<std::string> replay;
+  if (!of.endpoint.nil()) endpoint = to_text(schemas::EndpointId(of.endpoint));
+  if (of.replay) replay = to_text(schemas::ReplayId(*of.replay));
+  writer.member("endpoint_id", endpoint)
+      .member("replay_id", replay)
       .member("event_id", to_text(schemas::EventId(of.event)))
       .member("event_type", of.type);
 }
@@ -99,6 +104,34 @@ void write_webhook_data(Writer& writer, const schemas::DeliverySkipped& event) {
 }
 void write_webhook_data(Writer& writer, const schemas::DeliveryCursorMoved& event) {
   writer.begin_object().member("mark", event.mark).end_object();
+}
+
+void write_webhook_data(Writer& writer, const schemas::ReplayRequested& event) {
+  std::optional<std::string> endpoint;
+  if (event.endpoint) endpoint = to_text(schemas::EndpointId(*event.endpoint));
+  begin(writer, event.project)
+      .member("endpoint_id", endpoint)
+      .name("config")
+      .raw(event.config)
+      .member("from", event.from)
+      .member("to", event.to)
+      .end_object();
+}
+void write_webhook_data(Writer& writer, const schemas::ReplayPaused& event) {
+  begin(writer, event.project).member("reason", event.reason).end_object();
+}
+void write_webhook_data(Writer& writer, const schemas::ReplayResumed& event) {
+  begin(writer, event.project).end_object();
+}
+void write_webhook_data(Writer& writer, const schemas::ReplayCancelled& event) {
+  begin(writer, event.project).member("reason", event.reason).end_object();
+}
+void write_webhook_data(Writer& writer, const schemas::ReplayCompleted& event) {
+  begin(writer, event.project)
+      .member("succeeded", event.succeeded)
+      .member("exhausted", event.exhausted)
+      .member("skipped", event.skipped)
+      .end_object();
 }
 
 }  // namespace api::resources

@@ -3,7 +3,8 @@
 #include "schemas/events.h"
 #include "schemas/json_writer.h"
 
-/// The data of events of products `webhooks` and `deliveries`, as event_json shows them.
+/// The data of events of products `webhooks` (replays too) and `deliveries`, as event_json shows
+/// them.
 namespace api::resources {
 
 void write_webhook_data(schemas::json::Writer& writer, const schemas::EndpointCreated& event);
@@ -22,6 +23,11 @@ void write_webhook_data(schemas::json::Writer& writer, const schemas::DeliveryHe
 void write_webhook_data(schemas::json::Writer& writer, const schemas::DeliveryRequested& event);
 void write_webhook_data(schemas::json::Writer& writer, const schemas::DeliverySkipped& event);
 void write_webhook_data(schemas::json::Writer& writer, const schemas::DeliveryCursorMoved& event);
+void write_webhook_data(schemas::json::Writer& writer, const schemas::ReplayRequested& event);
+void write_webhook_data(schemas::json::Writer& writer, const schemas::ReplayPaused& event);
+void write_webhook_data(schemas::json::Writer& writer, const schemas::ReplayResumed& event);
+void write_webhook_data(schemas::json::Writer& writer, const schemas::ReplayCancelled& event);
+void write_webhook_data(schemas::json::Writer& writer, const schemas::ReplayCompleted& event);
 
 /// The members of one attempt, without braces.
 void write_attempt(schemas::json::Writer& writer, const schemas::DeliveryAttempted& event);

@@ -43,6 +43,9 @@ class World:
             self.platform.put(f"/v2/resource-kinds/{kind}", {"provisioner": provisioner})
             self.within.put(f"/v2/quotas/{kind}", {"count": 1_000_000, "units": 1_000_000})
         self.pulled = self.within.post("/v2/webhooks/endpoints", {"kind": "pull", "types": ["endpoint.tested"]})["id"]
+        self.paused = self.within.post("/v2/webhooks/endpoints", {"url": "http://127.0.0.1:9/paused"})["id"]
+        self.within.post(f"/v2/webhooks/endpoints/{self.paused}/pause")
+        self.replay = None
         self.mark, self.event_mark = None, None
         self.cursors, self.hooks = {}, {}
         self.platform.put(f"/v2/products/{self.product}", PROJECT_FILES)
@@ -66,6 +69,8 @@ class World:
             policy = self.within.post("/v2/webhooks/retry-policies", {"name": "unused", "delays_seconds": [1]})["id"]
             self.hooks = {f"/v2/webhooks/endpoints/{endpoint}": endpoint, f"/v2/webhooks/retry-policies/{policy}": policy,
                           f"/v2/webhooks/deliveries/{delivery}": delivery}
+        self.replay = self.replay or self.waiting_replay()
+        self.ids["replay_id"] = self.replay
         self.ids["endpoint_id"], self.ids["retry_policy_id"], self.ids["delivery_id"] = self.hooks.values()
         self.within.post(f"/v2/webhooks/endpoints/{self.ids['endpoint_id']}/resume", {})
         self.mark = self.within.get("/v2/projects").mark
@@ -99,7 +104,14 @@ class World:
         if operation in ("lease_deliveries", "ack_deliveries", "nack_deliveries", "extend_leases"):
             self.within.post(f"/v2/webhooks/endpoints/{self.pulled}/test")
             return {"endpoint_id": self.pulled}
+        if operation in ("pause_replay", "resume_replay", "cancel_replay"):
+            self.within.post(f"/v2/replays/{self.replay}/cancel", expect="any")
+            self.replay = self.waiting_replay()
+            return {"replay_id": self.replay}
         return {}
+
+    def waiting_replay(self):
+        return ServerTest.waiting_replay(None, self.within, self.paused)
 
     def path_of(self, case):
         """Ids of the path, by the parameter's name; a kind is one of resources or of the declared product."""
@@ -111,7 +123,7 @@ class World:
         """The parameters that were made up, with values that are taken; those that cannot be known are left out."""
         good = {"at_least": self.mark, "as_of": self.mark, "fields": "id,version", "cursor": self.cursors.get(name_of(case)),
                 "project_id": self.ids["project_id"], "from": self.event_mark, "to": self.mark, "month": "2026-01",
-                "endpoint_id": self.ids["endpoint_id"], "after": self.event_mark, "version": 1, "type": "project.*",
+                "endpoint_id": self.ids["endpoint_id"], "replay_id": self.ids["replay_id"], "after": self.event_mark, "version": 1, "type": "project.*",
                 "environment": "production", "entity": "file"}
         given = {name: good.get(name, value) for name, value in made_up.items()}
         if name_of(case) == "diff_project":
@@ -138,6 +150,8 @@ class World:
             "create_endpoint": {"url": "http://127.0.0.1:9/hook"}, "change_endpoint": {"types": [unique("type")]}, "resume_endpoint": {},
             "lease_deliveries": {"wait_seconds": 5}, **{what: {"deliveries": [self.ids["delivery_id"]]} for what in ("ack_deliveries", "nack_deliveries", "extend_leases")},
             "rotate_endpoint_secret": {"overlap_seconds": 60}, "resend_deliveries": {"endpoint_id": self.ids["endpoint_id"], "state": "failing"},
+            "replay_to_endpoint": {"from": "beginning", "filter": "false"},
+            "request_replay": {"from": "beginning", "filter": "false", "sink": {"endpoint_id": self.ids["endpoint_id"]}},
             "create_retry_policy": {"name": "other", "delays_seconds": [1, 2]}, "change_retry_policy": {"jitter": 0.5},
             "declare_product": PROJECT_FILES, "dry_run_product": PROJECT_FILES,
             "append_events": line, "append_entity_events": {"events": [event]},

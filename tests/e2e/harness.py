@@ -280,6 +280,10 @@ class ServerTest(unittest.TestCase):
             time.sleep(0.01)
         return endpoint, policy, delivery
 
+    def waiting_replay(self, client, endpoint):
+        """A replay that does not end, to such an endpoint: its id."""
+        return client.post("/v2/replays", {"from": "beginning", "sink": {"endpoint_id": endpoint}})["id"]
+
     def project(self, **members):
         return self.acme.post("/v2/projects", {"name": "Web shop", "slug": unique("web-shop"), **members}, expect=201)
 

@@ -185,7 +185,7 @@ class Killed(Rows):
         self.fill()
         self.server.stop()
         expected = self.hash()
-        building = os.path.join(self.server.data, "rows", "4.building")
+        building = os.path.join(self.server.data, "rows", "5.building")
         shutil.copytree(os.path.join(self.server.data, "rows", self.whole()[-1]), building)
         done = json.loads(self.projections("rebuild", "--json").stdout)
         self.assertEqual(done["records"], 0, "everything was there already")
@@ -216,9 +216,9 @@ class Killed(Rows):
         self.server.stop()
         rows = os.path.join(self.server.data, "rows")
         before = self.whole()
-        shutil.copytree(os.path.join(other.data, "rows", "4"), os.path.join(rows, "4.98"))  # of another log
-        os.mkdir(os.path.join(rows, "4.99"))
-        with open(os.path.join(rows, "4.99", "CURRENT"), "w", encoding="ascii") as file:
+        shutil.copytree(os.path.join(other.data, "rows", "5"), os.path.join(rows, "5.98"))  # of another log
+        os.mkdir(os.path.join(rows, "5.99"))
+        with open(os.path.join(rows, "5.99", "CURRENT"), "w", encoding="ascii") as file:
             file.write("MANIFEST-000001\n")
         self.server.start()
         self.assertEqual(self.whole(), before)
@@ -232,7 +232,7 @@ class Killed(Rows):
         other.organization().post("/v2/projects", {"name": "Elsewhere", "slug": "elsewhere"})
         other.stop()
         before = self.status()["generation"]
-        shutil.copytree(os.path.join(other.data, "rows", "4"), os.path.join(self.server.data, "rows", f"4.{before + 1}"))
+        shutil.copytree(os.path.join(other.data, "rows", "5"), os.path.join(self.server.data, "rows", f"5.{before + 1}"))
         until(lambda: "are not taken over yet" in self.server.output(), "refused")
         self.assertEqual(self.status()["generation"], before)
         self.acme.post("/v2/projects", {"name": "Goes on", "slug": unique("goes-on")})
@@ -241,12 +241,12 @@ class Killed(Rows):
         self.assertEqual(self.status()["generation"], before)
 
     def test_a_half_made_one_is_told_in_the_status(self):
-        with open(os.path.join(self.server.data, "rows", "4.progress"), "w", encoding="ascii") as file:
-            json.dump({"version": 4, "records": 5, "records_total": 10, "events_per_second": 7, "told": 1}, file)
+        with open(os.path.join(self.server.data, "rows", "5.progress"), "w", encoding="ascii") as file:
+            json.dump({"version": 5, "records": 5, "records_total": 10, "events_per_second": 7, "told": 1}, file)
         self.addCleanup(os.remove, file.name)
         until(lambda: self.status()["builds"], "told")
         self.assertEqual(self.status()["builds"],
-                         [{"version": 4, "state": "interrupted", "records": 5, "records_total": 10, "events_per_second": 7}])
+                         [{"version": 5, "state": "interrupted", "records": 5, "records_total": 10, "events_per_second": 7}])
 
 
 if __name__ == "__main__":

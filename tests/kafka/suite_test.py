@@ -33,6 +33,7 @@ RUN = {  # file: its classes, where not all
     "projects": WHOLE,
     "pull": ("Leases", "WhatIsRefused", "Workers"),           # not Backlog: as many events as one process waits with
     "rebuild": ("Beside",),                                   # not Killed: it looks into a data directory
+    "replay": WHOLE,
     "resources": WHOLE,
     "sealed_fields": ("SealedFields",),                       # not Sealed: it looks into a data directory
     "secrets": ("Secrets",),                                  # not Sealed: it looks into a data directory

@@ -43,8 +43,9 @@ inline std::string shown(const std::optional<Uuid>& id) {
   return id ? hex(*id) : "none";
 }
 inline std::string shown(const DeliveredEvent& of) {
-  return fmt::format("{} to {} '{}' at {}/{}/{} lane {}", hex(of.event), hex(of.endpoint), of.type,
-                     static_cast<int>(of.topic), of.offset, of.index, of.lane);
+  return fmt::format("{} to {} '{}' at {}/{}/{} lane {} {}", hex(of.event), hex(of.endpoint),
+                     of.type, static_cast<int>(of.topic), of.offset, of.index, of.lane,
+                     shown(of.replay));
 }
 inline std::string shown_sealed(std::optional<std::string_view> bytes) {
   return bytes ? hex(*bytes) : "none";
@@ -194,6 +195,23 @@ struct ShowData {
   std::string operator()(const DeliveryCursorMoved& d) const {
     return fmt::format("delivery cursor moved {} {}", d.mark, d.generation);
   }
+  std::string operator()(const ReplayRequested& d) const {
+    return fmt::format("replay requested {} {} {} {} {}", shown(d.project), shown(d.endpoint),
+                       d.config, d.from, d.to);
+  }
+  std::string operator()(const ReplayPaused& d) const {
+    return fmt::format("replay paused {} '{}'", shown(d.project), d.reason);
+  }
+  std::string operator()(const ReplayResumed& d) const {
+    return "replay resumed " + shown(d.project);
+  }
+  std::string operator()(const ReplayCancelled& d) const {
+    return fmt::format("replay cancelled {} '{}'", shown(d.project), d.reason);
+  }
+  std::string operator()(const ReplayCompleted& d) const {
+    return fmt::format("replay completed {} {} {} {}", shown(d.project), d.succeeded, d.exhausted,
+                       d.skipped);
+  }
   std::string operator()(const ResourceDeprovisioned& d) const {
     return fmt::format("resource deprovisioned {} {} {}", hex(d.project), to_number(d.observed),
                        shown(d.detail));
@@ -229,14 +247,16 @@ inline std::string shown(const std::optional<IdempotencyProof>& proof) {
 inline std::string shown_head(const Uuid& organization, Space space, const Actor& actor,
                               std::string_view correlation, std::string_view traceparent,
                               Time recorded, const Uuid& command,
-                              const std::optional<IdempotencyProof>& proof, int hops) {
-  return fmt::format("{} {} by {}/{} '{}' '{}' at {} command {} key {} hops {}", hex(organization),
-                     static_cast<int>(space), static_cast<int>(actor.kind), hex(actor.id),
-                     correlation, traceparent, number(recorded), hex(command), shown(proof), hops);
+                              const std::optional<IdempotencyProof>& proof, int hops,
+                              const std::optional<Uuid>& replay) {
+  return fmt::format("{} {} by {}/{} '{}' '{}' at {} command {} key {} hops {} replay {}",
+                     hex(organization), static_cast<int>(space), static_cast<int>(actor.kind),
+                     hex(actor.id), correlation, traceparent, number(recorded), hex(command),
+                     shown(proof), hops, shown(replay));
 }
 inline std::string shown(const BatchHead& h) {
   return shown_head(h.organization.uuid(), h.space, h.actor, h.correlation, h.traceparent,
-                    h.recorded, h.command.uuid(), h.idempotency, h.hops);
+                    h.recorded, h.command.uuid(), h.idempotency, h.hops, h.replay);
 }
 inline std::string shown(const BatchHead& head, std::span<const EventDraft> events) {
   auto text = shown(head);
@@ -249,7 +269,7 @@ inline std::string shown(const BatchHead& head, std::span<const EventDraft> even
 inline std::string shown(const BatchView& b) {
   auto text =
       shown_head(b.organization().uuid(), b.space(), b.actor(), b.correlation(), b.traceparent(),
-                 b.recorded(), b.command().uuid(), b.idempotency(), b.hops());
+                 b.recorded(), b.command().uuid(), b.idempotency(), b.hops(), b.replay());
   for (std::uint32_t i = 0; i < b.event_count(); ++i) {
     text += "\n" + shown(b.event(i));
     if (auto causation = b.event(i).causation()) text += " because of " + hex(causation->uuid());

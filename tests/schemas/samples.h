@@ -100,6 +100,8 @@ inline SampleEvents sample_webhook_events() {
                           .offset = 12,
                           .index = 3,
                           .lane = 0xfedc'ba98'7654'3210};
+  auto replayed = of;
+  replayed.replay = id_of(12);
   return {
       {"endpoint-created", EndpointCreated{.project = id_of(9),
                                            .config = R"({"url":"https://example.com/"})",
@@ -137,6 +139,16 @@ inline SampleEvents sample_webhook_events() {
       {"delivery-requested", DeliveryRequested{}},
       {"delivery-skipped", DeliverySkipped{"on request"}},
       {"delivery-cursor-moved", DeliveryCursorMoved{"tm1_there", 4}},
+      {"delivery-held-replayed", DeliveryHeld{replayed}},
+      {"replay-requested", ReplayRequested{.project = id_of(9),
+                                           .endpoint = id_of(10),
+                                           .config = R"({"types":["*"]})",
+                                           .from = "tm1_from",
+                                           .to = "tm1_to"}},
+      {"replay-paused", ReplayPaused{id_of(9), "asked"}},
+      {"replay-resumed", ReplayResumed{std::nullopt}},
+      {"replay-cancelled", ReplayCancelled{id_of(9), "asked"}},
+      {"replay-completed", ReplayCompleted{id_of(9), 1'000, 3, 1}},
   };
 }
 
@@ -191,6 +203,9 @@ inline std::vector<SampleBatch> sample_batches() {
                              sample_event(ProjectDeleted{})};
   several[2].entity.name = "secrets/DB_PASSWORD";
   samples.push_back({"full-head", full_head(), std::move(several)});
+  auto replayed = full_head();
+  replayed.replay = id_of(13);
+  samples.push_back({"replayed-head", replayed, {sample_event(Json{R"({"a":1})"})}});
   return samples;
 }
 

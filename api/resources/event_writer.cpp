@@ -1,0 +1,87 @@
+#include "api/resources/event_writer.h"
+
+#include <algorithm>
+
+#include "api/http/problem.h"
+#include "api/resources/pool.h"
+#include "api/resources/sealed_fields.h"
+#include "projections/timeline.h"
+#include "schemas/crypto.h"
+
+namespace api::resources {
+namespace {
+
+using manager::AppendEvents;
+using schemas::Result;
+
+/// The event as it would have been sent, were it sent to `event.product`.
+Result<AppendEvents> read(const Services& services,
+                          const webhooks::EventWriter::Republished& event) {
+  const auto& [organization, space] = event.scope;
+  const auto partition = schemas::partition_of(organization, services.topics.partition_count());
+  projections::Timeline timeline(services.rows, services.log, organization, space, partition);
+  const auto found = timeline.at(event.topic, event.offset, event.index);
+  if (!found) return std::unexpected(found.error());
+  const auto view = found->event();
+  const auto entity = view.entity();
+  const auto data = view.data();
+  const auto* json = std::get_if<schemas::Json>(&data);
+  if (json == nullptr) {
+    return schemas::fail(schemas::ErrorCode::invalid_request,
+                         "an event of a built-in product cannot be written to a declared one; "
+                         "leave its type out of the replay");
+  }
+  const std::string product(services.topics.name(event.topic));
+  auto text = open_sealed(services.sealing,
+                          {organization, space, product, view.kind(), entity.name}, json->text);
+  if (!text) return std::unexpected(std::move(text).error());
+  AppendEvents command{.product = event.product, .events = {}, .conditions = {}};
+  command.events.push_back({.kind = std::string(view.kind()),
+                            .entity = entity.name,
+                            .type = std::string(view.type()),
+                            .data = std::move(*text),
+                            .occurred = view.occurred(),
+                            .causation = view.id().uuid()});
+  const auto kinds = services.sealed.of(services, event.product);
+  if (kinds->empty()) return command;
+  auto sealed = seal_events({services.sealing, *kinds, organization, space}, command);
+  if (!sealed) return std::unexpected(std::move(sealed).error());
+  return command;
+}
+
+/// The same of every attempt of a delivery, so that one whose answer was lost is not written twice.
+schemas::IdempotencyProof proof_of(const schemas::Uuid& delivery) {
+  const auto digest =
+      schemas::sha256(schemas::bytes_of("republished " + std::string(delivery.view())));
+  schemas::IdempotencyProof proof{};
+  std::ranges::copy_n(digest.begin(), proof.key.size(), proof.key.begin());
+  proof.request = proof.key;
+  return proof;
+}
+
+webhooks::EventWriter::Answer answer_of(const schemas::Error& error) {
+  return {http::status_of(error.code), http::problem_json(error, "")};
+}
+
+}  // namespace
+
+boost::asio::awaitable<EventWriter::Answer> EventWriter::write(Republished event) {
+  auto work = [&] { return read(services_, event); };
+  auto command = co_await answer_on(services_.records, work);
+  if (!command) co_return answer_of(command.error());
+  manager::CommandContext context{.organization = event.scope.organization,
+                                  .space = event.scope.space,
+                                  .actor = {},
+                                  .rights = {},
+                                  .correlation = to_text(schemas::ReplayId(event.replay)),
+                                  .traceparent = {},
+                                  .idempotency = proof_of(event.delivery),
+                                  .if_match = {},
+                                  .sequence = {},
+                                  .replay = event.replay};
+  const auto outcome = co_await services_.commands.execute(std::move(context), std::move(*command));
+  if (!outcome) co_return answer_of(outcome.error());
+  co_return Answer{};
+}
+
+}  // namespace api::resources

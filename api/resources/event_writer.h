@@ -1,0 +1,19 @@
+#pragma once
+
+#include "api/services.h"
+#include "webhooks/event_writer.h"
+
+namespace api::resources {
+
+/// Writes a declared product's events to another one, or to itself, as a caller would.
+class EventWriter final : public webhooks::EventWriter {
+ public:
+  explicit EventWriter(const Services& services) : services_(services) {}
+
+  boost::asio::awaitable<Answer> write(Republished event) override;
+
+ private:
+  const Services& services_;
+};
+
+}  // namespace api::resources

@@ -1,0 +1,461 @@
+#include "api/resources/replays.h"
+
+#include "api/resources/answers.h"
+#include "api/resources/delivery_reader.h"
+#include "api/resources/events.h"
+#include "api/resources/feed.h"
+#include "api/resources/lists.h"
+#include "api/resources/pool.h"
+#include "api/resources/products.h"
+#include "api/resources/reading.h"
+#include "api/resources/webhooks.h"
+#include "projections/delivery_rows.h"
+#include "schemas/json_writer.h"
+#include "schemas/time.h"
+#include "webhooks/replay.h"
+
+namespace api::resources {
+namespace {
+
+using projections::Delivery;
+using projections::Endpoint;
+using projections::FoundRow;
+using projections::Replay;
+using schemas::EndpointId;
+using schemas::Entity;
+using schemas::ProjectId;
+using schemas::ReplayId;
+using schemas::Time;
+using schemas::Uuid;
+using schemas::json::Writer;
+using webhooks::ReplayConfig;
+
+constexpr std::chrono::seconds count_for{20};
+
+std::unexpected<schemas::Error> no_replay() {
+  return edge::not_found("replay with this id");
+}
+
+/// What a request says.
+struct Asked {
+  ReplayConfig config;
+  std::optional<Uuid> endpoint;  // empty: config.product
+  std::optional<Uuid> project;
+  std::string from;
+  std::string to;
+  bool dry_run = false;
+};
+
+void read_range(ObjectReader& reader, Asked& asked) {
+  asked.from = reader.text("from", {.characters_max = 4'000});
+  asked.to = reader.optional_text("to", {.characters_max = 4'000}).value_or("now");
+  asked.dry_run = reader.optional_boolean("dry_run").value_or(false);
+}
+
+/// Keys that are restricted to projects know of no declared products.
+bool may_write_to(const Ask& ask, const std::string& product) {
+  return !ask.caller().restricted() && declared_topic(ask.services, product);
+}
+
+void read_sink(const Ask& ask, ObjectReader& sink, Asked& asked) {
+  const auto endpoint = sink.optional_text("endpoint_id", {.characters_max = 100});
+  const auto product = sink.optional_text("product", {.characters_max = 100});
+  if (endpoint) {
+    const auto id = schemas::parse_id<schemas::EndpointTag>(*endpoint);
+    if (!id) sink.wrong("endpoint_id", "must be the id of an endpoint, we_…");
+    asked.endpoint = id ? id->uuid() : Uuid{};
+  }
+  if (product && !may_write_to(ask, *product)) {
+    sink.wrong("product", "there is no declared product of this name");
+  }
+  asked.config.product = product.value_or("");
+  if (endpoint.has_value() == product.has_value()) {
+    sink.wrong("endpoint_id", "or `product`: one of them says where the events go");
+  }
+}
+
+Result<Asked> parse_request(const Ask& ask) {
+  Asked asked;
+  ObjectReader reader(ask.body());
+  asked.config = webhooks::read_replay_config(reader);
+  reader.object("sink", [&](ObjectReader& sink) { read_sink(ask, sink, asked); });
+  if (asked.config.only_failed && !asked.endpoint) {
+    reader.wrong("only", "is of replays to an endpoint; leave it out");
+  }
+  for (const auto& product : asked.config.products) {
+    if (ask.services.topics.find(product)) continue;
+    reader.wrong("products", "there is no product '" + product + "'");
+  }
+  if (const auto text = reader.optional_text("project_id", {.characters_max = 1'000})) {
+    const auto id = schemas::parse_id<schemas::ProjectTag>(*text);
+    asked.project = id ? id->uuid() : Uuid{};
+  }
+  read_range(reader, asked);
+  if (auto read = reader.finish(); !read) return std::unexpected(std::move(read).error());
+  return asked;
+}
+
+/// What the endpoint wants, or less.
+Result<Asked> parse_endpoint_request(const Ask& ask, const Endpoint& endpoint) {
+  auto config = webhooks::parse_endpoint_config(endpoint.config);
+  if (!config) return std::unexpected(std::move(config).error());
+  Asked asked;
+  ObjectReader reader(ask.body());
+  asked.config.types = std::move(config->types);
+  asked.config.filter = webhooks::read_filter(reader);
+  asked.config.endpoint_filter = std::move(config->filter);
+  asked.config.only_failed =
+      reader.optional_choice<bool>("only", {{"failed", true}}).value_or(false);
+  asked.config.rate_per_second =
+      reader.optional_integer("rate_per_second", {.min = 1, .max = webhooks::rate_max});
+  read_range(reader, asked);
+  if (auto read = reader.finish(); !read) return std::unexpected(std::move(read).error());
+  return asked;
+}
+
+// ---- the range ----
+
+struct Range {
+  std::string from;
+  std::string to;
+};
+
+/// A place as a mark that names every topic.
+Result<std::string> mark_of(const Ask& ask, const Feed& feed, std::string_view field,
+                            std::string_view text) {
+  if (text == "now") return feed.mark_of(feed.passed_now());
+  if (text == "beginning") return feed.mark_of(Feed::passed_nothing());
+  if (const auto time = schemas::parse_time(text)) {
+    if (*time > ask.services.clock.wall()) {
+      return schemas::invalid_field("/" + std::string(field), "must not be in the future");
+    }
+    return feed.mark_of(feed.passed_before(Feed::key_at(*time)));
+  }
+  const auto mark = decode_mark(ask.services, ask.caller(), text);
+  if (!mark) {
+    return schemas::invalid_field("/" + std::string(field),
+                                  "must be beginning, now, a mark of your own or a time");
+  }
+  return feed.mark_of(feed.passed_at(*mark));
+}
+
+std::vector<MarkedPosition> marks_in(const Ask& ask, const Asked& asked) {
+  std::vector<MarkedPosition> marks;
+  for (const auto* text : {&asked.from, &asked.to}) {
+    const auto mark = decode_mark(ask.services, ask.caller(), *text);
+    if (mark) marks.insert(marks.end(), mark->begin(), mark->end());
+  }
+  return marks;
+}
+
+/// When the newest event that a mark has passed was accepted.
+std::optional<Time> time_at(const Ask& ask, const Feed& feed, std::string_view mark) {
+  const auto here = ask.here();
+  const auto positions = ask.services.marks.decode(here.organization, here.space, mark);
+  if (!positions) return std::nullopt;
+  const auto key = feed.newest(feed.passed_at(*positions), Feed::WholeRecord::first_event);
+  return key ? std::optional(key->recorded) : std::nullopt;
+}
+
+Result<Range> find_range(const Ask& ask, const Asked& asked) {
+  const EventFilter all;
+  const auto snapshot = ask.services.rows.snapshot();
+  const Feed feed(ask.services, *snapshot, ask.here(), all);
+  auto from = mark_of(ask, feed, "from", asked.from);
+  if (!from) return std::unexpected(std::move(from).error());
+  auto to = mark_of(ask, feed, "to", asked.to);
+  if (!to) return std::unexpected(std::move(to).error());
+  if (time_at(ask, feed, *from) > time_at(ask, feed, *to)) {
+    return schemas::invalid_field("/from", "must not be later than to");
+  }
+  return Range{std::move(*from), std::move(*to)};
+}
+
+// ---- showing one ----
+
+/// How far it is, by the time when events were accepted: that of its range, of its cursor.
+std::optional<double> fraction_of(const Ask& ask, const projections::Reader& reader,
+                                  const projections::RowReader& rows, const Replay& replay,
+                                  const std::string& position) {
+  if (replay.status == Replay::Status::completed) return 1;
+  const EventFilter all;
+  const Feed feed(ask.services, rows, ask.here(), all);
+  const auto end = time_at(ask, feed, replay.to);
+  const auto at = time_at(ask, feed, position);
+  if (!end) return 1;  // there is nothing
+  if (!at) return 0;
+  auto begin = time_at(ask, feed, replay.from);
+  if (!begin) {
+    const auto row = reader.get<projections::Organization>(ask.identity().topic,
+                                                           {ask.here().organization.uuid(), {}});
+    begin = row ? row->head.created_at : Time{};
+  }
+  if (*end <= *begin) return *at >= *end ? 1 : 0;
+  const auto whole = std::chrono::duration<double>(*end - *begin);
+  return std::clamp(std::chrono::duration<double>(*at - *begin) / whole, 0.0, 1.0);
+}
+
+void write_progress(Writer& writer, const Ask& ask, const Reading& reading, const Uuid& id,
+                    const Replay& replay) {
+  const auto reader = reading.reader();
+  const auto deliveries = ask.deliveries().topic;
+  const auto row = reader.get<projections::EndpointHealth>(deliveries, {id, {}});
+  const auto health = row ? row->state : projections::EndpointHealth{};
+  const projections::Channel channel{replay.endpoint.value_or(Uuid{}), id};
+  const auto cursor = reader.get<projections::DeliveryCursor>(deliveries, channel.cursor());
+  const auto position = cursor ? cursor->state.mark : replay.from;
+  const auto fraction = fraction_of(ask, reader, reading.rows(), replay, position);
+  std::optional<std::int64_t> remaining;
+  const auto since = ask.services.clock.wall() - replay.running_since;
+  if (replay.status == Replay::Status::running && fraction.value_or(0) > 0) {
+    const auto left = std::chrono::duration<double>(since) * ((1 - *fraction) / *fraction);
+    remaining = static_cast<std::int64_t>(left.count());
+  }
+  writer.name("progress")
+      .begin_object()
+      .member("fraction", fraction)
+      .member("remaining_seconds", remaining)
+      .member("position", position)
+      .member("pending", health.pending)
+      .member("failing", health.failing)
+      .member("succeeded", health.succeeded)
+      .member("exhausted", health.exhausted)
+      .member("skipped", health.skipped)
+      .end_object();
+}
+
+/// Of one that is running: what it waits for.
+std::string waits_for(const Reading& reading, const Replay& replay) {
+  if (replay.status != Replay::Status::running || !replay.endpoint) return {};
+  const auto endpoint =
+      reading.reader().get<Endpoint>(reading.place().topic, {*replay.endpoint, {}});
+  if (!endpoint) return "its endpoint was deleted";
+  if (endpoint->state.status == Endpoint::Status::active) return {};
+  return "its endpoint is " + std::string(to_text(endpoint->state.status)) + "; resume it";
+}
+
+/// `reading`: for how far it is; null: that is not told.
+void render_replay(std::string& out, const Ask& ask, const FoundRow& found,
+                   const Reading* reading) {
+  const auto row = projections::decode_row<Replay>(found.bytes);
+  const auto& state = row.state;
+  std::optional<std::string> project;
+  if (state.project) project = to_text(ProjectId(*state.project));
+  auto reason = state.reason;
+  if (reading != nullptr && reason.empty()) reason = waits_for(*reading, state);
+  const auto config = schemas::json::parse(state.config);
+  ENSURE(config.has_value());
+  Writer writer(out);
+  writer.begin_object()
+      .member("id", to_text(ReplayId(found.entity.id)))
+      .member("organization_id", to_text(ask.caller().organization))
+      .member("project_id", project)
+      .name("sink")
+      .begin_object();
+  if (state.endpoint) writer.member("endpoint_id", to_text(EndpointId(*state.endpoint)));
+  if (!state.endpoint) writer.member("product", *config->root().find("product"));
+  writer.end_object();
+  for (const auto& [name, value] : config->root().members()) {
+    if (name != "product") writer.member(name, value);
+  }
+  writer.member("from", state.from)
+      .member("to", state.to)
+      .member("state", to_text(state.status))
+      .member("reason", reason.empty() ? std::nullopt : std::optional(reason));
+  if (reading != nullptr) write_progress(writer, ask, *reading, found.entity.id, state);
+  write_times(writer, row.head).end_object();
+}
+
+std::string json_of(const Ask& ask, const manager::Outcome& outcome) {
+  std::string json;
+  render_replay(json, ask, {outcome.subject, outcome.row}, nullptr);
+  return json;
+}
+
+// ---- asking for one ----
+
+webhooks::Wanted wanted_of(const Asked& asked, const Range& range,
+                           std::shared_ptr<const schemas::cel::Filter> filter) {
+  return {.tests_of = {},
+          .types = asked.config.types,
+          .products = asked.config.products,
+          .filter = std::move(filter),
+          .project = asked.project,
+          .until = range.to};
+}
+
+Answer count_events(Ask& ask, const Asked& asked, const Range& range) {
+  auto filter = webhooks::filter_of(asked.config);
+  if (!filter) co_return std::unexpected(std::move(filter).error());
+  const auto here = ask.here();
+  const auto deliveries = ask.deliveries().topic;
+  std::function<bool(const projections::TimelineEvent&)> counts;
+  if (asked.config.only_failed) {
+    counts = [&](const projections::TimelineEvent& event) {
+      const projections::Reader reader(ask.services.rows, here.organization, here.space);
+      const auto id = projections::delivery_id(*asked.endpoint, event.event().id().uuid(),
+                                               event.batch.recorded());
+      const auto row = reader.get<Delivery>(deliveries, {id, {}});
+      return row && row->state.state == schemas::DeliveryState::exhausted;
+    };
+  }
+  auto count = [&] {
+    return DeliveryReader(ask.services)
+        .count({here.organization, here.space}, wanted_of(asked, range, *filter), range.from,
+               counts, ask.services.clock.monotonic() + count_for);
+  };
+  const auto counted = co_await answer_on(ask.services.scans, count);
+  if (!counted) co_return std::unexpected(counted.error());
+  std::string json;
+  Writer writer(json);
+  writer.begin_object().member("events", counted->events).name("types").begin_object();
+  for (const auto& [type, events] : counted->types) writer.member(type, events);
+  writer.end_object().member("complete", counted->complete).end_object();
+  co_return http::json_response(200, std::move(json));
+}
+
+Answer request(Ask& ask, Asked asked, std::optional<Uuid> endpoint_project) {
+  if (endpoint_project && asked.project && asked.project != endpoint_project) {
+    co_return schemas::invalid_field("/project_id", "must be the project of the endpoint");
+  }
+  if (endpoint_project) asked.project = endpoint_project;
+  auto reached = co_await reach_followed(ask, {}, marks_in(ask, asked));
+  if (!reached) co_return std::unexpected(std::move(reached).error());
+  auto find = [&] { return find_range(ask, asked); };
+  auto range = co_await answer_on(ask.services.records, find);
+  if (!range) co_return std::unexpected(std::move(range).error());
+  if (asked.dry_run) co_return co_await count_events(ask, asked, *range);
+  auto outcome =
+      co_await write(ask, ask.here(),
+                     manager::RequestReplay{.id = schemas::make_uuid(ask.services.clock.wall()),
+                                            .project = asked.project,
+                                            .endpoint = asked.endpoint,
+                                            .config = to_json(asked.config),
+                                            .from = std::move(range->from),
+                                            .to = std::move(range->to)});
+  if (!outcome) co_return std::unexpected(std::move(outcome).error());
+  co_return created(*outcome, "/v2/replays/" + to_text(ReplayId(outcome->subject.id)),
+                    json_of(ask, *outcome));
+}
+
+/// Workers lease what waits: there is nothing to be sent again.
+bool is_pulled(const Endpoint& endpoint) {
+  const auto config = webhooks::parse_endpoint_config(endpoint.config);
+  return config && config->kind == webhooks::EndpointKind::pull;
+}
+constexpr std::string_view not_to_pull =
+    "is of kind pull; make another endpoint of that kind that starts where the replay would";
+
+Answer act_on(Ask& ask, manager::Command command) {
+  auto outcome = co_await write(ask, ask.here(), std::move(command));
+  if (!outcome) co_return std::unexpected(std::move(outcome).error());
+  co_return changed(*outcome, json_of(ask, *outcome));
+}
+
+}  // namespace
+
+Result<Uuid> replay_in_path(const Ask& ask) {
+  auto id = schemas::parse_id<schemas::ReplayTag>(ask.request.captured("replay_id"));
+  if (!id) return no_replay();
+  return id->uuid();
+}
+
+// POST /v2/replays
+Answer request_replay(Ask& ask) {
+  if (auto may = may_read_events(ask); !may) co_return std::unexpected(std::move(may).error());
+  auto asked = parse_request(ask);
+  if (!asked) co_return std::unexpected(std::move(asked).error());
+  const auto& product = asked->config.product;
+  const auto needed = asked->endpoint ? "webhooks:write" : "products." + product + ":write";
+  auto may = edge::require_permission(ask.caller(), needed);
+  if (!may) co_return std::unexpected(std::move(may).error());
+  if (!asked->endpoint) co_return co_await request(ask, std::move(*asked), std::nullopt);
+  const auto endpoint = co_await endpoint_now(ask, *asked->endpoint);
+  if (!endpoint && endpoint.error().code == schemas::ErrorCode::not_found) {
+    co_return schemas::invalid_field("/sink/endpoint_id", "there is no endpoint with this id");
+  }
+  if (!endpoint) co_return std::unexpected(endpoint.error());
+  if (is_pulled(endpoint->state)) {
+    co_return schemas::invalid_field("/sink/endpoint_id", std::string(not_to_pull));
+  }
+  co_return co_await request(ask, std::move(*asked), endpoint->state.project);
+}
+
+// POST /v2/webhooks/endpoints/{endpoint_id}/replay
+Answer replay_to_endpoint(Ask& ask) {
+  if (auto may = may_read_events(ask); !may) co_return std::unexpected(std::move(may).error());
+  auto id = endpoint_in_path(ask);
+  if (!id) co_return std::unexpected(std::move(id).error());
+  const auto endpoint = co_await endpoint_now(ask, *id);
+  if (!endpoint) co_return std::unexpected(endpoint.error());
+  if (is_pulled(endpoint->state)) {
+    co_return schemas::fail(schemas::ErrorCode::invalid_transition,
+                            "the endpoint " + std::string(not_to_pull));
+  }
+  auto asked = parse_endpoint_request(ask, endpoint->state);
+  if (!asked) co_return std::unexpected(std::move(asked).error());
+  asked->endpoint = *id;
+  co_return co_await request(ask, std::move(*asked), endpoint->state.project);
+}
+
+// GET /v2/replays
+Answer list_replays(Ask& ask) {
+  ListSpec spec{.kind = Replay::kind, .keep = {}, .render = [&ask](auto& out, const auto& found) {
+                  render_replay(out, ask, found, nullptr);
+                }};
+  if (ask.caller().restricted() || filtered(ask, {"state", "endpoint_id"})) {
+    spec.keep = [&ask](const FoundRow& found) {
+      const auto state = projections::decode_row<Replay>(found.bytes).state;
+      const auto endpoint = state.endpoint ? to_text(EndpointId(*state.endpoint)) : std::string();
+      return sees_endpoint_of(ask, state.project) && picked(ask, "state", to_text(state.status)) &&
+             picked(ask, "endpoint_id", endpoint);
+    };
+  }
+  co_return co_await list_answer(ask, ask.webhooks(), std::move(spec));
+}
+
+// GET /v2/replays/{replay_id}
+Answer get_replay(Ask& ask) {
+  auto id = replay_in_path(ask);
+  if (!id) co_return std::unexpected(std::move(id).error());
+  auto reading = co_await open_reading(ask, ask.webhooks(), View::snapshot);
+  if (!reading) co_return std::unexpected(std::move(reading).error());
+  Entity entity{*id, {}};
+  auto row = reading->find(Replay::kind, entity);
+  if (!row) co_return no_replay();
+  const auto decoded = projections::decode_row<Replay>(*row);
+  if (!sees_endpoint_of(ask, decoded.state.project)) co_return no_replay();
+  auto render = [&]() -> Result<std::string> {
+    std::string json;
+    render_replay(json, ask, {entity, *row}, reading->as_of() ? nullptr : &*reading);
+    return json;
+  };
+  auto json = co_await answer_on(ask.services.records, render);
+  if (!json) co_return std::unexpected(std::move(json).error());
+  auto response = http::json_response(200, std::move(*json));
+  response.add_header("ETag", edge::etag(decoded.head.version));
+  co_return response;
+}
+
+// POST /v2/replays/{replay_id}/pause
+Answer pause_replay(Ask& ask) {
+  auto id = replay_in_path(ask);
+  if (!id) co_return std::unexpected(std::move(id).error());
+  co_return co_await act_on(ask, manager::PauseReplay{*id, "paused on request"});
+}
+
+// POST /v2/replays/{replay_id}/resume
+Answer resume_replay(Ask& ask) {
+  auto id = replay_in_path(ask);
+  if (!id) co_return std::unexpected(std::move(id).error());
+  co_return co_await act_on(ask, manager::ResumeReplay{*id});
+}
+
+// POST /v2/replays/{replay_id}/cancel
+Answer cancel_replay(Ask& ask) {
+  auto id = replay_in_path(ask);
+  if (!id) co_return std::unexpected(std::move(id).error());
+  co_return co_await act_on(ask, manager::CancelReplay{*id, "cancelled on request"});
+}
+
+}  // namespace api::resources

@@ -1,0 +1,151 @@
+#include <boost/asio/post.hpp>
+#include <spdlog/spdlog.h>
+
+#include "projections/delivery_rows.h"
+#include "projections/reader.h"
+#include "webhooks/deliverer.h"
+
+/// Skipping: deliveries that nobody waits for any more.
+namespace webhooks {
+
+namespace asio = boost::asio;
+using projections::Endpoint;
+using projections::Replay;
+using schemas::Result;
+using schemas::Uuid;
+
+/// It was resumed at another place: what is open is of before, and nobody wants it. The cursor is
+/// recorded at once: from then on what is open is wanted.
+void Deliverer::begin_anew(const Scope& scope, const Uuid& id, const Endpoint& endpoint) {
+  const auto record_cursor = [this, scope, id, generation = endpoint.generation,
+                              start = endpoint.start] {
+    parts_.commands.submit(
+        own_context(scope),
+        manager::RecordDeliveries{
+            .endpoint = id, .generation = generation, .deliveries = {}, .cursor = start},
+        [this, scope, id](const Result<manager::Outcome>& outcome) {
+          asio::post(context_, [this, scope, id, recorded = outcome.has_value()] {
+            recorded ? set_up(scope, id) : begin_later(scope, id, std::chrono::seconds(1));
+          });
+        });
+  };
+  skip_open({.scope = scope,
+             .command = {.endpoint = id,
+                         .generation = endpoint.generation,
+                         .since = endpoint.active_since,
+                         .ids = {},
+                         .reason = "the endpoint was resumed behind it"},
+             .then =
+                 [this, scope, id, record_cursor](bool done) {
+                   done ? record_cursor() : begin_later(scope, id, std::chrono::seconds(1));
+                 },
+             .behind = {}});
+}
+
+/// A page of rows at a time.
+void Deliverer::skip_open(Skipping skipping) {
+  if (stopping_) return;
+  const auto& scope = skipping.scope;
+  if (!is_ours(scope.organization)) return skipping.then(false);
+  auto command = skipping.command;
+  const projections::Channel channel{command.endpoint, command.replay};
+  try {
+    const projections::Reader reader(parts_.rows, scope.organization, scope.space);
+    const auto open = reader.list(deliveries_, projections::lane_kind, true,
+                                  {.after = skipping.behind,
+                                   .limit = 1'000,
+                                   .as_of = {},
+                                   .below = schemas::Entity{channel.id(), {}},
+                                   .filter = {}});
+    if (open.rows.empty()) return skipping.then(true);
+    for (const auto& row : open.rows) command.ids.push_back(projections::delivery_in(row.entity));
+    skipping.behind = open.rows.back().entity;
+  } catch (const projections::StoreFailure& failure) {
+    spdlog::warn("deliveries wait to be skipped detail=\"{}\"", failure.what());
+    return skipping.then(false);
+  }
+  auto context = own_context(scope);
+  parts_.commands.submit(
+      std::move(context), std::move(command),
+      [this, skipping = std::move(skipping)](const Result<manager::Outcome>& outcome) {
+        asio::post(context_, [this, skipping, done = outcome.has_value()] {
+          done ? skip_open(skipping) : skipping.then(false);
+        });
+      });
+}
+
+/// Why nobody waits for a channel's deliveries any more, if so.
+std::optional<Deliverer::Ended> Deliverer::ended(const projections::Reader& reader,
+                                                 const Uuid& id) const {
+  if (const auto replay = reader.get<Replay>(webhooks_, {id, {}})) {
+    if (!replay->state.ended()) return std::nullopt;
+    return Ended{{replay->state.endpoint.value_or(Uuid{}), id}, "the replay has ended"};
+  }
+  // Not there is not deleted: of two logs, that of endpoints may be read less far.
+  const auto endpoint = reader.existence(webhooks_, Endpoint::kind, {id, {}});
+  if (endpoint.there || endpoint.version == schemas::Version{}) return std::nullopt;
+  return Ended{{id, {}}, "its endpoint was deleted"};
+}
+
+/// What is open of an endpoint or a replay that is no more: once nothing of it is on its way.
+void Deliverer::skip_ended(const Scope& scope, const Uuid& id) {
+  const auto known = scopes_.find(scope);
+  const bool ends = known != scopes_.end() && known->second.contains(id);
+  if (stopping_ || ends || !is_ours(scope.organization)) return;
+  const projections::Reader reader(parts_.rows, scope.organization, scope.space);
+  const auto health = reader.get<projections::EndpointHealth>(deliveries_, {id, {}});
+  if (!health || health->state.pending + health->state.failing == 0) return;
+  const auto ended = this->ended(reader, id);
+  if (!ended) return;
+  const auto again = [this, scope, id](bool done) {
+    if (done) return;
+    auto timer = std::make_shared<asio::steady_timer>(context_, std::chrono::seconds(1));
+    timer->async_wait([this, scope, id, timer](boost::system::error_code failed) {
+      if (!failed) skip_ended(scope, id);
+    });
+  };
+  skip_open({.scope = scope,
+             .command = {.endpoint = ended->channel.endpoint,
+                         .generation = {},
+                         .since = {},
+                         .ids = {},
+                         .reason = ended->reason,
+                         .replay = ended->channel.replay},
+             .then = again,
+             .behind = {}});
+}
+
+/// Whoever delivered before may have ended before it could.
+void Deliverer::skip_all_ended(const Scope& scope) {
+  if (!is_ours(scope.organization)) return;
+  const projections::Reader reader(parts_.rows, scope.organization, scope.space);
+  projections::ListOptions options{
+      .after = {}, .limit = 1'000, .as_of = {}, .below = {}, .filter = {}};
+  for (bool more = true; more;) {
+    const auto page = reader.list(deliveries_, projections::EndpointHealth::kind, true, options);
+    for (const auto& found : page.rows) skip_ended(scope, found.entity.id);
+    more = page.more;
+    if (more) options.after = page.rows.back().entity;
+  }
+}
+
+/// A replay to an endpoint that was deleted.
+void Deliverer::cancel_orphans(const Scope& scope) {
+  const projections::Reader reader(parts_.rows, scope.organization, scope.space);
+  const auto open =
+      reader.list(webhooks_, projections::open_replay_kind, true,
+                  {.after = {}, .limit = 1'000, .as_of = {}, .below = {}, .filter = {}});
+  for (const auto& found : open.rows) {
+    const auto source = find_source(reader, webhooks_, found.entity.id);
+    if (!source || !source->replay || source->endpoint || !source->replay->state.endpoint) continue;
+    parts_.commands.submit(
+        own_context(scope),
+        manager::CancelReplay{.id = found.entity.id, .reason = "its endpoint was deleted"},
+        [](const Result<manager::Outcome>& outcome) {
+          if (!outcome)
+            spdlog::warn("a replay cannot be cancelled detail=\"{}\"", outcome.error().detail);
+        });
+  }
+}
+
+}  // namespace webhooks

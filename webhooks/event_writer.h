@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <boost/asio/awaitable.hpp>
+
+#include "schemas/ids.h"
+#include "webhooks/event_reader.h"
+
+namespace webhooks {
+
+/// Where the events of a replay go that goes to a declared product. The api has products, and
+/// implements this.
+class EventWriter {
+ public:
+  virtual ~EventWriter() = default;
+
+  struct Republished {
+    Scope scope;
+    schemas::TopicId topic{};  // where the event stands
+    schemas::Offset offset = 0;
+    std::uint32_t index = 0;
+    std::string product;  // where it is written again
+    schemas::Uuid replay;
+    schemas::Uuid delivery;  // written once, however often it is tried within a day
+  };
+  /// As a request to write it would be answered: a status, and of a refusal the problem as JSON.
+  struct Answer {
+    unsigned status = 201;
+    std::string body;
+  };
+  /// Goes on where it was awaited. Throws where our side cannot say.
+  virtual boost::asio::awaitable<Answer> write(Republished event) = 0;
+};
+
+}  // namespace webhooks

@@ -1,0 +1,168 @@
+#include "webhooks/outlet_setup.h"
+
+#include "webhooks/replay.h"
+
+namespace webhooks {
+
+using projections::Endpoint;
+using projections::Replay;
+using schemas::Result;
+using schemas::Uuid;
+
+projections::Channel OutletSource::channel() const {
+  if (!replay) return {id, {}};
+  return {replay->state.endpoint.value_or(Uuid{}), id};
+}
+
+bool OutletSource::active() const {
+  if (replay && replay->state.status != Replay::Status::running) return false;
+  const bool to_product = replay && !replay->state.endpoint;
+  return to_product || (endpoint && endpoint->state.status == Endpoint::Status::active);
+}
+
+std::uint32_t OutletSource::generation() const {
+  return replay ? 0 : endpoint->state.generation;
+}
+
+std::optional<OutletSource> find_source(const projections::Reader& reader,
+                                        schemas::TopicId webhooks, const Uuid& id) {
+  OutletSource source{.id = id, .endpoint = {}, .replay = {}};
+  source.replay = reader.get<Replay>(webhooks, {id, {}});
+  const auto endpoint = source.replay ? source.replay->state.endpoint : std::optional(id);
+  if (endpoint) source.endpoint = reader.get<Endpoint>(webhooks, {*endpoint, {}});
+  if (!source.replay && !source.endpoint) return std::nullopt;
+  return source;
+}
+
+SourceVersions versions_of(const projections::Reader& reader, schemas::TopicId webhooks,
+                           const OutletSource& source) {
+  SourceVersions versions;
+  if (source.replay) versions.replay = source.replay->head.version;
+  if (!source.endpoint) return versions;
+  projections::Encoder{versions.endpoint}(source.endpoint->state);
+  const auto config = schemas::json::parse(source.endpoint->state.config);
+  const auto named = config ? config->root().find("retry_policy_id") : std::nullopt;
+  const auto text = named ? named->as_string() : std::nullopt;
+  const auto id = text ? schemas::parse_id<schemas::RetryPolicyTag>(*text) : std::nullopt;
+  if (!id) return versions;
+  const auto policy = reader.get<projections::RetryPolicyState>(webhooks, {id->uuid(), {}});
+  if (policy) versions.policy = policy->head.version;
+  return versions;
+}
+
+namespace {
+
+Result<void> open_sealed(const SetupParts& parts, const Endpoint& endpoint, OutletSetup& setup) {
+  const schemas::Entity entity{setup.channel.endpoint, {}};
+  const auto place = [&](std::string_view field) {
+    return eventstore::FieldPlace{setup.scope.organization, setup.scope.space, Endpoint::kind,
+                                  entity, field};
+  };
+  for (const auto& secret : endpoint.secrets) {
+    auto opened = parts.sealing.open(place("secret"), secret.sealed);
+    if (!opened) return std::unexpected(std::move(opened).error());
+    auto signer = parse_signer(opened->reveal());
+    if (!signer) return std::unexpected(std::move(signer).error());
+    setup.signers.push_back({std::move(*signer), secret.expires});
+  }
+  if (endpoint.headers.empty()) return {};
+  auto opened = parts.sealing.open(place("headers"), endpoint.headers);
+  if (!opened) return std::unexpected(std::move(opened).error());
+  const auto document = schemas::json::parse(opened->reveal());
+  if (!document) return std::unexpected(document.error());
+  for (const auto& [name, value] : document->root().members()) {
+    setup.headers.emplace_back(name, value.as_string().value_or(""));
+  }
+  return {};
+}
+
+/// What a replay asks for in the endpoint's place.
+Result<void> apply(const Replay& replay, OutletSetup& setup) {
+  auto config = parse_replay_config(replay.config);
+  if (!config) return std::unexpected(std::move(config).error());
+  setup.project = replay.project;
+  setup.config.types = std::move(config->types);
+  auto filter = filter_of(*config);
+  if (!filter) return std::unexpected(std::move(filter).error());
+  setup.filter = std::move(*filter);
+  if (config->rate_per_second) setup.config.rate_per_second = config->rate_per_second;
+  setup.products = std::move(config->products);
+  setup.to_product = std::move(config->product);
+  setup.only_failed = config->only_failed;
+  setup.place = replay.from;
+  setup.until = replay.to;
+  setup.active_since = replay.running_since;
+  return {};
+}
+
+/// What a product refuses it refuses again; what it cannot take now is tried for days.
+RetryPolicy policy_to_product() {
+  auto policy = default_retry_policy();
+  policy.rules.final_statuses = {400, 403, 404, 409, 412, 413, 415, 422};
+  return policy;
+}
+
+OutletSetup empty_setup(const SetupParts& parts, const OutletSource& source) {
+  return {.scope = parts.scope,
+          .channel = source.channel(),
+          .generation = source.generation(),
+          .project = {},
+          .config = {},
+          .policy = {},
+          .place = {}};
+}
+
+Result<OutletSetup> setup_to_product(const SetupParts& parts, const OutletSource& source) {
+  auto setup = empty_setup(parts, source);
+  setup.policy = policy_to_product();
+  setup.config.max_in_flight = in_flight_max;
+  auto applied = apply(source.replay->state, setup);
+  if (!applied) return std::unexpected(std::move(applied).error());
+  return setup;
+}
+
+Result<OutletSetup> setup_to_endpoint(const SetupParts& parts, const OutletSource& source) {
+  const auto& endpoint = source.endpoint->state;
+  auto config = parse_endpoint_config(endpoint.config);
+  if (!config) return std::unexpected(std::move(config).error());
+  auto setup = empty_setup(parts, source);
+  setup.project = endpoint.project;
+  setup.config = *config;
+  setup.policy = retry_policy_of(parts.reader, parts.webhooks, *config);
+  setup.place = endpoint.start;
+  setup.active_since = endpoint.active_since;
+  if (source.replay) {
+    auto applied = apply(source.replay->state, setup);
+    if (!applied) return std::unexpected(std::move(applied).error());
+  } else if (!setup.config.filter.empty()) {
+    auto filter = schemas::cel::Filter::compile(setup.config.filter);
+    if (!filter) return std::unexpected(std::move(filter).error());
+    setup.filter = std::make_shared<const schemas::cel::Filter>(std::move(*filter));
+  }
+  if (setup.config.kind == EndpointKind::push) {
+    auto url = parse_webhook_url(setup.config.url);
+    if (!url) return std::unexpected(std::move(url).error());
+    setup.url = std::move(*url);
+    if (auto opened = open_sealed(parts, endpoint, setup); !opened) {
+      return std::unexpected(std::move(opened).error());
+    }
+  }
+  return setup;
+}
+
+}  // namespace
+
+Result<OutletSetup> setup_of(const SetupParts& parts, const OutletSource& source) {
+  auto made = source.endpoint ? setup_to_endpoint(parts, source) : setup_to_product(parts, source);
+  if (!made) return made;
+  auto& setup = *made;
+  const auto cursor =
+      parts.reader.get<projections::DeliveryCursor>(parts.deliveries, setup.channel.cursor());
+  if (cursor && cursor->state.generation == setup.generation) setup.place = cursor->state.mark;
+  const auto health =
+      parts.reader.get<projections::EndpointHealth>(parts.deliveries, {setup.id(), {}});
+  if (health) setup.health = health->state;
+  return made;
+}
+
+}  // namespace webhooks

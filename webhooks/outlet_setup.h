@@ -1,0 +1,49 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "eventstore/sealing.h"
+#include "projections/reader.h"
+#include "webhooks/outlet.h"
+
+/// What an outlet is made of, from the rows.
+namespace webhooks {
+
+/// An endpoint, or a replay and the endpoint that it goes to.
+struct OutletSource {
+  schemas::Uuid id;                                                 // of the channel
+  std::optional<projections::Row<projections::Endpoint>> endpoint;  // empty: it goes to a product
+  std::optional<projections::Row<projections::Replay>> replay;
+
+  projections::Channel channel() const;
+  /// Something is to be sent: a replay waits while its endpoint does.
+  bool active() const;
+  /// Of its start; a replay has one for ever.
+  std::uint32_t generation() const;
+};
+/// The one of this id; a replay is found by its own.
+std::optional<OutletSource> find_source(const projections::Reader& reader,
+                                        schemas::TopicId webhooks, const schemas::Uuid& id);
+
+/// Of a source and of the retry policy that its endpoint names: an outlet is made anew when one of
+/// them moves.
+struct SourceVersions {
+  std::string endpoint;  // its row; tests of it change nothing there
+  schemas::Version policy{};
+  schemas::Version replay{};
+  friend bool operator==(const SourceVersions&, const SourceVersions&) = default;
+};
+SourceVersions versions_of(const projections::Reader& reader, schemas::TopicId webhooks,
+                           const OutletSource& source);
+
+struct SetupParts {
+  const Scope& scope;
+  const projections::Reader& reader;
+  schemas::TopicId webhooks;
+  schemas::TopicId deliveries;
+  eventstore::Sealing& sealing;
+};
+schemas::Result<OutletSetup> setup_of(const SetupParts& parts, const OutletSource& source);
+
+}  // namespace webhooks

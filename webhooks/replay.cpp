@@ -1,0 +1,74 @@
+#include "webhooks/replay.h"
+
+#include "schemas/json_writer.h"
+#include "webhooks/endpoint.h"
+
+namespace webhooks {
+namespace {
+
+using schemas::json::ObjectReader;
+
+constexpr std::size_t products_max = 20;
+
+}  // namespace
+
+ReplayConfig read_replay_config(ObjectReader& reader) {
+  ReplayConfig config;
+  config.types = read_types(reader);
+  auto products = reader.optional_texts("products", products_max, {.characters_max = 100});
+  if (products) config.products = std::move(*products);
+  config.filter = read_filter(reader);
+  config.only_failed = reader.optional_choice<bool>("only", {{"failed", true}}).value_or(false);
+  config.rate_per_second = reader.optional_integer("rate_per_second", {.min = 1, .max = rate_max});
+  return config;
+}
+
+std::string to_json(const ReplayConfig& config) {
+  std::string json;
+  schemas::json::Writer writer(json);
+  const auto texts = [&](std::string_view name, const std::vector<std::string>& values) {
+    writer.name(name).begin_array();
+    for (const auto& value : values) writer.value(value);
+    writer.end_array();
+  };
+  const auto unless_empty = [](std::string_view text) {
+    return text.empty() ? std::nullopt : std::optional(text);
+  };
+  writer.begin_object();
+  texts("types", config.types);
+  config.products.empty() ? void(writer.name("products").null())
+                          : texts("products", config.products);
+  writer.member("filter", unless_empty(config.filter))
+      .member("endpoint_filter", unless_empty(config.endpoint_filter))
+      .member("only", unless_empty(config.only_failed ? "failed" : ""))
+      .member("rate_per_second", config.rate_per_second)
+      .member("product", unless_empty(config.product))
+      .end_object();
+  return json;
+}
+
+schemas::Result<ReplayConfig> parse_replay_config(std::string_view json) {
+  auto document = schemas::json::parse(json);
+  if (!document) return std::unexpected(std::move(document).error());
+  ObjectReader reader(document->root());
+  auto config = read_replay_config(reader);
+  config.endpoint_filter = reader.optional_text("endpoint_filter").value_or("");
+  config.product = reader.optional_text("product").value_or("");
+  if (auto read = reader.finish(); !read) return std::unexpected(std::move(read).error());
+  return config;
+}
+
+/// A comment in the one ends with its line.
+schemas::Result<std::shared_ptr<const schemas::cel::Filter>> filter_of(const ReplayConfig& config) {
+  const auto& own = config.endpoint_filter;
+  auto text = own.empty() ? config.filter : own;
+  if (!own.empty() && !config.filter.empty()) {
+    text = "(" + own + "\n) && (" + config.filter + "\n)";
+  }
+  if (text.empty()) return nullptr;
+  auto compiled = schemas::cel::Filter::compile(text);
+  if (!compiled) return std::unexpected(std::move(compiled).error());
+  return std::make_shared<const schemas::cel::Filter>(std::move(*compiled));
+}
+
+}  // namespace webhooks

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "schemas/cel/filter.h"
+#include "schemas/json_reader.h"
+#include "schemas/result.h"
+
+/// What a replay was asked to be: which events of its range, and how fast.
+namespace webhooks {
+
+struct ReplayConfig {
+  std::vector<std::string> types;     // exact, or beginnings with `*` behind; at least one
+  std::vector<std::string> products;  // only events of these; empty: all
+  std::string filter;                 // CEL; empty: none
+  std::string endpoint_filter;        // the endpoint's own, where it counts too
+  bool only_failed = false;           // whose own delivery to the endpoint is exhausted
+  std::optional<std::int64_t> rate_per_second;
+  std::string product;  // it goes to this one; empty: to an endpoint
+};
+
+/// Reads a replay's members of a request, or of what to_json wrote: all but `endpoint_filter` and
+/// `product`. What is wrong is noted at the reader.
+ReplayConfig read_replay_config(schemas::json::ObjectReader& reader);
+/// All members, always in the same order.
+std::string to_json(const ReplayConfig& config);
+/// Of what to_json wrote.
+schemas::Result<ReplayConfig> parse_replay_config(std::string_view json);
+
+/// The condition that all of it comes to; null: there is none.
+schemas::Result<std::shared_ptr<const schemas::cel::Filter>> filter_of(const ReplayConfig& config);
+
+}  // namespace webhooks
