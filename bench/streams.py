@@ -6,6 +6,10 @@ Memory is what the server's anonymous pages grew by once all had their first `po
 seconds had passed; what the kernel keeps for both ends of the sockets is told apart. Then a project is
 created, and every stream is read until it has that event; the limit is a bare program that writes as
 many bytes to as many sockets, with the same reader.
+
+Fan-out: 1,000 such connections; one event, and then events in batches of a hundred, the next as soon as
+less than three hundred are on their way to the stream that is counted. That one is read as text; of the
+others bytes are counted, and must be as many as its own.
 """
 import contextlib
 import os
@@ -19,17 +23,20 @@ from figures import Figure
 from load import serving, status_bytes
 
 STREAMS = 2000
+READERS = 1000
+BATCH = 100
+ON_THEIR_WAY = 300
 IDLE_SECONDS = 10
 PATIENCE_SECONDS = 30
 EVENT_BYTES = 800
 
 
-def open_streams(server, key, stack, rush=False):
+def open_streams(server, key, stack, rush=False, count=STREAMS):
     """Sockets that have their answer's head and first event behind them."""
     request = (f"GET /v2/events/stream HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n"
                f"Authorization: Bearer {key}\r\n\r\n").encode()
     sockets = []
-    for _ in range(STREAMS):
+    for _ in range(count):
         connection = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
         connection.sendall(request)
         if not rush:
@@ -134,3 +141,103 @@ def measure(options):
     yield Figure("the same after a rush of requests", "bytes", rushed)
     yield Figure(f"one event to {STREAMS:,} streams, the last", "ms", last, bare, "a bare writer, same reader",
                  note=f"half of them within {statistics.median(middle):.0f} ms")
+
+
+class Flood:
+    """Events for so many seconds, and how many of them all streams together were given a second."""
+
+    def __init__(self, client, product, sockets, seconds):
+        self.client, self.path, self.seconds = client, f"/v2/products/{product}/pulse", seconds
+        self.sockets = sockets
+        self.written, self.seen, self.done = 0, 0, False
+
+    def write(self):
+        deadline = time.monotonic() + self.seconds
+        while time.monotonic() < deadline:
+            if self.written - self.seen >= ON_THEIR_WAY:
+                time.sleep(0.0005)
+                continue
+            events = [{"type": "pulse.beat", "data": {"number": self.written + n}} for n in range(BATCH)]
+            self.client.post(f"{self.path}/one/events", {"events": events}, expect=201)
+            self.written += BATCH
+        self.done = True
+
+    def run(self):
+        writer = threading.Thread(target=self.write)
+        counts = dict.fromkeys((connection.fileno() for connection in self.sockets), 0)
+        by_descriptor = {connection.fileno(): connection for connection in self.sockets}
+        counted = self.sockets[0].fileno()
+        buffer = bytearray(1 << 20)
+        with contextlib.closing(select.epoll()) as poller:
+            for descriptor in counts:
+                poller.register(descriptor, select.EPOLLIN)
+            begun = last = time.monotonic()
+            writer.start()
+            tail = b""
+            while not (self.done and self.seen >= self.written and min(counts.values()) >= counts[counted]):
+                ready = poller.poll(1)
+                if not ready and time.monotonic() - last > PATIENCE_SECONDS:
+                    raise RuntimeError("the streams stand still")
+                for descriptor, _ in ready:
+                    size = by_descriptor[descriptor].recv_into(buffer)
+                    if size == 0:
+                        raise RuntimeError("a stream was ended")
+                    counts[descriptor] += size
+                    last = time.monotonic()
+                    if descriptor == counted:
+                        text = tail + buffer[:size]
+                        self.seen += text.count(b'"type":"pulse.beat"')
+                        tail = bytes(text[-18:])
+        writer.join()
+        if len(set(counts.values())) != 1:
+            raise RuntimeError(f"streams were given from {min(counts.values())} to {max(counts.values())} bytes")
+        size = counts[counted] // self.written
+        return self.written * len(self.sockets) / (last - begun), size
+
+
+def bare_flood(size, seconds):
+    """Pieces of so many events' bytes a second that a program which only writes brings to as many sockets."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=READERS))
+        near, far = [], []
+        for _ in range(READERS):
+            near.append(stack.enter_context(socket.create_connection(listener.getsockname())))
+            far.append(stack.enter_context(listener.accept()[0]))
+        rounds = max(1, 200 * seconds // BATCH)
+        writer = os.fork()
+        if writer == 0:
+            for _ in range(rounds):
+                for connection in far:
+                    connection.sendall(b"x" * size * BATCH)
+            os._exit(0)
+        left = READERS * rounds * size * BATCH
+        buffer = bytearray(1 << 20)
+        begun = time.monotonic()
+        with contextlib.closing(select.epoll()) as poller:
+            by_descriptor = {connection.fileno(): connection for connection in near}
+            for descriptor in by_descriptor:
+                poller.register(descriptor, select.EPOLLIN)
+            while left > 0:
+                for descriptor, _ in poller.poll(1):
+                    left -= by_descriptor[descriptor].recv_into(buffer)
+        took = time.monotonic() - begun
+        os.waitpid(writer, 0)
+    return READERS * rounds * BATCH / took
+
+
+def measure_fan_out(options):
+    p99, rates, bare, sizes = [], [], [], []
+    for _ in range(options.rounds):
+        with serving() as server, contextlib.ExitStack() as stack:
+            client = server.organization()
+            server.declare("pulses", {"kinds": {"pulse": {"events": {"pulse.beat": {"fold": "replace"}}, "keep_versions": 1}}})
+            sockets = open_streams(server, client.key, stack, count=READERS)
+            reached = fan_out(client, sockets)
+            p99.append(reached[int(READERS * 0.99) - 1])
+            rate, size = Flood(client, "pulses", sockets, options.seconds).run()
+            rates.append(rate)
+            sizes.append(size)
+        bare.append(bare_flood(sizes[-1], options.seconds))
+    yield Figure(f"one event to {READERS:,} streams, p99", "ms", p99, at_most=50)
+    yield Figure(f"events to {READERS:,} streams, all together", "events/s", rates, bare, "a bare writer, same reader", at_least=150_000,
+                 note=f"{statistics.median(sizes):,.0f} bytes each")

@@ -400,6 +400,10 @@ Answer replay_to_endpoint(Ask& ask) {
 
 // GET /v2/replays
 Answer list_replays(Ask& ask) {
+  for (const auto& [name, value] : ask.request.query) {
+    if (name != "endpoint_id" || schemas::parse_id<schemas::EndpointTag>(value)) continue;
+    co_return edge::wrong_parameter("endpoint_id", "must be the id of an endpoint");
+  }
   ListSpec spec{.kind = Replay::kind, .keep = {}, .render = [&ask](auto& out, const auto& found) {
                   render_replay(out, ask, found, nullptr);
                 }};
