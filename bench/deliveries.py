@@ -4,7 +4,8 @@ Method: nginx on the same two cores answers 204 over kept connections. Throughpu
 product's events, signed and recorded, from the request that makes it to the last outcome; in turns with `http_sender`,
 the deliverer's HTTP client alone with as many connections and as large bodies. Latency: events come at a fixed rate, and
 nginx's log says when each arrived; it counts from the moment in the event, before it is durable. Waiting: a receiver that
-fails all, and retries that are an hour away.
+fails all, and retries that are an hour away. Fairness: while an organization's million events leave, another one writes
+ten at a time. Memory: five minutes of deliveries at full speed, as many events being published as leave.
 """
 import contextlib
 import datetime
@@ -26,6 +27,9 @@ SENDER = os.path.join(os.path.dirname(GENERATOR), "http_sender")
 IN_FLIGHT, EVENTS, AT_ONCE = 100, 60_000, 500
 RATE, RATE_BATCH, LANES = 2_000, 20, 4
 WAITING = 1_000_000
+BACKLOG = 1_000_000
+OTHERS, OTHERS_AT_ONCE = 10, 10
+FLAT_SECONDS, FLAT_AHEAD, FLAT_EVERY = 300, 50_000, 10
 
 NGINX = """
 worker_processes 1;
@@ -173,3 +177,51 @@ def measure_waiting(options):
         time.sleep(2)
         after = status_bytes(server.process.pid, "VmRSS") / 2**20
     yield Figure(f"resident with {WAITING:,} retries that wait", "MiB", [after], at_most=300, note=f"{before:.0f} MiB before the first was sent")
+
+
+def measure_fair(options):
+    """How soon ten events of one organization leave while a million of another's do."""
+    with receiver() as (url, log), serving("--egress-allow", "127.0.0.0/8") as server:
+        busy, other = server.organization("Busy"), server.organization("Other")
+        server.declare("bench", FILES)
+        publish(busy, "bench", 0, BACKLOG)
+        sending = endpoint(busy, url + "/ok", start="beginning")
+        until(lambda: counts(busy, sending)["succeeded"] > 1_000, 60)
+        name = endpoint(other, url + "/timed", start="now")
+        for turn in range(OTHERS):
+            publish(other, "bench", turn * OTHERS_AT_ONCE, OTHERS_AT_ONCE)
+            until(lambda: counts(other, name)["succeeded"] == (turn + 1) * OTHERS_AT_ONCE, 60)
+        left = BACKLOG - counts(busy, sending)["succeeded"]
+        recorded = {event["id"]: datetime.datetime.fromisoformat(event["recordedtime"]).timestamp() for event in other.events("type=file.added")}
+        with open(log, encoding="ascii") as file:
+            arrived = {identity: float(moment) for moment, identity in map(str.split, file) if identity in recorded}
+    late = [(arrived[identity] - recorded[identity]) * 1e3 for identity in recorded]
+    yield Figure(f"{OTHERS_AT_ONCE} events beside another organization's {BACKLOG:,}, the last", "ms", [max(late)], at_most=1_000,
+                 note=f"of {OTHERS} tens; half of the events within {statistics.median(late):.0f} ms; {left:,} of the million still to leave behind them")
+
+
+def measure_flat(options):
+    """Whether memory grows while deliveries go on."""
+    with receiver() as (url, _), serving("--egress-allow", "127.0.0.0/8") as server:
+        client = server.organization()
+        server.declare("bench", FILES)
+        name = endpoint(client, url + "/ok", start="beginning")
+        published, resident = [0], []
+        begun = time.monotonic()
+
+        def publisher():
+            caller = client.with_headers()
+            while time.monotonic() - begun < FLAT_SECONDS:
+                if published[0] - counts(caller, name)["succeeded"] < FLAT_AHEAD:
+                    publish(caller, "bench", published[0] % 100_000, AT_ONCE)
+                    published[0] += AT_ONCE
+        thread = threading.Thread(target=publisher)
+        thread.start()
+        while thread.is_alive():
+            time.sleep(FLAT_EVERY)
+            resident.append(status_bytes(server.process.pid, "VmRSS") / 2**20)
+        delivered_now = counts(client, name)["succeeded"]
+    minute = 60 // FLAT_EVERY
+    early, late = statistics.median(resident[minute:2 * minute]), statistics.median(resident[-minute:])
+    yield Figure("resident memory of the fifth minute of deliveries, next to the second's", "MiB", [late - early], at_most=20,
+                 note=f"{early:.0f} MiB, then {late:.0f} MiB, {max(resident):.0f} at most; {delivered_now:,} delivered, while as many were published")

@@ -498,7 +498,8 @@ class Decoder {
                                  .type = to_string(from->type()),
                                  .data = to_string(from->data()),
                                  .occurred = to_time(from->occurred()),
-                                 .clear = to_optional(from->clear())};
+                                 .clear = to_optional(from->clear()),
+                                 .causation = to_optional(from->causation())};
     };
     auto condition = [this](const rpc::Condition* from) {
       return AppendEvents::Condition{

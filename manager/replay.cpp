@@ -11,9 +11,17 @@ using projections::Replay;
 
 namespace {
 
+/// A caller who is restricted to projects knows of replays to their endpoints only.
+bool may_see_replay(const Context& context, const Replay& replay) {
+  if (context.rights == nullptr || !context.rights->projects) return true;
+  if (!replay.endpoint || !may_see_of(context, replay.project)) return false;
+  const auto endpoint = context.view.get<Endpoint>(context.topic, {*replay.endpoint, {}});
+  return endpoint && may_see_of(context, endpoint->state.project);
+}
+
 Result<projections::Row<Replay>> visible_replay(const Context& context, const Uuid& id) {
   auto row = context.view.get<Replay>(context.topic, {id, {}});
-  if (!row || !may_see_of(context, row->state.project)) {
+  if (!row || !may_see_replay(context, row->state)) {
     return fail(ErrorCode::not_found, "there is no replay with this id");
   }
   auto matched = check_if_match(context, row->head.version);

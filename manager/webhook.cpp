@@ -318,7 +318,13 @@ Result<void> check_resend(const Context& context, const projections::Row<Deliver
     return wrong_state("the replay that it belongs to has ended; ask for another one",
                        projections::to_text(row.state.state));
   }
-  if (endpoint || replay) return {};
+  if (row.state.endpoint.nil()) {
+    return wrong_state(
+        "it was written to a product, or refused there; have what failed replayed: "
+        "only: failed, of: the replay",
+        projections::to_text(row.state.state));
+  }
+  if (endpoint) return {};
   return wrong_state("its endpoint was deleted", projections::to_text(row.state.state));
 }
 

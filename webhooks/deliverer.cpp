@@ -32,6 +32,7 @@ Deliverer::~Deliverer() {
 void Deliverer::start() {
   webhooks_ = *parts_.topics.find(eventstore::webhooks_product);
   deliveries_ = *parts_.topics.find(eventstore::deliveries_product);
+  identity_ = *parts_.topics.find(eventstore::identity_product);
   thread_ = std::thread([this] { run(); });
   started_ = true;
   if (parts_.ownership == nullptr) asio::post(context_, [this] { look_at_all(); });
@@ -73,6 +74,7 @@ void Deliverer::stop() {
   context_.stop();
   thread_.join();
   pool_.join();
+  replay_pool_.join();
   resolvers_.join();
 }
 
@@ -100,6 +102,16 @@ void Deliverer::applied(const std::vector<eventstore::StoredRecord>& group) {
         const bool is_own = batch.actor().kind == schemas::ActorKind::system;
         if (!is_own) (batch.event(0).type() == "delivery.requested" ? asked : leased).insert(scope);
         continue;
+      }
+      if (topic == identity_) {
+        for (std::uint32_t i = 0; i < batch.event_count(); ++i) {
+          const auto event = batch.event(i);
+          const auto type = event.type();
+          if (type != "organization.suspended" && type != "organization.resumed") continue;
+          for (const auto space : {schemas::Space::live, schemas::Space::test}) {
+            changed.insert({OrganizationId(event.entity().id), space});
+          }
+        }
       }
       if (topic == webhooks_) {
         changed.insert(scope);
@@ -185,13 +197,26 @@ void Deliverer::look_at_soon(const Scope& scope) {
   if (!looks_.insert(scope).second) return;
   asio::post(context_, [this, scope] {
     looks_.erase(scope);
-    look_at(scope);
+    try {
+      look_at(scope);
+    } catch (const projections::StoreFailure& failure) {
+      spdlog::warn("endpoints wait for the rows detail=\"{}\"", failure.what());
+      look_later(scope);
+    }
+  });
+}
+
+void Deliverer::look_later(const Scope& scope) {
+  auto timer = std::make_shared<asio::steady_timer>(context_, std::chrono::seconds(1));
+  timer->async_wait([this, scope, timer](boost::system::error_code failed) {
+    if (!failed && !stopping_) look_at_soon(scope);
   });
 }
 
 void Deliverer::look_at(const Scope& scope) {
   if (stopping_ || !is_ours(scope.organization)) return;
   const projections::Reader reader(parts_.rows, scope.organization, scope.space);
+  const bool suspended = is_suspended(scope.organization);
   std::set<Uuid> there;
   for (const auto kind : {Endpoint::kind, projections::open_replay_kind}) {
     projections::ListOptions options{
@@ -199,8 +224,9 @@ void Deliverer::look_at(const Scope& scope) {
     for (bool more = true; more;) {
       const auto page = reader.list(webhooks_, kind, true, options);
       for (const auto& found : page.rows) {
-        const auto source = find_source(reader, webhooks_, found.entity.id);
+        auto source = find_source(reader, webhooks_, found.entity.id);
         if (!source) continue;
+        source->is_suspended = suspended;
         there.insert(found.entity.id);
         place(scope, found.entity.id, versions_of(reader, webhooks_, *source), source->active());
       }
@@ -216,6 +242,13 @@ void Deliverer::look_at(const Scope& scope) {
     if (!there.contains(id)) gone.push_back(id);
   }
   for (const auto& id : gone) place(scope, id, SourceVersions{}, false);
+}
+
+bool Deliverer::is_suspended(OrganizationId organization) const {
+  const projections::Reader platform(parts_.rows, schemas::platform_organization,
+                                     schemas::Space::live);
+  const auto row = platform.get<projections::Organization>(identity_, {organization.uuid(), {}});
+  return row && row->state.status == projections::Organization::Status::suspended;
 }
 
 /// Brings a channel's outlet to these versions of it; one that is not active has none.
@@ -306,7 +339,8 @@ void Deliverer::set_up_by_rows(const Scope& scope, const Uuid& id) {
   auto& place = found->second[id];
   if (place.outlet) return;
   const projections::Reader reader(parts_.rows, scope.organization, scope.space);
-  const auto source = find_source(reader, webhooks_, id);
+  auto source = find_source(reader, webhooks_, id);
+  if (source) source->is_suspended = is_suspended(scope.organization);
   if (!source || !source->active() || versions_of(reader, webhooks_, *source) != place.wanted) {
     remove(scope, id);
     look_at_soon(scope);
@@ -326,15 +360,17 @@ void Deliverer::set_up_by_rows(const Scope& scope, const Uuid& id) {
         setup.error().detail);
     return begin_later(scope, id, std::chrono::seconds(5));
   }
-  place.outlet = std::make_shared<Outlet>(outlet_parts(), std::move(*setup));
-  place.outlet->start();
+  const auto outlet = std::make_shared<Outlet>(outlet_parts(channel.replay ? replay_pool_ : pool_),
+                                               std::move(*setup));
+  outlet->start();  // where it throws, it is begun anew
+  place.outlet = outlet;
 }
 
 // ---- who sends next ----
 
-OutletParts Deliverer::outlet_parts() {
+OutletParts Deliverer::outlet_parts(asio::thread_pool& pool) {
   return {.executor = context_.get_executor(),
-          .pool = pool_,
+          .pool = pool,
           .events = parts_.events,
           .writer = parts_.writer,
           .commands = parts_.commands,

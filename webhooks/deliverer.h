@@ -23,8 +23,8 @@
 namespace webhooks {
 
 /// Delivers events to endpoints: those of the organizations whose partition of `deliveries` this
-/// process writes. It owns a thread, on which everything of it runs but reading the log, and two to
-/// read.
+/// process writes. It owns a thread, on which everything of it runs but reading the log, and three
+/// to read, one of them for replays.
 ///
 /// An endpoint's or a replay's events make and unmake its outlet: whenever it changes, the outlet
 /// before ends (what it sent is recorded, and its cursor), and another one begins with what the
@@ -79,7 +79,9 @@ class Deliverer {
   void look_again();
   void look_at_all();
   void look_at_soon(const Scope& scope);
+  void look_later(const Scope& scope);
   void look_at(const Scope& scope);
+  bool is_suspended(schemas::OrganizationId organization) const;
   void place(const Scope& scope, const schemas::Uuid& id, const SourceVersions& versions,
              bool active);
   void cancel_orphans(const Scope& scope);
@@ -112,15 +114,17 @@ class Deliverer {
   void turn_soon();
   void take_turns();
   bool may_send(const schemas::OrganizationId& organization) const;
-  OutletParts outlet_parts();
+  OutletParts outlet_parts(boost::asio::thread_pool& pool);
 
   Parts parts_;
   schemas::TopicId webhooks_{};
   schemas::TopicId deliveries_{};
+  schemas::TopicId identity_{};
   boost::asio::io_context context_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   boost::asio::thread_pool pool_{2};
-  boost::asio::thread_pool resolvers_{8};  // a name server that is silent holds up few
+  boost::asio::thread_pool replay_pool_{1};  // what comes is not read behind what was
+  boost::asio::thread_pool resolvers_{8};    // a name server that is silent holds up few
   std::thread thread_;
   bool stopping_ = false;
 

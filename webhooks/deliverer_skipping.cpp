@@ -123,13 +123,16 @@ void Deliverer::skip_all_ended(const Scope& scope) {
       .after = {}, .limit = 1'000, .as_of = {}, .below = {}, .filter = {}};
   for (bool more = true; more;) {
     const auto page = reader.list(deliveries_, projections::EndpointHealth::kind, true, options);
-    for (const auto& found : page.rows) skip_ended(scope, found.entity.id);
+    for (const auto& found : page.rows) {
+      const auto health = projections::decode_row<projections::EndpointHealth>(found.bytes).state;
+      if (health.pending + health.failing > 0) skip_ended(scope, found.entity.id);
+    }
     more = page.more;
     if (more) options.after = page.rows.back().entity;
   }
 }
 
-/// A replay to an endpoint that was deleted.
+/// Replays whose endpoint is no longer the one that they were asked for.
 void Deliverer::cancel_orphans(const Scope& scope) {
   const projections::Reader reader(parts_.rows, scope.organization, scope.space);
   const auto open =
@@ -137,13 +140,16 @@ void Deliverer::cancel_orphans(const Scope& scope) {
                   {.after = {}, .limit = 1'000, .as_of = {}, .below = {}, .filter = {}});
   for (const auto& found : open.rows) {
     const auto source = find_source(reader, webhooks_, found.entity.id);
-    if (!source || !source->replay || source->endpoint || !source->replay->state.endpoint) continue;
+    if (!source || !source->replay || !source->replay->state.endpoint) continue;
+    if (!source->is_orphaned()) continue;
     parts_.commands.submit(
         own_context(scope),
-        manager::CancelReplay{.id = found.entity.id, .reason = "its endpoint was deleted"},
-        [](const Result<manager::Outcome>& outcome) {
-          if (!outcome)
-            spdlog::warn("a replay cannot be cancelled detail=\"{}\"", outcome.error().detail);
+        manager::CancelReplay{.id = found.entity.id,
+                              .reason = source->endpoint
+                                            ? "its endpoint was moved to another project"
+                                            : "its endpoint was deleted"},
+        [this, scope](const Result<manager::Outcome>& outcome) {
+          if (!outcome) asio::post(context_, [this, scope] { look_later(scope); });
         });
   }
 }

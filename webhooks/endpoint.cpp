@@ -25,7 +25,7 @@ std::optional<schemas::Uuid> read_policy(ObjectReader& reader) {
 }
 
 void read_push_members(ObjectReader& reader, EndpointConfig& config) {
-  config.url = reader.text("url", {.bytes_max = url_bytes_max});
+  config.url = reader.text("url", {.characters_max = url_bytes_max, .bytes_max = url_bytes_max});
   config.signature =
       reader
           .optional_choice<SignatureScheme>(
@@ -60,7 +60,8 @@ std::uint64_t fnv1a(std::uint64_t hash, std::string_view bytes) {
 
 std::vector<std::string> read_types(ObjectReader& reader) {
   auto types = reader.optional_texts("types", types_max, {.characters_max = type_characters_max});
-  if (!types || types->empty()) return {"*"};
+  if (!types) return {"*"};
+  if (types->empty()) reader.wrong("types", "must have at least one; leave it out for all");
   if (!std::ranges::all_of(*types, schemas::is_type_pattern)) {
     reader.wrong("types", "each " + std::string(schemas::type_pattern_form));
   }
@@ -68,7 +69,8 @@ std::vector<std::string> read_types(ObjectReader& reader) {
 }
 
 std::string read_filter(ObjectReader& reader) {
-  auto filter = reader.optional_text("filter", {.bytes_max = filter_bytes_max});
+  auto filter = reader.optional_text(
+      "filter", {.characters_max = filter_bytes_max, .bytes_max = filter_bytes_max});
   if (!filter) return {};
   auto compiled = schemas::cel::Filter::compile(*filter);
   if (!compiled) reader.wrong("filter", compiled.error().detail);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/thread_pool.hpp>
 
 #include "schemas/ids.h"
 #include "webhooks/event_reader.h"
@@ -30,8 +31,9 @@ class EventWriter {
     unsigned status = 201;
     std::string body;
   };
-  /// Goes on where it was awaited. Throws where our side cannot say.
-  virtual boost::asio::awaitable<Answer> write(Republished event) = 0;
+  /// Reads the event on the pool, and goes on where it was awaited. Throws where our side cannot.
+  virtual boost::asio::awaitable<Answer> write(Republished event,
+                                               boost::asio::thread_pool& pool) = 0;
 };
 
 }  // namespace webhooks

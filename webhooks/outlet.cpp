@@ -126,8 +126,8 @@ Outlet::Looked Outlet::look_at_log(const std::string& place) const {
 }
 
 bool Outlet::is_passed_over(const ReadEvent& event) const {
-  if (setup_.only_failed) {
-    const auto own = projections::delivery_id(setup_.channel.endpoint, event.id, event.recorded);
+  if (setup_.failed_of) {
+    const auto own = projections::delivery_id(*setup_.failed_of, event.id, event.recorded);
     const auto row = reader().get<Delivery>(parts_.deliveries, {own, {}});
     if (!row || row->state.state != schemas::DeliveryState::exhausted) return true;
   }

@@ -73,7 +73,8 @@ struct OutletSetup {
   std::shared_ptr<const schemas::cel::Filter> filter;
   std::string place;  // a mark: everything before it is done with
   std::string until;  // of a replay: a mark, its end
-  bool only_failed = false;
+  std::optional<schemas::Uuid>
+      failed_of;                      // a channel: only events whose delivery there is exhausted
   std::vector<std::string> products;  // of a replay: only of these; empty: all
   std::string to_product;             // of a replay: where it goes; empty: to an endpoint
   projections::EndpointHealth health;

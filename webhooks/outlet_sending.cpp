@@ -220,7 +220,8 @@ awaitable<Outlet::Answered> Outlet::republish(const DeliveryRecord& record) {
                                                .index = record.index,
                                                .product = setup_.to_product,
                                                .replay = setup_.id(),
-                                               .delivery = record.id});
+                                               .delivery = record.id},
+                                              parts_.pool);
   co_return Answered{
       HttpAnswerHead{
           .answer = {.status = written.status, .headers = {}, .body = std::move(written.body)},

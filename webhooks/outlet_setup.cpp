@@ -15,9 +15,17 @@ projections::Channel OutletSource::channel() const {
 }
 
 bool OutletSource::active() const {
-  if (replay && replay->state.status != Replay::Status::running) return false;
+  if (replay && (replay->state.status != Replay::Status::running || is_suspended)) return false;
   const bool to_product = replay && !replay->state.endpoint;
-  return to_product || (endpoint && endpoint->state.status == Endpoint::Status::active);
+  if (to_product || is_orphaned()) return to_product;
+  return endpoint->state.status == Endpoint::Status::active;
+}
+
+/// An endpoint that was moved is another project's people's: they are sent what is of theirs.
+bool OutletSource::is_orphaned() const {
+  if (!endpoint) return true;
+  const auto& project = endpoint->state.project;
+  return replay && project && project != replay->state.project;
 }
 
 std::uint32_t OutletSource::generation() const {
@@ -26,7 +34,7 @@ std::uint32_t OutletSource::generation() const {
 
 std::optional<OutletSource> find_source(const projections::Reader& reader,
                                         schemas::TopicId webhooks, const Uuid& id) {
-  OutletSource source{.id = id, .endpoint = {}, .replay = {}};
+  OutletSource source{.id = id, .endpoint = {}, .replay = {}, .is_suspended = false};
   source.replay = reader.get<Replay>(webhooks, {id, {}});
   const auto endpoint = source.replay ? source.replay->state.endpoint : std::optional(id);
   if (endpoint) source.endpoint = reader.get<Endpoint>(webhooks, {*endpoint, {}});
@@ -88,17 +96,17 @@ Result<void> apply(const Replay& replay, OutletSetup& setup) {
   if (config->rate_per_second) setup.config.rate_per_second = config->rate_per_second;
   setup.products = std::move(config->products);
   setup.to_product = std::move(config->product);
-  setup.only_failed = config->only_failed;
+  if (config->only_failed) setup.failed_of = config->of ? config->of : replay.endpoint;
   setup.place = replay.from;
   setup.until = replay.to;
-  setup.active_since = replay.running_since;
+  setup.active_since = std::max(setup.active_since, replay.running_since);
   return {};
 }
 
 /// What a product refuses it refuses again; what it cannot take now is tried for days.
 RetryPolicy policy_to_product() {
   auto policy = default_retry_policy();
-  policy.rules.final_statuses = {400, 403, 404, 409, 412, 413, 415, 422};
+  policy.rules.final_statuses = {400, 403, 409, 412, 413, 415, 422};  // 404: not known there yet
   return policy;
 }
 

@@ -15,10 +15,13 @@ struct OutletSource {
   schemas::Uuid id;                                                 // of the channel
   std::optional<projections::Row<projections::Endpoint>> endpoint;  // empty: it goes to a product
   std::optional<projections::Row<projections::Replay>> replay;
+  bool is_suspended = false;  // its organization: replays wait
 
   projections::Channel channel() const;
   /// Something is to be sent: a replay waits while its endpoint does.
   bool active() const;
+  /// Of a replay to an endpoint: that was deleted, or moved to a project.
+  bool is_orphaned() const;
   /// Of its start; a replay has one for ever.
   std::uint32_t generation() const;
 };

@@ -4,23 +4,31 @@
 #include "webhooks/endpoint.h"
 
 namespace webhooks {
-namespace {
 
 using schemas::json::ObjectReader;
-
-constexpr std::size_t products_max = 20;
-
-}  // namespace
 
 ReplayConfig read_replay_config(ObjectReader& reader) {
   ReplayConfig config;
   config.types = read_types(reader);
-  auto products = reader.optional_texts("products", products_max, {.characters_max = 100});
+  auto products = reader.optional_texts("products", replayed_products_max, {.characters_max = 100});
+  if (products && products->empty()) {
+    reader.wrong("products", "must name at least one; leave it out for all");
+  }
   if (products) config.products = std::move(*products);
   config.filter = read_filter(reader);
-  config.only_failed = reader.optional_choice<bool>("only", {{"failed", true}}).value_or(false);
   config.rate_per_second = reader.optional_integer("rate_per_second", {.min = 1, .max = rate_max});
+  read_only(reader, config);
   return config;
+}
+
+void read_only(ObjectReader& reader, ReplayConfig& config) {
+  config.only_failed = reader.optional_choice<bool>("only", {{"failed", true}}).value_or(false);
+  const auto of = reader.optional_text("of", {.characters_max = 100});
+  if (!of) return;
+  const auto id = schemas::parse_id<schemas::ReplayTag>(*of);
+  if (!id) reader.wrong("of", "must be the id of a replay, rpl_…");
+  if (!config.only_failed) reader.wrong("of", "goes with only: failed");
+  if (id) config.of = id->uuid();
 }
 
 std::string to_json(const ReplayConfig& config) {
@@ -31,6 +39,8 @@ std::string to_json(const ReplayConfig& config) {
     for (const auto& value : values) writer.value(value);
     writer.end_array();
   };
+  std::optional<std::string> of;
+  if (config.of) of = to_text(schemas::ReplayId(*config.of));
   const auto unless_empty = [](std::string_view text) {
     return text.empty() ? std::nullopt : std::optional(text);
   };
@@ -41,6 +51,7 @@ std::string to_json(const ReplayConfig& config) {
   writer.member("filter", unless_empty(config.filter))
       .member("endpoint_filter", unless_empty(config.endpoint_filter))
       .member("only", unless_empty(config.only_failed ? "failed" : ""))
+      .member("of", of)
       .member("rate_per_second", config.rate_per_second)
       .member("product", unless_empty(config.product))
       .end_object();

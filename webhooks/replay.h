@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "schemas/cel/filter.h"
+#include "schemas/ids.h"
 #include "schemas/json_reader.h"
 #include "schemas/result.h"
 
@@ -19,14 +20,20 @@ struct ReplayConfig {
   std::vector<std::string> products;  // only events of these; empty: all
   std::string filter;                 // CEL; empty: none
   std::string endpoint_filter;        // the endpoint's own, where it counts too
-  bool only_failed = false;           // whose own delivery to the endpoint is exhausted
+  bool only_failed = false;           // whose delivery is exhausted, the endpoint's own or:
+  std::optional<schemas::Uuid> of;    // that of this replay
   std::optional<std::int64_t> rate_per_second;
   std::string product;  // it goes to this one; empty: to an endpoint
 };
 
+/// Declared ones at most; a replay to a product names all that it takes.
+inline constexpr std::size_t replayed_products_max = 200;
+
 /// Reads a replay's members of a request, or of what to_json wrote: all but `endpoint_filter` and
 /// `product`. What is wrong is noted at the reader.
 ReplayConfig read_replay_config(schemas::json::ObjectReader& reader);
+/// Of those, `only` and `of`.
+void read_only(schemas::json::ObjectReader& reader, ReplayConfig& config);
 /// All members, always in the same order.
 std::string to_json(const ReplayConfig& config);
 /// Of what to_json wrote.

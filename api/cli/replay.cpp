@@ -214,6 +214,12 @@ Step<ReplayTiming> timing_of(const Options& options) {
 
 /// What is asked of the server, out of what both have.
 Step<ServerReplay> server_replay(const Options& options) {
+  const bool asks = !options.from.empty() || !options.to.empty() || !options.types.empty() ||
+                    !options.products.empty() || !options.filter.empty() || !options.rate.empty() ||
+                    options.dry_run;
+  if (!options.server.follow.empty() && asks) {
+    return stop(Exit::usage, "--follow looks on; what is replayed was said when it was asked for");
+  }
   const bool has_more = !options.kinds.empty() || !options.subjects.empty() || options.limit;
   if (has_more) {
     return stop(Exit::usage,
@@ -249,10 +255,18 @@ void add_sinks(CLI::App& app, ServerReplay& server, std::initializer_list<CLI::O
           ->type_name("ID")
           ->excludes(endpoint)
           ->excludes(into);
+  const CLI::Validator given(
+      [](const std::string& text) { return std::string(text.empty() ? "must not be empty" : ""); },
+      "");
   app.add_flag("--only-failed", server.only_failed,
                "only events whose own delivery to the endpoint is exhausted")
       ->needs(endpoint);
+  app.add_option("--failed-of", server.failed_of, "only events that failed in this replay")
+      ->type_name("ID")
+      ->excludes(follow)
+      ->check(given);
   for (auto* sink : {endpoint, into, follow}) {
+    sink->check(given);
     for (auto* other : others) sink->excludes(other);
   }
 }
@@ -298,6 +312,9 @@ void add_replay(CLI::App& program, Job& job) {
       const auto timing = timing_of(*options);
       if (!timing) return std::unexpected(timing.error());
       const bool at_server = options->server.is_asked_for();
+      if (!options->server.failed_of.empty() && !at_server) {
+        return stop(Exit::usage, "--failed-of goes with --endpoint or --into");
+      }
       if (options->json && !options->dry_run && !at_server) {
         return stop(Exit::usage, "--json is of --dry-run, and of what the server replays");
       }

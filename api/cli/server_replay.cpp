@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "api/cli/progress.h"
+#include "schemas/ids.h"
 #include "schemas/json.h"
 #include "schemas/json_writer.h"
 
@@ -18,6 +19,7 @@ using schemas::json::Value;
 using schemas::json::Writer;
 
 constexpr std::chrono::milliseconds look_every{500};
+constexpr int away_max = 120;  // looks: a server that is started anew goes on with it
 
 std::string body_of(const ServerReplay& replay) {
   std::string json;
@@ -39,7 +41,8 @@ std::string body_of(const ServerReplay& replay) {
   all("types", replay.types);
   all("products", replay.products);
   given("filter", replay.filter);
-  given("only", replay.only_failed ? "failed" : "");
+  given("only", replay.only_failed || !replay.failed_of.empty() ? "failed" : "");
+  given("of", replay.failed_of);
   writer.member("rate_per_second", replay.per_second)
       .member("dry_run", replay.dry_run)
       .end_object();
@@ -110,9 +113,13 @@ Step<void> print_end(Value replay, const std::string& id, bool json) {
 Step<void> follow(const Remote& remote, const std::string& id, bool json) {
   ProgressLine line{"replay", "events"};
   std::string told;
+  int away_for = 0;
   for (;; std::this_thread::sleep_for(look_every)) {
     auto answer = ask(remote, {"GET", "/v2/replays/" + id, {}, {}});
+    const bool is_away = !answer && answer.error().exit == Exit::failed;
+    if (is_away && ++away_for < away_max) continue;
     if (!answer) return std::unexpected(std::move(answer).error());
+    away_for = 0;
     const auto document = parsed(*answer);
     if (!document) return std::unexpected(document.error());
     const auto replay = document->root();
@@ -134,7 +141,12 @@ Step<void> follow(const Remote& remote, const std::string& id, bool json) {
 }  // namespace
 
 Step<void> run_at_server(const Remote& remote, const ServerReplay& replay) {
-  if (!replay.follow.empty()) return follow(remote, replay.follow, replay.json);
+  if (!replay.follow.empty()) {
+    if (!schemas::parse_id<schemas::ReplayTag>(replay.follow)) {
+      return stop(Exit::usage, "--follow takes the id of a replay, rpl_…");
+    }
+    return follow(remote, replay.follow, replay.json);
+  }
   auto answer = ask(remote, {"POST", "/v2/replays", json_headers, body_of(replay)});
   if (!answer) return std::unexpected(std::move(answer).error());
   const auto document = parsed(*answer);

@@ -21,6 +21,7 @@ struct ServerReplay {
   std::vector<std::string> products;
   std::string filter;
   bool only_failed = false;
+  std::string failed_of;  // a replay: only what failed in it
   std::optional<std::int64_t> per_second;
   bool dry_run = false;
   bool json = false;

@@ -4,6 +4,7 @@
 #include "api/resources/lists.h"
 #include "api/resources/pool.h"
 #include "api/resources/reading.h"
+#include "api/resources/replays.h"
 #include "api/resources/webhook_event_json.h"
 #include "api/resources/webhooks.h"
 #include "projections/delivery_rows.h"
@@ -39,12 +40,9 @@ Result<Uuid> delivery_in_path(const Ask& ask) {
 /// endpoint is gone, whoever is not restricted to projects.
 bool sees_delivery(const Ask& ask, const Delivery& delivery) {
   if (!ask.caller().restricted()) return true;
+  if (delivery.replay) return sees_replay(ask, *delivery.replay);
   const auto place = ask.webhooks();
   const projections::Reader reader(ask.services.rows, place.organization, place.space);
-  if (delivery.replay) {
-    const auto replay = reader.get<projections::Replay>(place.topic, {*delivery.replay, {}});
-    return replay && sees_endpoint_of(ask, replay->state.project);
-  }
   const auto row = reader.get<projections::Endpoint>(place.topic, {delivery.endpoint, {}});
   return row && sees_endpoint_of(ask, row->state.project);
 }

@@ -8,7 +8,7 @@ namespace {
 
 EventFilter filter_of(const webhooks::Wanted& wanted) {
   EventFilter filter{.types = wanted.types,
-                     .products = wanted.products,
+                     .of_products = wanted.products,
                      .where = wanted.filter,
                      .tests_of = wanted.tests_of};
   if (!wanted.project) return filter;
@@ -134,11 +134,10 @@ Result<webhooks::ReadEvents> DeliveryReader::read(const webhooks::Scope& scope,
   return read;
 }
 
-Result<CountedEvents> DeliveryReader::count(
-    const webhooks::Scope& scope, const webhooks::Wanted& wanted, std::string mark,
+Result<void> DeliveryReader::count(
+    const webhooks::Scope& scope, const webhooks::Wanted& wanted,
     const std::function<bool(const projections::TimelineEvent&)>& counts,
-    eventstore::MonotonicTime end) const {
-  CountedEvents counted;
+    CountedEvents& counted) const {
   const auto take = [&](const projections::TimelineEvent& event, std::string_view,
                         const std::string&) {
     if (!counts || counts(event)) {
@@ -147,14 +146,12 @@ Result<CountedEvents> DeliveryReader::count(
     }
     return true;
   };
-  while (!counted.complete && services_.clock.monotonic() < end) {
-    auto walked = walk(scope, wanted, mark, take);
-    if (!walked) return std::unexpected(std::move(walked).error());
-    if (!walked->end) return std::unexpected(std::move(walked->end).error());
-    counted.complete = walked->reached_end;
-    mark = std::move(walked->mark);
-  }
-  return counted;
+  auto walked = walk(scope, wanted, counted.mark, take);
+  if (!walked) return std::unexpected(std::move(walked).error());
+  if (!walked->end) return walked->end;
+  counted.complete = walked->reached_end;
+  counted.mark = std::move(walked->mark);
+  return {};
 }
 
 Result<webhooks::EventBody> DeliveryReader::body(const webhooks::Scope& scope,

@@ -12,9 +12,10 @@
 namespace api::resources {
 
 struct CountedEvents {
+  std::string mark;  // behind what was looked at
   std::uint64_t events = 0;
   std::map<std::string, std::uint64_t> types;
-  bool complete = false;  // there was time for all
+  bool complete = false;  // that is all
 };
 
 /// The deliverer's view of the log: the same feed that lists and streams read.
@@ -29,11 +30,11 @@ class DeliveryReader final : public webhooks::EventReader {
   schemas::Result<webhooks::EventBody> body(const webhooks::Scope& scope,
                                             const webhooks::Wanted& wanted, schemas::TopicId topic,
                                             schemas::Offset offset, std::uint32_t index) override;
-  /// How many are wanted behind a mark, of those that `counts` says (empty: all).
-  schemas::Result<CountedEvents> count(
-      const webhooks::Scope& scope, const webhooks::Wanted& wanted, std::string mark,
-      const std::function<bool(const projections::TimelineEvent&)>& counts,
-      eventstore::MonotonicTime end) const;
+  /// Counts the next few thousand that are wanted behind `counted.mark`, of those that `counts`
+  /// says (empty: all).
+  schemas::Result<void> count(const webhooks::Scope& scope, const webhooks::Wanted& wanted,
+                              const std::function<bool(const projections::TimelineEvent&)>& counts,
+                              CountedEvents& counted) const;
 
  private:
   struct Walked {

@@ -231,7 +231,7 @@ Answer list_replay_events(Ask& ask) {
   auto visible = [&ask, place, entity](const Reader& reader) {
     if (!ask.caller().restricted()) return true;
     const auto row = reader.get<projections::Replay>(place.topic, entity);
-    return row && sees_endpoint_of(ask, row->state.project);
+    return row && sees_replay(ask, row->state);
   };
   co_return co_await list(ask,
                           {place, "replay", entity, "webhooks", "replay with this id", visible});

@@ -1,18 +1,44 @@
 #include "api/resources/event_writer.h"
 
 #include <algorithm>
+#include <set>
+#include <stdexcept>
+
+#include <fmt/format.h>
 
 #include "api/http/problem.h"
 #include "api/resources/pool.h"
 #include "api/resources/sealed_fields.h"
+#include "projections/reader.h"
 #include "projections/timeline.h"
 #include "schemas/crypto.h"
+#include "schemas/json.h"
+#include "schemas/sealed_text.h"
 
 namespace api::resources {
 namespace {
 
 using manager::AppendEvents;
 using schemas::Result;
+
+/// The first place where a value was sealed and is not any more, if so.
+std::optional<std::string> lost_seal(std::string_view before, std::string_view after) {
+  if (!schemas::may_hold_sealed(before)) return std::nullopt;
+  std::set<std::string, std::less<>> sealed;
+  const auto each = [](std::string_view json, const auto& look) {
+    const auto document = schemas::json::parse(json);
+    ENSURE(document.has_value());
+    schemas::json::rewrite(
+        document->root(),
+        [&](std::string_view pointer, schemas::json::Value value) -> std::optional<std::string> {
+          if (value.is_string() && schemas::parse_sealed_text(*value.as_string())) look(pointer);
+          return std::nullopt;
+        });
+  };
+  each(before, [&](std::string_view pointer) { sealed.emplace(pointer); });
+  each(after, [&](std::string_view pointer) { sealed.erase(std::string(pointer)); });
+  return sealed.empty() ? std::nullopt : std::optional(*sealed.begin());
+}
 
 /// The event as it would have been sent, were it sent to `event.product`.
 Result<AppendEvents> read(const Services& services,
@@ -43,9 +69,14 @@ Result<AppendEvents> read(const Services& services,
                             .occurred = view.occurred(),
                             .causation = view.id().uuid()});
   const auto kinds = services.sealed.of(services, event.product);
-  if (kinds->empty()) return command;
   auto sealed = seal_events({services.sealing, *kinds, organization, space}, command);
   if (!sealed) return std::unexpected(std::move(sealed).error());
+  if (const auto pointer = lost_seal(json->text, command.events.front().data)) {
+    return schemas::fail(schemas::ErrorCode::invalid_request,
+                         fmt::format("'{}' is sealed in {} and would not be in {}; name it under "
+                                     "`sealed` in that manifest",
+                                     *pointer, product, event.product));
+  }
   return command;
 }
 
@@ -65,9 +96,12 @@ webhooks::EventWriter::Answer answer_of(const schemas::Error& error) {
 
 }  // namespace
 
-boost::asio::awaitable<EventWriter::Answer> EventWriter::write(Republished event) {
+boost::asio::awaitable<EventWriter::Answer> EventWriter::write(Republished event,
+                                                               boost::asio::thread_pool& pool) {
   auto work = [&] { return read(services_, event); };
-  auto command = co_await answer_on(services_.records, work);
+  auto command = co_await answer_on(pool, work);
+  const bool is_ours = !command && command.error().code != schemas::ErrorCode::invalid_request;
+  if (is_ours) throw std::runtime_error(command.error().detail);  // as where rows are behind
   if (!command) co_return answer_of(command.error());
   manager::CommandContext context{.organization = event.scope.organization,
                                   .space = event.scope.space,

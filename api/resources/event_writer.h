@@ -10,7 +10,7 @@ class EventWriter final : public webhooks::EventWriter {
  public:
   explicit EventWriter(const Services& services) : services_(services) {}
 
-  boost::asio::awaitable<Answer> write(Republished event) override;
+  boost::asio::awaitable<Answer> write(Republished event, boost::asio::thread_pool& pool) override;
 
  private:
   const Services& services_;

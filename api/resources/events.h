@@ -57,7 +57,7 @@ inline constexpr auto event_list_parameters = joined(
         Field{.name = "from", .description = "inclusive: a mark, or the time of acceptance"},
         Field{.name = "to", .description = "exclusive: a mark, or the time of acceptance"}});
 
-inline constexpr std::array<Field, 19> event_fields{
+inline constexpr std::array<Field, 20> event_fields{
     Field{.name = "specversion", .need = Need::required},
     Field{.name = "id", .need = Need::required},
     Field{.name = "source", .need = Need::required},
@@ -75,6 +75,7 @@ inline constexpr std::array<Field, 19> event_fields{
     Field{.name = "actor", .need = Need::required},
     Field{.name = "correlationid", .need = Need::required},
     Field{.name = "causationid"},
+    Field{.name = "replayid", .description = "of what a replay wrote to a product"},
     Field{.name = "traceparent"},
     Field{.name = "mark", .need = Need::required},
     Field{.name = "data", .type = Type::any, .need = Need::required}};

@@ -39,6 +39,8 @@ class Sieve {
     if (filter_.tests_of && event.event().type() == "endpoint.tested") {
       return event.event().entity().id == *filter_.tests_of;
     }
+    const auto& products = filter_.of_products;
+    if (!products.empty() && !one_of(products, product)) return false;
     if (!filter_.matches(event.event())) return false;
     if (filter_.where == nullptr) return true;
     text_.clear();

@@ -25,6 +25,8 @@ struct EventFilter {
   std::vector<std::string> subjects;
   /// Products to follow; empty: all, also those to come.
   std::vector<std::string> products;
+  /// Of those followed only these; empty: all. Marks say where all are.
+  std::vector<std::string> of_products = {};
   /// A condition besides, over the event as it is shown.
   std::shared_ptr<const schemas::cel::Filter> where;
   /// Of a restricted key: only events of these projects.

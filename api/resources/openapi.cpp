@@ -383,7 +383,9 @@ void write_refusal_components(Writer& writer, std::span<const Operation> operati
 void write_components(Writer& writer, std::span<const Operation> operations) {
   std::map<std::string_view, const Shape*> shapes;
   for (const auto& operation : operations) {
-    if (operation.answer != nullptr) shapes.emplace(operation.answer->name, operation.answer);
+    for (const auto* answer : {operation.answer, operation.other_answer}) {
+      if (answer != nullptr) shapes.emplace(answer->name, answer);
+    }
   }
   writer.name("components").begin_object().name("schemas").begin_object();
   for (const auto& [name, shape] : shapes) write_shape(writer, *shape);

@@ -8,6 +8,7 @@
 #include "api/resources/pool.h"
 #include "api/resources/products.h"
 #include "api/resources/reading.h"
+#include "api/resources/stream_hub.h"
 #include "api/resources/webhooks.h"
 #include "projections/delivery_rows.h"
 #include "schemas/json_writer.h"
@@ -44,6 +45,7 @@ struct Asked {
   std::string from;
   std::string to;
   bool dry_run = false;
+  bool names_types = false;
 };
 
 void read_range(ObjectReader& reader, Asked& asked) {
@@ -55,6 +57,29 @@ void read_range(ObjectReader& reader, Asked& asked) {
 /// Keys that are restricted to projects know of no declared products.
 bool may_write_to(const Ask& ask, const std::string& product) {
   return !ask.caller().restricted() && declared_topic(ask.services, product);
+}
+
+/// Of what it takes it writes nothing, or it would never have all.
+void choose_products(const Ask& ask, ObjectReader& reader, ReplayConfig& config) {
+  const auto& sink = config.product;
+  for (const auto& product : config.products) {
+    const bool is_declared = declared_topic(ask.services, product).has_value();
+    if (!ask.services.topics.find(product)) {
+      reader.wrong("products", "there is no product '" + product + "'");
+    } else if (product == eventstore::deliveries_product) {
+      reader.wrong("products", "what became of deliveries is not replayed");
+    } else if (!sink.empty() && (product == sink || !is_declared)) {
+      reader.wrong("products", "must be declared ones, and not the one that it goes to");
+    }
+  }
+  if (sink.empty() || !config.products.empty()) return;
+  for (const auto& topic : ask.services.topics.all()) {
+    const bool is_wanted = topic.name != sink && declared_topic(ask.services, topic.name);
+    if (is_wanted) config.products.push_back(topic.name);
+  }
+  const auto count = config.products.size();
+  if (count == 0) reader.wrong("products", "there is no other declared product");
+  if (count > webhooks::replayed_products_max) reader.wrong("products", "must name some");
 }
 
 void read_sink(const Ask& ask, ObjectReader& sink, Asked& asked) {
@@ -78,14 +103,17 @@ Result<Asked> parse_request(const Ask& ask) {
   Asked asked;
   ObjectReader reader(ask.body());
   asked.config = webhooks::read_replay_config(reader);
-  reader.object("sink", [&](ObjectReader& sink) { read_sink(ask, sink, asked); });
-  if (asked.config.only_failed && !asked.endpoint) {
-    reader.wrong("only", "is of replays to an endpoint; leave it out");
+  const auto sink_member = ask.body().find("sink");
+  const bool has_sink = sink_member && sink_member->is_object();
+  reader.object("sink", [&](ObjectReader& sink) {
+    if (has_sink) read_sink(ask, sink, asked);
+  });
+  if (has_sink && asked.config.only_failed && !asked.endpoint && !asked.config.of) {
+    reader.wrong("of", "must name the replay whose failures are meant");
   }
-  for (const auto& product : asked.config.products) {
-    if (ask.services.topics.find(product)) continue;
-    reader.wrong("products", "there is no product '" + product + "'");
-  }
+  choose_products(ask, reader, asked.config);
+  const auto types = ask.body().find("types");
+  asked.names_types = types && !types->is_null();
   if (const auto text = reader.optional_text("project_id", {.characters_max = 1'000})) {
     const auto id = schemas::parse_id<schemas::ProjectTag>(*text);
     asked.project = id ? id->uuid() : Uuid{};
@@ -104,8 +132,7 @@ Result<Asked> parse_endpoint_request(const Ask& ask, const Endpoint& endpoint) {
   asked.config.types = std::move(config->types);
   asked.config.filter = webhooks::read_filter(reader);
   asked.config.endpoint_filter = std::move(config->filter);
-  asked.config.only_failed =
-      reader.optional_choice<bool>("only", {{"failed", true}}).value_or(false);
+  webhooks::read_only(reader, asked.config);
   asked.config.rate_per_second =
       reader.optional_integer("rate_per_second", {.min = 1, .max = webhooks::rate_max});
   read_range(reader, asked);
@@ -132,9 +159,20 @@ Result<std::string> mark_of(const Ask& ask, const Feed& feed, std::string_view f
     return feed.mark_of(feed.passed_before(Feed::key_at(*time)));
   }
   const auto mark = decode_mark(ask.services, ask.caller(), text);
+  if (!mark && text.starts_with("tm1_")) return std::unexpected(mark.error());
   if (!mark) {
     return schemas::invalid_field("/" + std::string(field),
                                   "must be beginning, now, a mark of your own or a time");
+  }
+  const auto topics = followed(ask.services, {});
+  const auto says = [&](const MarkedPosition& position) {
+    return is_names_all(position) ||
+           std::ranges::find(topics, position.log.topic, &eventstore::Topic::id) != topics.end();
+  };
+  if (std::ranges::none_of(*mark, says)) {
+    return schemas::invalid_field("/" + std::string(field),
+                                  "is a mark that names no place among these events; take one of "
+                                  "GET /v2/events");
   }
   return feed.mark_of(feed.passed_at(*mark));
 }
@@ -158,6 +196,11 @@ std::optional<Time> time_at(const Ask& ask, const Feed& feed, std::string_view m
 }
 
 Result<Range> find_range(const Ask& ask, const Asked& asked) {
+  const auto from_time = schemas::parse_time(asked.from);
+  const auto to_time = schemas::parse_time(asked.to);
+  if (from_time && to_time && *from_time > *to_time) {
+    return schemas::invalid_field("/from", "must not be later than to");
+  }
   const EventFilter all;
   const auto snapshot = ask.services.rows.snapshot();
   const Feed feed(ask.services, *snapshot, ask.here(), all);
@@ -173,30 +216,37 @@ Result<Range> find_range(const Ask& ask, const Asked& asked) {
 
 // ---- showing one ----
 
-/// How far it is, by the time when events were accepted: that of its range, of its cursor.
-std::optional<double> fraction_of(const Ask& ask, const projections::Reader& reader,
-                                  const projections::RowReader& rows, const Replay& replay,
-                                  const std::string& position) {
+/// When the first event behind a place was accepted.
+std::optional<Time> first_behind(const Feed& feed, Passed passed) {
+  std::optional<Time> first;
+  const auto take = [&](const TimelineEvent& event, std::string_view, const std::string&) {
+    first = event.batch.recorded();
+    return false;
+  };
+  if (!feed.forward(passed, {}, take)) return std::nullopt;
+  return first;
+}
+
+/// How far it is, by the time when events were accepted: its cursor's, between those of its range.
+std::optional<double> fraction_of(const Ask& ask, const projections::RowReader& rows,
+                                  const Replay& replay, const std::string& position) {
   if (replay.status == Replay::Status::completed) return 1;
   const EventFilter all;
   const Feed feed(ask.services, rows, ask.here(), all);
+  const auto here = ask.here();
+  const auto from = ask.services.marks.decode(here.organization, here.space, replay.from);
   const auto end = time_at(ask, feed, replay.to);
-  const auto at = time_at(ask, feed, position);
-  if (!end) return 1;  // there is nothing
-  if (!at) return 0;
-  auto begin = time_at(ask, feed, replay.from);
-  if (!begin) {
-    const auto row = reader.get<projections::Organization>(ask.identity().topic,
-                                                           {ask.here().organization.uuid(), {}});
-    begin = row ? row->head.created_at : Time{};
-  }
-  if (*end <= *begin) return *at >= *end ? 1 : 0;
+  const auto begin = from ? first_behind(feed, feed.passed_at(*from)) : std::nullopt;
+  if (!end || !begin) return std::nullopt;
+  const auto at = time_at(ask, feed, position).value_or(*begin);
+  if (*end <= *begin) return at >= *end ? 1 : 0;
   const auto whole = std::chrono::duration<double>(*end - *begin);
-  return std::clamp(std::chrono::duration<double>(*at - *begin) / whole, 0.0, 1.0);
+  return std::clamp(std::chrono::duration<double>(at - *begin) / whole, 0.0, 1.0);
 }
 
+/// `goes_on`: since it was asked for, without a break.
 void write_progress(Writer& writer, const Ask& ask, const Reading& reading, const Uuid& id,
-                    const Replay& replay) {
+                    const Replay& replay, bool goes_on) {
   const auto reader = reading.reader();
   const auto deliveries = ask.deliveries().topic;
   const auto row = reader.get<projections::EndpointHealth>(deliveries, {id, {}});
@@ -204,10 +254,10 @@ void write_progress(Writer& writer, const Ask& ask, const Reading& reading, cons
   const projections::Channel channel{replay.endpoint.value_or(Uuid{}), id};
   const auto cursor = reader.get<projections::DeliveryCursor>(deliveries, channel.cursor());
   const auto position = cursor ? cursor->state.mark : replay.from;
-  const auto fraction = fraction_of(ask, reader, reading.rows(), replay, position);
+  const auto fraction = fraction_of(ask, reading.rows(), replay, position);
   std::optional<std::int64_t> remaining;
   const auto since = ask.services.clock.wall() - replay.running_since;
-  if (replay.status == Replay::Status::running && fraction.value_or(0) > 0) {
+  if (goes_on && fraction.value_or(0) > 0) {
     const auto left = std::chrono::duration<double>(since) * ((1 - *fraction) / *fraction);
     remaining = static_cast<std::int64_t>(left.count());
   }
@@ -241,8 +291,10 @@ void render_replay(std::string& out, const Ask& ask, const FoundRow& found,
   const auto& state = row.state;
   std::optional<std::string> project;
   if (state.project) project = to_text(ProjectId(*state.project));
-  auto reason = state.reason;
-  if (reading != nullptr && reason.empty()) reason = waits_for(*reading, state);
+  const auto waiting = reading != nullptr ? waits_for(*reading, state) : std::string();
+  const auto& reason = waiting.empty() ? state.reason : waiting;
+  const bool goes_on = state.status == Replay::Status::running && waiting.empty() &&
+                       state.running_since == row.head.created_at;
   const auto config = schemas::json::parse(state.config);
   ENSURE(config.has_value());
   Writer writer(out);
@@ -252,9 +304,11 @@ void render_replay(std::string& out, const Ask& ask, const FoundRow& found,
       .member("project_id", project)
       .name("sink")
       .begin_object();
-  if (state.endpoint) writer.member("endpoint_id", to_text(EndpointId(*state.endpoint)));
-  if (!state.endpoint) writer.member("product", *config->root().find("product"));
-  writer.end_object();
+  std::optional<std::string> endpoint;
+  if (state.endpoint) endpoint = to_text(EndpointId(*state.endpoint));
+  writer.member("endpoint_id", endpoint)
+      .member("product", *config->root().find("product"))
+      .end_object();
   for (const auto& [name, value] : config->root().members()) {
     if (name != "product") writer.member(name, value);
   }
@@ -262,7 +316,11 @@ void render_replay(std::string& out, const Ask& ask, const FoundRow& found,
       .member("to", state.to)
       .member("state", to_text(state.status))
       .member("reason", reason.empty() ? std::nullopt : std::optional(reason));
-  if (reading != nullptr) write_progress(writer, ask, *reading, found.entity.id, state);
+  if (reading != nullptr) {
+    write_progress(writer, ask, *reading, found.entity.id, state, goes_on);
+  } else {
+    writer.name("progress").null();
+  }
   write_times(writer, row.head).end_object();
 }
 
@@ -288,29 +346,35 @@ Answer count_events(Ask& ask, const Asked& asked, const Range& range) {
   auto filter = webhooks::filter_of(asked.config);
   if (!filter) co_return std::unexpected(std::move(filter).error());
   const auto here = ask.here();
-  const auto deliveries = ask.deliveries().topic;
-  std::function<bool(const projections::TimelineEvent&)> counts;
+  std::function<bool(const TimelineEvent&)> counts;
   if (asked.config.only_failed) {
-    counts = [&](const projections::TimelineEvent& event) {
+    const auto of = asked.config.of ? *asked.config.of : *asked.endpoint;
+    counts = [&ask, here, of, deliveries = ask.deliveries().topic](const TimelineEvent& event) {
       const projections::Reader reader(ask.services.rows, here.organization, here.space);
-      const auto id = projections::delivery_id(*asked.endpoint, event.event().id().uuid(),
-                                               event.batch.recorded());
+      const auto id =
+          projections::delivery_id(of, event.event().id().uuid(), event.batch.recorded());
       const auto row = reader.get<Delivery>(deliveries, {id, {}});
       return row && row->state.state == schemas::DeliveryState::exhausted;
     };
   }
-  auto count = [&] {
-    return DeliveryReader(ask.services)
-        .count({here.organization, here.space}, wanted_of(asked, range, *filter), range.from,
-               counts, ask.services.clock.monotonic() + count_for);
-  };
-  const auto counted = co_await answer_on(ask.services.scans, count);
-  if (!counted) co_return std::unexpected(counted.error());
+  const DeliveryReader log(ask.services);
+  const auto wanted = wanted_of(asked, range, *filter);
+  CountedEvents counted{.mark = range.from};
+  const auto end = ask.services.clock.monotonic() + count_for;
+  // A step at a time, in line with others who read much.
+  while (!counted.complete && ask.services.clock.monotonic() < end) {
+    const auto inside = co_await ask.services.streams.readers().enter(here.organization);
+    auto count = [&] {
+      return log.count({here.organization, here.space}, wanted, counts, counted);
+    };
+    auto done = co_await answer_on(ask.services.scans, count);
+    if (!done) co_return std::unexpected(std::move(done).error());
+  }
   std::string json;
   Writer writer(json);
-  writer.begin_object().member("events", counted->events).name("types").begin_object();
-  for (const auto& [type, events] : counted->types) writer.member(type, events);
-  writer.end_object().member("complete", counted->complete).end_object();
+  writer.begin_object().member("events", counted.events).name("types").begin_object();
+  for (const auto& [type, events] : counted.types) writer.member(type, events);
+  writer.end_object().member("complete", counted.complete).end_object();
   co_return http::json_response(200, std::move(json));
 }
 
@@ -319,6 +383,25 @@ Answer request(Ask& ask, Asked asked, std::optional<Uuid> endpoint_project) {
     co_return schemas::invalid_field("/project_id", "must be the project of the endpoint");
   }
   if (endpoint_project) asked.project = endpoint_project;
+  if (!sees_endpoint_of(ask, asked.project)) {
+    co_return schemas::invalid_field("/project_id",
+                                     "must be one of the projects that the key is restricted to");
+  }
+  const auto projects = ask.projects();
+  const projections::Reader rows(ask.services.rows, projects.organization, projects.space);
+  const bool is_there =
+      !asked.project || rows.get<projections::Project>(projects.topic, {*asked.project, {}});
+  if (asked.dry_run && !is_there) {
+    co_return schemas::invalid_field("/project_id", "there is no project with this id");
+  }
+  if (asked.config.of && !sees_replay(ask, *asked.config.of)) {
+    co_return schemas::invalid_field("/of", "there is no replay with this id");
+  }
+  // Each by itself compiles; together they may be too much.
+  if (auto filter = webhooks::filter_of(asked.config); !filter) {
+    co_return schemas::invalid_field("/filter",
+                                     "together with the endpoint's: " + filter.error().detail);
+  }
   auto reached = co_await reach_followed(ask, {}, marks_in(ask, asked));
   if (!reached) co_return std::unexpected(std::move(reached).error());
   auto find = [&] { return find_range(ask, asked); };
@@ -346,6 +429,19 @@ bool is_pulled(const Endpoint& endpoint) {
 constexpr std::string_view not_to_pull =
     "is of kind pull; make another endpoint of that kind that starts where the replay would";
 
+/// Whoever has events sent somewhere may do so in other ways too.
+Result<void> may_send(const Ask& ask, std::string_view product) {
+  if (auto may = may_read_events(ask); !may) return may;
+  return edge::require_permission(
+      ask.caller(),
+      product.empty() ? "webhooks:write" : "products." + std::string(product) + ":write");
+}
+Result<void> may_send_to_sink(const Ask& ask) {
+  const auto sink = ask.body().find("sink");
+  const auto product = sink ? sink->find("product") : std::nullopt;
+  return may_send(ask, product ? product->as_string().value_or("") : "");
+}
+
 Answer act_on(Ask& ask, manager::Command command) {
   auto outcome = co_await write(ask, ask.here(), std::move(command));
   if (!outcome) co_return std::unexpected(std::move(outcome).error());
@@ -353,6 +449,22 @@ Answer act_on(Ask& ask, manager::Command command) {
 }
 
 }  // namespace
+
+bool sees_replay(const Ask& ask, const Replay& replay) {
+  if (!ask.caller().restricted()) return true;
+  if (!replay.endpoint || !sees_endpoint_of(ask, replay.project)) return false;
+  const auto place = ask.webhooks();
+  const projections::Reader reader(ask.services.rows, place.organization, place.space);
+  const auto endpoint = reader.get<Endpoint>(place.topic, {*replay.endpoint, {}});
+  return endpoint && sees_endpoint_of(ask, endpoint->state.project);
+}
+
+bool sees_replay(const Ask& ask, const Uuid& id) {
+  const auto place = ask.webhooks();
+  const projections::Reader reader(ask.services.rows, place.organization, place.space);
+  const auto row = reader.get<Replay>(place.topic, {id, {}});
+  return row && sees_replay(ask, row->state);
+}
 
 Result<Uuid> replay_in_path(const Ask& ask) {
   auto id = schemas::parse_id<schemas::ReplayTag>(ask.request.captured("replay_id"));
@@ -362,13 +474,9 @@ Result<Uuid> replay_in_path(const Ask& ask) {
 
 // POST /v2/replays
 Answer request_replay(Ask& ask) {
-  if (auto may = may_read_events(ask); !may) co_return std::unexpected(std::move(may).error());
+  if (auto may = may_send_to_sink(ask); !may) co_return std::unexpected(std::move(may).error());
   auto asked = parse_request(ask);
   if (!asked) co_return std::unexpected(std::move(asked).error());
-  const auto& product = asked->config.product;
-  const auto needed = asked->endpoint ? "webhooks:write" : "products." + product + ":write";
-  auto may = edge::require_permission(ask.caller(), needed);
-  if (!may) co_return std::unexpected(std::move(may).error());
   if (!asked->endpoint) co_return co_await request(ask, std::move(*asked), std::nullopt);
   const auto endpoint = co_await endpoint_now(ask, *asked->endpoint);
   if (!endpoint && endpoint.error().code == schemas::ErrorCode::not_found) {
@@ -377,6 +485,12 @@ Answer request_replay(Ask& ask) {
   if (!endpoint) co_return std::unexpected(endpoint.error());
   if (is_pulled(endpoint->state)) {
     co_return schemas::invalid_field("/sink/endpoint_id", std::string(not_to_pull));
+  }
+  auto config = webhooks::parse_endpoint_config(endpoint->state.config);
+  if (!config) co_return std::unexpected(std::move(config).error());
+  if (!asked->names_types) {
+    asked->config.types = std::move(config->types);
+    asked->config.endpoint_filter = std::move(config->filter);
   }
   co_return co_await request(ask, std::move(*asked), endpoint->state.project);
 }
@@ -411,7 +525,7 @@ Answer list_replays(Ask& ask) {
     spec.keep = [&ask](const FoundRow& found) {
       const auto state = projections::decode_row<Replay>(found.bytes).state;
       const auto endpoint = state.endpoint ? to_text(EndpointId(*state.endpoint)) : std::string();
-      return sees_endpoint_of(ask, state.project) && picked(ask, "state", to_text(state.status)) &&
+      return sees_replay(ask, state) && picked(ask, "state", to_text(state.status)) &&
              picked(ask, "endpoint_id", endpoint);
     };
   }
@@ -428,7 +542,7 @@ Answer get_replay(Ask& ask) {
   auto row = reading->find(Replay::kind, entity);
   if (!row) co_return no_replay();
   const auto decoded = projections::decode_row<Replay>(*row);
-  if (!sees_endpoint_of(ask, decoded.state.project)) co_return no_replay();
+  if (!sees_replay(ask, decoded.state)) co_return no_replay();
   auto render = [&]() -> Result<std::string> {
     std::string json;
     render_replay(json, ask, {entity, *row}, reading->as_of() ? nullptr : &*reading);
@@ -452,6 +566,16 @@ Answer pause_replay(Ask& ask) {
 Answer resume_replay(Ask& ask) {
   auto id = replay_in_path(ask);
   if (!id) co_return std::unexpected(std::move(id).error());
+  auto reading = co_await open_reading(ask, ask.webhooks(), View::row);
+  if (!reading) co_return std::unexpected(std::move(reading).error());
+  const auto row = reading->find(Replay::kind, {*id, {}});
+  if (!row) co_return no_replay();
+  const auto state = projections::decode_row<Replay>(*row).state;
+  if (!sees_replay(ask, state)) co_return no_replay();
+  const auto config = webhooks::parse_replay_config(state.config);
+  if (!config) co_return std::unexpected(config.error());
+  auto may = may_send(ask, config->product);
+  if (!may) co_return std::unexpected(std::move(may).error());
   co_return co_await act_on(ask, manager::ResumeReplay{*id});
 }
 

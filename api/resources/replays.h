@@ -4,7 +4,9 @@
 
 #include "api/resources/operation.h"
 #include "api/resources/parse.h"
+#include "projections/states.h"
 #include "webhooks/endpoint.h"
+#include "webhooks/replay.h"
 
 /// Replays: events of the past once more, to an endpoint or a declared product.
 namespace api::resources {
@@ -17,13 +19,16 @@ Answer pause_replay(Ask& ask);
 Answer resume_replay(Ask& ask);
 Answer cancel_replay(Ask& ask);
 
+/// Whether the caller may know of it: of one to an endpoint that it knows of.
+bool sees_replay(const Ask& ask, const projections::Replay& replay);
+bool sees_replay(const Ask& ask, const schemas::Uuid& id);
 /// The replay that the path names; whether it is there is another question.
 Result<schemas::Uuid> replay_in_path(const Ask& ask);
 
 inline constexpr std::array<std::string_view, 4> replay_states{"running", "paused", "cancelled",
                                                                "completed"};
 inline constexpr std::array<std::string_view, 1> only_choices{"failed"};
-inline constexpr std::array<Field, 6> replay_range_fields{
+inline constexpr std::array<Field, 7> replay_range_fields{
     Field{.name = "from",
           .need = Need::required,
           .description = "where it begins, inclusive: beginning, a mark or a time",
@@ -35,10 +40,12 @@ inline constexpr std::array<Field, 6> replay_range_fields{
           .nullable = true,
           .min = 1,
           .description = "a condition in CEL over the event"},
-    Field{.name = "only",
-          .nullable = true,
-          .choices = only_choices,
-          .description = "failed: only events whose own delivery to the endpoint is exhausted"},
+    Field{
+        .name = "only",
+        .nullable = true,
+        .choices = only_choices,
+        .description = "failed: only events whose own delivery to the endpoint is exhausted, or:"},
+    Field{.name = "of", .nullable = true, .description = "that of this replay"},
     Field{.name = "rate_per_second",
           .type = Type::integer,
           .nullable = true,
@@ -50,8 +57,10 @@ inline constexpr std::array<Field, 6> replay_range_fields{
           .nullable = true,
           .description = "only counts the events"}};
 inline constexpr std::array<Field, 2> replay_sink_fields{
-    Field{.name = "endpoint_id", .description = "events are sent there, or:"},
-    Field{.name = "product", .description = "events are written to this declared product"}};
+    Field{.name = "endpoint_id", .nullable = true, .description = "events are sent there, or:"},
+    Field{.name = "product",
+          .nullable = true,
+          .description = "events are written to this declared product"}};
 inline constexpr auto request_replay_fields = joined(
     std::array{Field{.name = "sink",
                      .type = Type::object,
@@ -64,13 +73,16 @@ inline constexpr auto request_replay_fields = joined(
                      .min = 1,
                      .max = 101,
                      .items_max = webhooks::types_max,
-                     .description = "exact types, or beginnings with * behind; all when left out",
+                     .description =
+                         "exact types, or beginnings with * behind; when left out all, or what the "
+                         "endpoint wants, with its filter",
                      .example = R"(["project.*"])"},
                Field{.name = "products",
                      .many = Many::list,
                      .nullable = true,
-                     .items_max = 20,
-                     .description = "only events of these; of all when left out"},
+                     .items_max = webhooks::replayed_products_max,
+                     .description = "only events of these; of all when left out, into a product "
+                                    "of all other declared ones"},
                Field{.name = "project_id",
                      .nullable = true,
                      .description = "only events of this project; the endpoint's when left out"}},
@@ -80,6 +92,7 @@ inline constexpr std::array<Field, 8> replay_progress_fields{
     Field{.name = "fraction",
           .type = Type::any,
           .need = Need::required,
+          .nullable = true,
           .description = "of the range, by the time when its events were accepted"},
     Field{.name = "remaining_seconds",
           .type = Type::integer,
@@ -93,7 +106,7 @@ inline constexpr std::array<Field, 8> replay_progress_fields{
     Field{.name = "succeeded", .type = Type::integer, .need = Need::required},
     Field{.name = "exhausted", .type = Type::integer, .need = Need::required},
     Field{.name = "skipped", .type = Type::integer, .need = Need::required}};
-inline constexpr std::array<Field, 18> replay_fields{
+inline constexpr std::array<Field, 19> replay_fields{
     Field{.name = "id", .need = Need::required},
     Field{.name = "organization_id", .need = Need::required},
     Field{.name = "project_id", .need = Need::required, .nullable = true},
@@ -107,6 +120,7 @@ inline constexpr std::array<Field, 18> replay_fields{
           .nullable = true,
           .description = "of the endpoint, as it was when it was asked to replay"},
     Field{.name = "only", .need = Need::required, .nullable = true, .choices = only_choices},
+    Field{.name = "of", .need = Need::required, .nullable = true},
     Field{
         .name = "rate_per_second", .type = Type::integer, .need = Need::required, .nullable = true},
     Field{.name = "from", .need = Need::required},
@@ -116,7 +130,12 @@ inline constexpr std::array<Field, 18> replay_fields{
           .need = Need::required,
           .nullable = true,
           .description = "why it is paused, cancelled or waits"},
-    Field{.name = "progress", .type = Type::object, .fields = replay_progress_fields},
+    Field{.name = "progress",
+          .type = Type::object,
+          .need = Need::required,
+          .nullable = true,
+          .fields = replay_progress_fields,
+          .description = "of one replay only, as it is now"},
     Field{.name = "created_at", .type = Type::time, .need = Need::required},
     Field{.name = "updated_at", .type = Type::time, .need = Need::required},
     Field{.name = "version", .type = Type::integer, .need = Need::required}};

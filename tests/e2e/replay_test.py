@@ -1,9 +1,10 @@
 # TIMEOUT 300
 """Replays of events of the past, to endpoints and products; API.md, "Webhooks, pipelines, replays"."""
 import json
+import os
 import time
 
-from harness import FILES, run, unique
+from harness import FILES, run, tidemark, unique
 from webhooks_test import WebhookTest
 
 
@@ -42,7 +43,7 @@ class Endpoints(ReplayTest):
         self.assertRegex(replay["id"], "^rpl_")
         self.assertEqual(replay.headers["Location"], f"/v2/replays/{replay['id']}")
         self.assertEqual((replay["state"], replay["sink"], replay["types"], replay["only"], replay["reason"]),
-                         ("running", {"endpoint_id": endpoint["id"]}, ["project.*"], None, None))
+                         ("running", {"endpoint_id": endpoint["id"], "product": None}, ["project.*"], None, None))
         again = self.taken(5)
         self.assertEqual({event for event, _ in again}, {event for event, _ in live})
         self.assertEqual({tag for _, tag in again}, {replay["id"]})
@@ -104,6 +105,7 @@ class Endpoints(ReplayTest):
         self.taken(1)
         replay = self.replay(endpoint, filter="event.data.name != 'Web' // but not this")
         self.assertEqual(self.until_state(replay, "completed")["progress"]["succeeded"], 0)
+        self.assertEqual(self.request(endpoint, expect=200, dry_run=True)["events"], 1)  # what the endpoint wants
         replay = self.request(endpoint, types=["project.created"], filter="event.data.name == 'Other'")
         (event, tag), = self.taken(1)
         self.assertEqual(tag, replay["id"])
@@ -246,6 +248,102 @@ class Endpoints(ReplayTest):
             answer = client.request("POST", "/v2/replays", {"from": "beginning", "sink": {"endpoint_id": endpoint["id"]}}, expect=403)
             self.problem(answer, "forbidden")
 
+    def test_progress_is_told_of_a_range_from_the_beginning(self):
+        endpoint = self.endpoint()
+        for n in range(4):
+            self.project(f"P{n}")
+            time.sleep(0.3)
+        self.taken(4)
+        replay = self.replay(endpoint, rate_per_second=1)
+        self.assertIsNone(replay["progress"])
+        self.taken(2)
+        path = f"/v2/replays/{replay['id']}"
+        self.owner.post(f"{path}/pause", expect=200)  # its cursor is recorded then
+        seen = self.until(lambda: 0 < (progress := self.read(replay)["progress"])["fraction"] and progress)
+        self.assertLess(seen["fraction"], 1)
+        self.assertIsNone(seen["remaining_seconds"])
+        self.owner.post(f"{path}/cancel", expect=200)
+
+    def test_an_endpoint_that_moves_to_another_project_ends_it(self):
+        endpoint = self.endpoint()
+        project = self.project("A")
+        self.taken(1)
+        self.receiver.status = 500
+        replay = self.replay(endpoint)
+        self.until(lambda: self.read(replay)["progress"]["failing"] == 1)
+        self.owner.patch(f"/v2/webhooks/endpoints/{endpoint['id']}", {"project_id": project})
+        self.assertEqual(self.until_state(replay, "cancelled")["reason"], "its endpoint was moved to another project")
+
+    def test_what_failed_in_a_replay_is_replayed(self):
+        self.receiver.answer = lambda number, headers, body: 200 if b"good" in body or "tidemark-replay" not in headers else 500
+        endpoint = self.endpoint(retry_policy_id=self.policy(delays_seconds=[0.05]))
+        for name in ("good 1", "bad 1", "good 2", "bad 2"):
+            self.project(name)
+        self.taken(4)
+        first = self.replay(endpoint)
+        self.assertEqual(self.until_state(first, "completed")["progress"]["exhausted"], 2)
+        self.receiver.answer = None
+        self.assertEqual(self.replay(endpoint, expect=200, dry_run=True, only="failed", of=first["id"])["events"], 2)
+        second = self.replay(endpoint, only="failed", of=first["id"])
+        self.assertEqual(self.until_state(second, "completed")["progress"]["succeeded"], 2)
+        self.problem(self.replay(endpoint, expect=422, of=first["id"]), "invalid-request", pointer="/of")
+        self.problem(self.replay(endpoint, expect=422, only="failed", of="rpl_00000000000000000000000000"), "invalid-request", pointer="/of")
+
+    def test_a_mark_must_name_a_place_of_events(self):
+        endpoint = self.endpoint()
+        self.project("A")
+        self.taken(1)
+        mark = self.owner.get(f"/v2/webhooks/deliveries?endpoint_id={endpoint['id']}").mark
+        self.problem(self.replay(endpoint, expect=422, **{"from": mark}), "invalid-request", pointer="/from", detail="names no place")
+        foreign = self.acme.get("/v2/projects").mark
+        self.problem(self.replay(endpoint, expect=400, **{"from": foreign}), "foreign-mark")
+
+    def test_a_suspended_organizations_replays_wait(self):
+        endpoint = self.endpoint()
+        for n in range(10):
+            self.project(f"P{n}")
+        self.taken(10)
+        replay = self.replay(endpoint, rate_per_second=5)
+        self.taken(2)
+        self.platform.post(f"/v2/organizations/{self.owner.organization}/suspend", expect=200)
+        time.sleep(0.5)
+        before = self.receiver.count
+        time.sleep(0.6)
+        self.assertEqual(self.receiver.count, before)
+        self.platform.post(f"/v2/organizations/{self.owner.organization}/resume", expect=200)
+        self.assertEqual(self.until_state(replay, "completed")["progress"]["succeeded"], 10)
+
+    def test_whoever_goes_on_with_it_needs_what_whoever_asked_needed(self):
+        replay = self.request(self.endpoint(), rate_per_second=1)
+        path = f"/v2/replays/{replay['id']}"
+        client = self.server.key(self.owner.organization, ["replays:write"])
+        self.problem(client.request("POST", f"{path}/resume", expect=403), "forbidden")
+        client = self.server.key(self.owner.organization, ["replays:write", "events:read", "webhooks:write"])
+        client.request("POST", f"{path}/resume", expect="any")
+
+    def test_keys_of_projects_know_of_replays_to_their_endpoints(self):
+        mine, other = self.project("mine"), self.project("other")
+        whole, own = self.endpoint(), self.endpoint(project_id=mine)
+        permissions = ["replays:*", "webhooks:*", "events:read", "projects:read"]
+        client = self.server.key(self.owner.organization, permissions, projects=[mine])
+        of_whole = self.request(whole, project_id=mine)
+        of_own = self.request(own)
+        self.assertEqual(of_own["project_id"], mine)
+        self.assertEqual([one["id"] for one in client.get("/v2/replays")["data"]], [of_own["id"]])
+        for path, status in ((of_whole["id"], 404), (of_own["id"], 200)):
+            client.request("GET", f"/v2/replays/{path}", expect=status)
+            client.request("GET", f"/v2/replays/{path}/events", expect=status)
+        self.problem(client.request("POST", f"/v2/replays/{of_whole['id']}/cancel", expect=404), "not-found")
+        body = {"from": "beginning", "sink": {"endpoint_id": own["id"]}}
+        self.assertEqual(client.request("POST", "/v2/replays", {**body, "dry_run": True}, expect=200)["types"], {"project.created": 1})
+        self.problem(client.request("POST", "/v2/replays", {**body, "project_id": other}, expect=422), "invalid-request", pointer="/project_id")
+        self.problem(client.request("POST", "/v2/replays", {**body, "sink": {"endpoint_id": whole["id"]}}, expect=422), "invalid-request", pointer="/sink/endpoint_id")
+
+    def test_two_conditions_that_are_too_much_together(self):
+        many = " || ".join(f"event.data.name.matches('^a{n}$')" for n in range(9))
+        endpoint = self.endpoint(filter=many)
+        self.problem(self.replay(endpoint, expect=422, filter=many), "invalid-request", pointer="/filter", detail="together")
+
     def test_a_repeated_request_is_one_replay(self):
         endpoint = self.endpoint()
         self.project("A")
@@ -257,6 +355,47 @@ class Endpoints(ReplayTest):
         self.assertEqual(second.headers["Idempotent-Replayed"], "true")
         self.until_state(first, "completed")
         self.assertEqual(len(self.owner.get("/v2/replays")["data"]), 1)
+
+
+class CommandLine(ReplayTest):
+    def tidemark(self, *arguments, expect=0):
+        key = self.owner.key
+        environment = {**os.environ, "TIDEMARK_KEY": key, "TIDEMARK_URL": f"http://127.0.0.1:{self.server.port}"}
+        return tidemark("replay", *arguments, expect=expect, env=environment)
+
+    def test_to_an_endpoint(self):
+        endpoint = self.endpoint()
+        for n in range(3):
+            self.project(f"P{n}")
+        self.taken(3)
+        counted = self.tidemark("--endpoint", endpoint["id"], "--dry-run")
+        self.assertIn("3 events", counted.stdout)
+        self.assertIn("3  project.created", counted.stdout)
+        done = self.tidemark("--endpoint", endpoint["id"], "--rate", "100/s")
+        self.assertRegex(done.stdout, r"^rpl_\w+ completed: 3 events, 0 failed$")
+        self.assertIn("goes on at the server", done.stderr)
+        self.assertEqual(len(self.taken(3)), 3)
+        id = done.stdout.split()[0]
+        self.tidemark("--failed-of", id, expect=2)
+        self.assertIn("completed: 0 events", self.tidemark("--endpoint", endpoint["id"], "--failed-of", id).stdout)
+        followed = json.loads(self.tidemark("--follow", id, "--json").stdout)
+        self.assertEqual((followed["state"], followed["progress"]["succeeded"]), ("completed", 3))
+
+    def test_what_fails_is_told(self):
+        self.receiver.status = 500
+        endpoint = self.endpoint(retry_policy_id=self.policy(delays_seconds=[0.05]))
+        self.project()
+        self.taken(2)
+        done = self.tidemark("--endpoint", endpoint["id"], expect=1)
+        self.assertIn("0 events, 1 failed", done.stdout)
+        self.assertIn("state=exhausted", done.stderr)
+
+    def test_what_is_refused(self):
+        for arguments in (("--endpoint", ""), ("--into", ""), ("--follow", "../projects"), ("--follow", "rpl_00000000000000000000000000", "--type", "a.*"),
+                          ("--endpoint", "we_1", "--into", "b"), ("--endpoint", "we_1", "--kind", "x"), ("--endpoint", "we_1", "--rate", "0.5/s"),
+                          ("--only-failed",), ("--json",)):
+            self.tidemark(*arguments, expect=2)
+        self.assertIn("/sink/endpoint_id", self.tidemark("--endpoint", "we_1", expect=3).stderr)
 
 
 class Products(ReplayTest):
@@ -281,7 +420,7 @@ class Products(ReplayTest):
         for n in range(30):
             self.write(f"f{n % 7}", size=n)
         replay = self.replay_to(self.target)
-        self.assertEqual(replay["sink"], {"product": self.target})
+        self.assertEqual(replay["sink"], {"endpoint_id": None, "product": self.target})
         done = self.until_state(replay, "completed")
         self.assertEqual((done["progress"]["succeeded"], done["progress"]["exhausted"]), (30, 0))
         self.assertEqual(self.rows(self.target), self.rows(self.source))
@@ -314,15 +453,6 @@ class Products(ReplayTest):
         self.assertIn("/size", attempt["body"])
         self.assertEqual(len(self.rows(strict)), 10)
 
-    def test_events_of_built_in_products_are_refused(self):
-        self.project("A")
-        replay = self.replay_to(self.target, products=["projects"])
-        done = self.until_state(replay, "completed")
-        self.assertEqual(done["progress"]["exhausted"], 1)
-        row, = self.deliveries_of(replay)
-        attempt, = self.owner.get(f"/v2/webhooks/deliveries/{row['id']}")["attempts"]
-        self.assertIn("built-in", attempt["body"])
-
     def test_a_kill_writes_nothing_twice(self):
         for n in range(300):
             self.write(f"f{n % 40}", size=n)
@@ -336,6 +466,48 @@ class Products(ReplayTest):
         after = list(self.owner.events(f"product={self.target}"))
         self.assertEqual((len(after), len({event["causationid"] for event in after})), (300, 300))
         self.assertEqual(self.rows(self.target), self.rows(self.source))
+
+    def test_what_failed_is_written_once_the_product_takes_it(self):
+        strict = unique("strict")
+        manifest = lambda most: {"kinds": {"file": {"events": {"file.added": {
+            "fold": "replace", "schema": {"type": "object", "properties": {"size": {"maximum": most}}}}}}}}
+        self.server.declare(strict, manifest(9))
+        for n in range(12):
+            self.write(f"f{n}", size=n)
+        first = self.replay_to(strict)
+        self.assertEqual(self.until_state(first, "completed")["progress"]["exhausted"], 2)
+        dead = self.deliveries_of(first, "&state=exhausted")[0]
+        self.problem(self.owner.request("POST", f"/v2/webhooks/deliveries/{dead['id']}/resend", expect=409), "invalid-transition")
+        changed = manifest(99)
+        self.server.declare(strict, changed)
+        second = self.replay_to(strict, only="failed", of=first["id"])
+        self.assertEqual(self.until_state(second, "completed")["progress"]["succeeded"], 2)
+        self.assertEqual(self.rows(strict), self.rows(self.source))
+
+    def test_without_products_it_takes_all_declared_ones_but_its_own(self):
+        self.write("a", size=1)
+        self.project("not of a declared product")
+        made = self.owner.request("POST", "/v2/replays", {"from": "beginning", "sink": {"product": self.target}, "types": ["file.*"]}, expect=201)
+        self.assertIn(self.source, made["products"])
+        self.assertNotIn(self.target, made["products"])
+        self.assertNotIn("projects", made["products"])
+        self.assertEqual(self.until_state(made, "completed")["progress"]["succeeded"], 1)
+        for wrong in (self.target, "projects", "deliveries"):
+            answer = self.owner.request("POST", "/v2/replays", {"from": "beginning", "sink": {"product": self.target}, "products": [wrong]}, expect=422)
+            self.problem(answer, "invalid-request", pointer="/products")
+
+    def test_a_seal_is_not_lost(self):
+        sealed = unique("sealed")
+        self.server.declare(sealed, {"kinds": {"file": {"sealed": ["/owner"], "events": {"file.added": {"fold": "replace"}}}}})
+        for entity, data in (("a", {"owner": "ann@example.com"}), ("b", {"size": 1})):
+            self.owner.post(f"/v2/products/{sealed}/file/{entity}/events", {"events": [{"type": "file.added", "data": data}]}, expect=201)
+        replay = self.replay_to(self.target, products=[sealed])
+        done = self.until_state(replay, "completed")
+        self.assertEqual((done["progress"]["succeeded"], done["progress"]["exhausted"]), (1, 1))
+        dead, = self.deliveries_of(replay, "&state=exhausted")
+        attempt, = self.owner.get(f"/v2/webhooks/deliveries/{dead['id']}")["attempts"]
+        self.assertIn("'/owner' is sealed", attempt["body"])
+        self.assertEqual(self.rows(self.target), {"b": {"size": 1}})
 
     def test_sealed_fields_are_sealed_again(self):
         manifest = {"kinds": {"file": {"sealed": ["/owner"], "events": {"file.added": {"fold": "replace"}}}}}
@@ -353,7 +525,7 @@ class Products(ReplayTest):
         self.problem(ask(sink={}), "invalid-request", pointer="/sink/endpoint_id")
         both = {"product": self.target, "endpoint_id": self.endpoint()["id"]}
         self.problem(ask(sink=both), "invalid-request", pointer="/sink/endpoint_id")
-        self.problem(ask(sink={"product": self.target}, only="failed"), "invalid-request", pointer="/only")
+        self.problem(ask(sink={"product": self.target}, only="failed"), "invalid-request", pointer="/of")
         client = self.server.key(self.owner.organization, ["replays:write", "events:read"])
         self.problem(client.request("POST", "/v2/replays", {"from": "beginning", "sink": {"product": self.target}}, expect=403), "forbidden")
 

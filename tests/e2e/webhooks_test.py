@@ -90,6 +90,17 @@ class Deliveries(WebhookTest):
         for _, headers, body in got:
             self.assertEqual(verifier(endpoint["secret"]).verify(body, headers), json.loads(body))
 
+    def test_long_urls_and_conditions(self):
+        url = self.receiver.url + "x" * 1500
+        condition = " || ".join(f"event.data.name == 'name {n}'" for n in range(60))
+        self.assertGreater(len(condition), 1500)
+        endpoint = self.endpoint(url=url, filter=condition)
+        self.assertEqual((endpoint["url"], endpoint["filter"]), (url, condition))
+        self.project("name 61")
+        self.project("name 59")
+        (path, _, body), = self.receiver.take(1)
+        self.assertEqual(("/hook/" + "x" * 1500, "name 59"), (path, json.loads(body)["data"]["name"]))
+
     def test_what_fails_is_tried_again_under_the_same_id(self):
         self.receiver.answer = lambda number, headers, body: 500 if number < 3 else 200
         endpoint = self.endpoint(retry_policy_id=self.policy())
