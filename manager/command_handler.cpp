@@ -35,6 +35,19 @@ std::string subject_row(const RowReader& rows, const CommandContext& context, Lo
   return reader.find(log.topic, kind, subject).value_or("");
 }
 
+schemas::BatchHead head_of(const CommandContext& context, Time now) {
+  return {.organization = context.organization,
+          .space = context.space,
+          .actor = context.actor,
+          .correlation = context.correlation,
+          .traceparent = context.traceparent,
+          .recorded = now,
+          .command = schemas::CommandId(schemas::make_uuid(now)),
+          .idempotency = context.idempotency,
+          .references = {},
+          .replay = context.replay};
+}
+
 /// Whether deciding it looks at rows of other products.
 bool refers(const Command& command) {
   return std::holds_alternative<DeleteEnvironment>(command) ||
@@ -400,16 +413,7 @@ Result<Outcome> CommandHandler::read_outcome(LogId log, Offset offset,
 Result<Outcome> CommandHandler::append(LogId log, const Asked& asked, const Decision& decision,
                                        Time now, const RowReader& rows) {
   const auto& context = asked.context;
-  schemas::BatchHead head{.organization = context.organization,
-                          .space = context.space,
-                          .actor = context.actor,
-                          .correlation = context.correlation,
-                          .traceparent = context.traceparent,
-                          .recorded = now,
-                          .command = schemas::CommandId(schemas::make_uuid(now)),
-                          .idempotency = context.idempotency,
-                          .references = {},
-                          .replay = context.replay};
+  auto head = head_of(context, now);
   if (std::holds_alternative<AppendEvents>(asked.command)) {
     auto manifests = parts_.topics.log_of(*parts_.topics.find(eventstore::identity_product),
                                           schemas::platform_organization);
