@@ -307,10 +307,10 @@ Result<void> check_resend(const Context& context, const projections::Row<Deliver
                           ? own.get<projections::Replay>(webhooks, {*row.state.replay, {}})
                           : std::nullopt;
   const auto endpoint = own.get<Endpoint>(webhooks, {row.state.endpoint, {}});
-  std::optional<Uuid> project;
-  if (endpoint) project = endpoint->state.project;
-  if (replay) project = replay->state.project;
-  if (!may_see_of(context, project)) {
+  const auto of_endpoint = endpoint ? endpoint->state.project : std::nullopt;
+  const bool seen =
+      may_see_of(context, of_endpoint) && (!replay || may_see_of(context, replay->state.project));
+  if (!seen) {
     return fail(ErrorCode::not_found, "there is no delivery with this id");
   }
   if (auto matched = check_if_match(context, row.head.version); !matched) return matched;

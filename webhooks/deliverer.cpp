@@ -206,10 +206,19 @@ void Deliverer::look_at_soon(const Scope& scope) {
   });
 }
 
+/// Once, however many ask for it.
 void Deliverer::look_later(const Scope& scope) {
-  auto timer = std::make_shared<asio::steady_timer>(context_, std::chrono::seconds(1));
-  timer->async_wait([this, scope, timer](boost::system::error_code failed) {
-    if (!failed && !stopping_) look_at_soon(scope);
+  if (!later_looks_.insert(scope).second) return;
+  after(std::chrono::seconds(1), [this, scope] {
+    later_looks_.erase(scope);
+    look_at_soon(scope);
+  });
+}
+
+void Deliverer::after(std::chrono::milliseconds wait, std::function<void()> then) {
+  auto timer = std::make_shared<asio::steady_timer>(context_, wait);
+  timer->async_wait([this, timer, then = std::move(then)](boost::system::error_code failed) {
+    if (!failed && !stopping_) then();
   });
 }
 
@@ -227,6 +236,7 @@ void Deliverer::look_at(const Scope& scope) {
         auto source = find_source(reader, webhooks_, found.entity.id);
         if (!source) continue;
         source->is_suspended = suspended;
+        if (source->is_orphaned()) cancel(scope, *source);
         there.insert(found.entity.id);
         place(scope, found.entity.id, versions_of(reader, webhooks_, *source), source->active());
       }
@@ -234,7 +244,6 @@ void Deliverer::look_at(const Scope& scope) {
       if (more) options.after = page.rows.back().entity;
     }
   }
-  cancel_orphans(scope);
   const auto known = scopes_.find(scope);
   if (known == scopes_.end()) return;
   std::vector<Uuid> gone;
@@ -317,11 +326,8 @@ void Deliverer::begin(const Scope& scope, const Uuid& id) {
 }
 
 void Deliverer::begin_later(const Scope& scope, const Uuid& id, std::chrono::milliseconds wait) {
-  auto timer = std::make_shared<asio::steady_timer>(context_, wait);
-  timer->async_wait([this, scope, id, timer](boost::system::error_code failed) {
-    if (failed || stopping_) return;
-    is_ours(scope.organization) ? begin(scope, id) : remove(scope, id);
-  });
+  after(wait,
+        [this, scope, id] { is_ours(scope.organization) ? begin(scope, id) : remove(scope, id); });
 }
 
 void Deliverer::set_up(const Scope& scope, const Uuid& id) {
@@ -354,10 +360,8 @@ void Deliverer::set_up_by_rows(const Scope& scope, const Uuid& id) {
   if (source->generation() < begun) return begin_later(scope, id, std::chrono::seconds(1));
   auto setup = setup_of({scope, reader, webhooks_, deliveries_, parts_.sealing}, *source);
   if (!setup) {
-    spdlog::error(
-        "nothing can be delivered {}={} detail=\"{}\"", channel.replay ? "replay" : "endpoint",
-        channel.replay ? to_text(schemas::ReplayId(id)) : to_text(schemas::EndpointId(id)),
-        setup.error().detail);
+    spdlog::error("nothing can be delivered {} detail=\"{}\"", shown(channel),
+                  setup.error().detail);
     return begin_later(scope, id, std::chrono::seconds(5));
   }
   const auto outlet = std::make_shared<Outlet>(outlet_parts(channel.replay ? replay_pool_ : pool_),

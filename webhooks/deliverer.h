@@ -80,11 +80,11 @@ class Deliverer {
   void look_at_all();
   void look_at_soon(const Scope& scope);
   void look_later(const Scope& scope);
+  void after(std::chrono::milliseconds wait, std::function<void()> then);
   void look_at(const Scope& scope);
   bool is_suspended(schemas::OrganizationId organization) const;
   void place(const Scope& scope, const schemas::Uuid& id, const SourceVersions& versions,
              bool active);
-  void cancel_orphans(const Scope& scope);
   void begin(const Scope& scope, const schemas::Uuid& id);
   void begin_later(const Scope& scope, const schemas::Uuid& id, std::chrono::milliseconds wait);
   void set_up(const Scope& scope, const schemas::Uuid& id);
@@ -107,6 +107,7 @@ class Deliverer {
   std::optional<Ended> ended(const projections::Reader& reader, const schemas::Uuid& id) const;
   void skip_ended(const Scope& scope, const schemas::Uuid& id);
   void skip_all_ended(const Scope& scope);
+  void cancel(const Scope& scope, const OutletSource& orphan);
 
   void remove(const Scope& scope, const schemas::Uuid& id);
   void abandon(const Scope& scope);
@@ -134,6 +135,7 @@ class Deliverer {
   std::unordered_map<schemas::OrganizationId, std::size_t> in_flight_of_;
   std::size_t queued_bytes_ = 0;
   std::unordered_set<Scope, ScopeHash> looks_;
+  std::unordered_set<Scope, ScopeHash> later_looks_;
   bool turning_ = false;
 
   // Core thread.

@@ -99,10 +99,7 @@ void Deliverer::skip_ended(const Scope& scope, const Uuid& id) {
   if (!ended) return;
   const auto again = [this, scope, id](bool done) {
     if (done) return;
-    auto timer = std::make_shared<asio::steady_timer>(context_, std::chrono::seconds(1));
-    timer->async_wait([this, scope, id, timer](boost::system::error_code failed) {
-      if (!failed) skip_ended(scope, id);
-    });
+    after(std::chrono::seconds(1), [this, scope, id] { skip_ended(scope, id); });
   };
   skip_open({.scope = scope,
              .command = {.endpoint = ended->channel.endpoint,
@@ -132,26 +129,15 @@ void Deliverer::skip_all_ended(const Scope& scope) {
   }
 }
 
-/// Replays whose endpoint is no longer the one that they were asked for.
-void Deliverer::cancel_orphans(const Scope& scope) {
-  const projections::Reader reader(parts_.rows, scope.organization, scope.space);
-  const auto open =
-      reader.list(webhooks_, projections::open_replay_kind, true,
-                  {.after = {}, .limit = 1'000, .as_of = {}, .below = {}, .filter = {}});
-  for (const auto& found : open.rows) {
-    const auto source = find_source(reader, webhooks_, found.entity.id);
-    if (!source || !source->replay || !source->replay->state.endpoint) continue;
-    if (!source->is_orphaned()) continue;
-    parts_.commands.submit(
-        own_context(scope),
-        manager::CancelReplay{.id = found.entity.id,
-                              .reason = source->endpoint
-                                            ? "its endpoint was moved to another project"
-                                            : "its endpoint was deleted"},
-        [this, scope](const Result<manager::Outcome>& outcome) {
-          if (!outcome) asio::post(context_, [this, scope] { look_later(scope); });
-        });
-  }
+/// A replay whose endpoint is no longer the one that it was asked for.
+void Deliverer::cancel(const Scope& scope, const OutletSource& orphan) {
+  const auto* reason =
+      orphan.endpoint ? "its endpoint was moved to another project" : "its endpoint was deleted";
+  parts_.commands.submit(own_context(scope),
+                         manager::CancelReplay{.id = orphan.id, .reason = reason},
+                         [this, scope](const Result<manager::Outcome>& outcome) {
+                           if (!outcome) asio::post(context_, [this, scope] { look_later(scope); });
+                         });
 }
 
 }  // namespace webhooks

@@ -58,10 +58,16 @@ std::uint64_t fnv1a(std::uint64_t hash, std::string_view bytes) {
 
 }  // namespace
 
+void refuse_empty_list(ObjectReader& reader, std::string_view name) {
+  const auto value = reader.optional_value(name);
+  if (!value || !value->is_array() || value->size() > 0) return;
+  reader.wrong(name, "must have at least one; leave it out for all");
+}
+
 std::vector<std::string> read_types(ObjectReader& reader) {
   auto types = reader.optional_texts("types", types_max, {.characters_max = type_characters_max});
   if (!types) return {"*"};
-  if (types->empty()) reader.wrong("types", "must have at least one; leave it out for all");
+  refuse_empty_list(reader, "types");
   if (!std::ranges::all_of(*types, schemas::is_type_pattern)) {
     reader.wrong("types", "each " + std::string(schemas::type_pattern_form));
   }

@@ -57,6 +57,8 @@ inline constexpr std::int64_t rate_max = 10'000;
 inline constexpr std::int64_t pause_after_max_seconds = 30 * 24 * 60 * 60;
 inline constexpr std::size_t types_max = 50;
 
+/// A list that is there and says nothing is a mistake: noted.
+void refuse_empty_list(schemas::json::ObjectReader& reader, std::string_view name);
 /// What endpoints and replays choose events by: `types` (all when left out) and `filter`.
 std::vector<std::string> read_types(schemas::json::ObjectReader& reader);
 std::string read_filter(schemas::json::ObjectReader& reader);

@@ -31,7 +31,8 @@ class EventWriter {
     unsigned status = 201;
     std::string body;
   };
-  /// Reads the event on the pool, and goes on where it was awaited. Throws where our side cannot.
+  /// Reads the event on the pool, and goes on where it was awaited. Throws where our side cannot:
+  /// that is no answer, and is tried again.
   virtual boost::asio::awaitable<Answer> write(Republished event,
                                                boost::asio::thread_pool& pool) = 0;
 };

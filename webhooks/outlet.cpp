@@ -14,6 +14,11 @@ namespace webhooks {
 
 using projections::Delivery;
 
+std::string shown(const projections::Channel& channel) {
+  return channel.replay ? "replay=" + to_text(schemas::ReplayId(*channel.replay))
+                        : "endpoint=" + to_text(schemas::EndpointId(channel.endpoint));
+}
+
 Outlet::Outlet(const OutletParts& parts, OutletSetup setup)
     : parts_(parts),
       setup_(std::move(setup)),
@@ -141,8 +146,8 @@ void Outlet::on_read(Looked looked) {
   if (retiring_) return check_retired();
   auto& read = looked.read;
   if (!read) {
-    spdlog::warn("events for an endpoint cannot be read endpoint={} detail=\"{}\"",
-                 to_text(schemas::EndpointId(setup_.channel.endpoint)), read.error().detail);
+    spdlog::warn("events cannot be read {} detail=\"{}\"", shown(setup_.channel),
+                 read.error().detail);
     more_ = true;
     return back_off(std::chrono::seconds{1});
   }

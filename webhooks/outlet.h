@@ -34,7 +34,7 @@ class Outlet;
 /// What all outlets have in common; the deliverer's.
 struct OutletParts {
   boost::asio::any_io_executor executor;
-  boost::asio::thread_pool& pool;  // where the log is read
+  boost::asio::thread_pool& pool;  // where events are read, opened and sealed
   EventReader& events;
   EventWriter& writer;
   manager::Commands& commands;
@@ -54,6 +54,9 @@ struct OutletParts {
 
 /// Of a command of the deliverer's own.
 manager::CommandContext own_context(const Scope& scope);
+
+/// For our own log.
+std::string shown(const projections::Channel& channel);
 
 /// An endpoint, or a replay, as the rows and the keyring have it.
 struct OutletSetup {

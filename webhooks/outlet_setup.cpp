@@ -16,16 +16,15 @@ projections::Channel OutletSource::channel() const {
 
 bool OutletSource::active() const {
   if (replay && (replay->state.status != Replay::Status::running || is_suspended)) return false;
-  const bool to_product = replay && !replay->state.endpoint;
-  if (to_product || is_orphaned()) return to_product;
-  return endpoint->state.status == Endpoint::Status::active;
+  return !is_orphaned() && (!endpoint || endpoint->state.status == Endpoint::Status::active);
 }
 
 /// An endpoint that was moved is another project's people's: they are sent what is of theirs.
 bool OutletSource::is_orphaned() const {
+  if (!replay || !replay->state.endpoint) return false;
   if (!endpoint) return true;
   const auto& project = endpoint->state.project;
-  return replay && project && project != replay->state.project;
+  return project && project != replay->state.project;
 }
 
 std::uint32_t OutletSource::generation() const {

@@ -12,15 +12,16 @@ namespace webhooks {
 
 /// An endpoint, or a replay and the endpoint that it goes to.
 struct OutletSource {
-  schemas::Uuid id;                                                 // of the channel
-  std::optional<projections::Row<projections::Endpoint>> endpoint;  // empty: it goes to a product
+  schemas::Uuid id;  // of the channel
+  std::optional<projections::Row<projections::Endpoint>>
+      endpoint;  // empty: to a product, or it was deleted
   std::optional<projections::Row<projections::Replay>> replay;
   bool is_suspended = false;  // its organization: replays wait
 
   projections::Channel channel() const;
   /// Something is to be sent: a replay waits while its endpoint does.
   bool active() const;
-  /// Of a replay to an endpoint: that was deleted, or moved to a project.
+  /// Of a replay to an endpoint: that was deleted, or moved to another project.
   bool is_orphaned() const;
   /// Of its start; a replay has one for ever.
   std::uint32_t generation() const;

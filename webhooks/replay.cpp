@@ -11,17 +11,15 @@ ReplayConfig read_replay_config(ObjectReader& reader) {
   ReplayConfig config;
   config.types = read_types(reader);
   auto products = reader.optional_texts("products", replayed_products_max, {.characters_max = 100});
-  if (products && products->empty()) {
-    reader.wrong("products", "must name at least one; leave it out for all");
-  }
+  refuse_empty_list(reader, "products");
   if (products) config.products = std::move(*products);
   config.filter = read_filter(reader);
   config.rate_per_second = reader.optional_integer("rate_per_second", {.min = 1, .max = rate_max});
-  read_only(reader, config);
+  read_which_failed(reader, config);
   return config;
 }
 
-void read_only(ObjectReader& reader, ReplayConfig& config) {
+void read_which_failed(ObjectReader& reader, ReplayConfig& config) {
   config.only_failed = reader.optional_choice<bool>("only", {{"failed", true}}).value_or(false);
   const auto of = reader.optional_text("of", {.characters_max = 100});
   if (!of) return;

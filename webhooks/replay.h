@@ -26,14 +26,14 @@ struct ReplayConfig {
   std::string product;  // it goes to this one; empty: to an endpoint
 };
 
-/// Declared ones at most; a replay to a product names all that it takes.
+/// A replay to a product names all that it takes; there are fewer (60 with those built in).
 inline constexpr std::size_t replayed_products_max = 200;
 
 /// Reads a replay's members of a request, or of what to_json wrote: all but `endpoint_filter` and
 /// `product`. What is wrong is noted at the reader.
 ReplayConfig read_replay_config(schemas::json::ObjectReader& reader);
 /// Of those, `only` and `of`.
-void read_only(schemas::json::ObjectReader& reader, ReplayConfig& config);
+void read_which_failed(schemas::json::ObjectReader& reader, ReplayConfig& config);
 /// All members, always in the same order.
 std::string to_json(const ReplayConfig& config);
 /// Of what to_json wrote.

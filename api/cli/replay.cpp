@@ -31,7 +31,7 @@ which is one condition in CEL over `event`. A replay into a file that was broken
 its last whole line with --resume.
 
 With --endpoint events are sent to that endpoint again, with --into they are written to that declared
-product: the server does that, and goes on with it when this command ends.
+product: the server does that, and goes on with it when this command ends. --follow looks on at one.
 
 Examples:
   tidemark replay --type 'project.*' --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z
@@ -40,7 +40,8 @@ Examples:
   tidemark replay --from 2026-11-01T00:00:00Z --speed 10x | my-consumer
   tidemark replay --rate 500/s --output events.jsonl --resume
   tidemark replay --endpoint we_01jc… --only-failed --rate 50/s
-  tidemark replay --into git-copy --product git)";
+  tidemark replay --into git-copy --product git
+  tidemark replay --into git-copy --product git --failed-of rpl_01jc…)";
 
 constexpr std::size_t page_max = 1000;
 

@@ -19,7 +19,7 @@ using schemas::json::Value;
 using schemas::json::Writer;
 
 constexpr std::chrono::milliseconds look_every{500};
-constexpr int away_max = 120;  // looks: a server that is started anew goes on with it
+constexpr int away_max = 120;  // looks
 
 std::string body_of(const ServerReplay& replay) {
   std::string json;
@@ -110,16 +110,21 @@ Step<void> print_end(Value replay, const std::string& id, bool json) {
 }
 
 /// What stops it for now is told once.
-Step<void> follow(const Remote& remote, const std::string& id, bool json) {
+/// `seen`: the server has answered before.
+Step<void> follow(const Remote& remote, const std::string& id, bool json, bool seen) {
   ProgressLine line{"replay", "events"};
   std::string told;
   int away_for = 0;
   for (;; std::this_thread::sleep_for(look_every)) {
     auto answer = ask(remote, {"GET", "/v2/replays/" + id, {}, {}});
-    const bool is_away = !answer && answer.error().exit == Exit::failed;
+    const bool is_away = !answer && seen;
+    if (is_away && away_for == 0) {
+      fmt::print(stderr, "{}; asked again for a minute\n", answer.error().message);
+    }
     if (is_away && ++away_for < away_max) continue;
     if (!answer) return std::unexpected(std::move(answer).error());
     away_for = 0;
+    seen = true;
     const auto document = parsed(*answer);
     if (!document) return std::unexpected(document.error());
     const auto replay = document->root();
@@ -145,7 +150,7 @@ Step<void> run_at_server(const Remote& remote, const ServerReplay& replay) {
     if (!schemas::parse_id<schemas::ReplayTag>(replay.follow)) {
       return stop(Exit::usage, "--follow takes the id of a replay, rpl_…");
     }
-    return follow(remote, replay.follow, replay.json);
+    return follow(remote, replay.follow, replay.json, false);
   }
   auto answer = ask(remote, {"POST", "/v2/replays", json_headers, body_of(replay)});
   if (!answer) return std::unexpected(std::move(answer).error());
@@ -155,7 +160,7 @@ Step<void> run_at_server(const Remote& remote, const ServerReplay& replay) {
   const auto id = text_in(document->root(), "id");
   fmt::print(stderr, "{} goes on at the server, also without this command; --follow {} looks on\n",
              id, id);
-  return follow(remote, id, replay.json);
+  return follow(remote, id, replay.json, true);
 }
 
 }  // namespace api::cli

@@ -9,7 +9,6 @@
 #include "api/http/problem.h"
 #include "api/resources/pool.h"
 #include "api/resources/sealed_fields.h"
-#include "projections/reader.h"
 #include "projections/timeline.h"
 #include "schemas/crypto.h"
 #include "schemas/json.h"
@@ -60,6 +59,11 @@ Result<AppendEvents> read(const Services& services,
   const std::string product(services.topics.name(event.topic));
   auto text = open_sealed(services.sealing,
                           {organization, space, product, view.kind(), entity.name}, json->text);
+  const bool is_broken = !text && text.error().code != schemas::ErrorCode::root_key_missing;
+  if (is_broken) {
+    return schemas::fail(schemas::ErrorCode::invalid_request,
+                         "the event cannot be shown: " + text.error().detail);
+  }
   if (!text) return std::unexpected(std::move(text).error());
   AppendEvents command{.product = event.product, .events = {}, .conditions = {}};
   command.events.push_back({.kind = std::string(view.kind()),
@@ -101,7 +105,7 @@ boost::asio::awaitable<EventWriter::Answer> EventWriter::write(Republished event
   auto work = [&] { return read(services_, event); };
   auto command = co_await answer_on(pool, work);
   const bool is_ours = !command && command.error().code != schemas::ErrorCode::invalid_request;
-  if (is_ours) throw std::runtime_error(command.error().detail);  // as where rows are behind
+  if (is_ours) throw std::runtime_error(command.error().detail);
   if (!command) co_return answer_of(command.error());
   manager::CommandContext context{.organization = event.scope.organization,
                                   .space = event.scope.space,

@@ -5,7 +5,7 @@
 
 namespace api::resources {
 
-/// Writes a declared product's events to another one, or to itself, as a caller would.
+/// Writes a declared product's events to another one, as a caller would.
 class EventWriter final : public webhooks::EventWriter {
  public:
   explicit EventWriter(const Services& services) : services_(services) {}

@@ -77,9 +77,7 @@ void choose_products(const Ask& ask, ObjectReader& reader, ReplayConfig& config)
     const bool is_wanted = topic.name != sink && declared_topic(ask.services, topic.name);
     if (is_wanted) config.products.push_back(topic.name);
   }
-  const auto count = config.products.size();
-  if (count == 0) reader.wrong("products", "there is no other declared product");
-  if (count > webhooks::replayed_products_max) reader.wrong("products", "must name some");
+  if (config.products.empty()) reader.wrong("products", "there is no other declared product");
 }
 
 void read_sink(const Ask& ask, ObjectReader& sink, Asked& asked) {
@@ -132,7 +130,7 @@ Result<Asked> parse_endpoint_request(const Ask& ask, const Endpoint& endpoint) {
   asked.config.types = std::move(config->types);
   asked.config.filter = webhooks::read_filter(reader);
   asked.config.endpoint_filter = std::move(config->filter);
-  webhooks::read_only(reader, asked.config);
+  webhooks::read_which_failed(reader, asked.config);
   asked.config.rate_per_second =
       reader.optional_integer("rate_per_second", {.min = 1, .max = webhooks::rate_max});
   read_range(reader, asked);
@@ -275,8 +273,17 @@ void write_progress(Writer& writer, const Ask& ask, const Reading& reading, cons
 }
 
 /// Of one that is running: what it waits for.
-std::string waits_for(const Reading& reading, const Replay& replay) {
-  if (replay.status != Replay::Status::running || !replay.endpoint) return {};
+std::string waits_for(const Ask& ask, const Reading& reading, const Replay& replay) {
+  if (replay.status != Replay::Status::running) return {};
+  const auto place = ask.platform();
+  const projections::Reader platform(reading.rows(), place.organization, place.space);
+  const auto organization =
+      platform.get<projections::Organization>(place.topic, {ask.here().organization.uuid(), {}});
+  using Status = projections::Organization::Status;
+  if (organization && organization->state.status == Status::suspended) {
+    return "the organization is suspended";
+  }
+  if (!replay.endpoint) return {};
   const auto endpoint =
       reading.reader().get<Endpoint>(reading.place().topic, {*replay.endpoint, {}});
   if (!endpoint) return "its endpoint was deleted";
@@ -291,7 +298,7 @@ void render_replay(std::string& out, const Ask& ask, const FoundRow& found,
   const auto& state = row.state;
   std::optional<std::string> project;
   if (state.project) project = to_text(ProjectId(*state.project));
-  const auto waiting = reading != nullptr ? waits_for(*reading, state) : std::string();
+  const auto waiting = reading != nullptr ? waits_for(ask, *reading, state) : std::string();
   const auto& reason = waiting.empty() ? state.reason : waiting;
   const bool goes_on = state.status == Replay::Status::running && waiting.empty() &&
                        state.running_since == row.head.created_at;
