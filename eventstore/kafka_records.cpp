@@ -84,6 +84,9 @@ void add_cloud_event(HeaderWriter& headers, const schemas::BatchView& batch,
   if (const auto causation = event.causation()) {
     headers.add("ce_causationid", schemas::to_text(*causation));
   }
+  if (const auto replay = batch.replay()) {
+    headers.add("ce_replayid", schemas::to_text(schemas::ReplayId(*replay)));
+  }
   if (!batch.traceparent().empty()) headers.add("ce_traceparent", batch.traceparent());
 }
 

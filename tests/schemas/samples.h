@@ -202,10 +202,10 @@ inline std::vector<SampleBatch> sample_batches() {
   auto several = std::vector{sample_event(Json{R"({"a":1})"}), sample_event(Json{R"({"b":2})"}),
                              sample_event(ProjectDeleted{})};
   several[2].entity.name = "secrets/DB_PASSWORD";
-  samples.push_back({"full-head", full_head(), std::move(several)});
   auto replayed = full_head();
   replayed.replay = id_of(13);
   samples.push_back({"replayed-head", replayed, {sample_event(Json{R"({"a":1})"})}});
+  samples.push_back({"full-head", full_head(), std::move(several)});
   return samples;
 }
 
