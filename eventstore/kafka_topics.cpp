@@ -400,6 +400,8 @@ Result<std::vector<schemas::Offset>> ends_of(rd_kafka_t* handle, const std::stri
       return fail(to_error("asking where topic " + name + " ends", code));
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    // Whoever was the leader is asked, until an answer about all topics says who is one now.
+    static_cast<void>(ask(handle, nullptr, std::min(within, std::chrono::milliseconds(1'000))));
   }
 }
 

@@ -282,7 +282,7 @@ class ServerTest(unittest.TestCase):
 
     def waiting_replay(self, client, endpoint):
         """A replay that does not end, to such an endpoint: its id."""
-        return client.post("/v2/replays", {"from": "beginning", "sink": {"endpoint_id": endpoint}})["id"]
+        return client.post("/v2/replays", {"from": "beginning", "types": ["*"], "sink": {"endpoint_id": endpoint}})["id"]
 
     def project(self, **members):
         return self.acme.post("/v2/projects", {"name": "Web shop", "slug": unique("web-shop"), **members}, expect=201)
