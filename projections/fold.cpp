@@ -22,6 +22,7 @@ struct FoldedEvent {
   const RowReader& rows;
   const FoldedRecord& record;
   const schemas::EventView& event;
+  const schemas::EventData& data;  // of the event
   std::uint32_t index;
   WriteSet& changes;
   const FoldLimits& limits;
@@ -137,7 +138,7 @@ void fold_side_rows(const FoldedEvent& e, const Entity& entity,
                 .entity = entity,
                 .newest = e.event.version(),
                 .recorded = e.record.batch.recorded(),
-                .bounds = std::get<schemas::Json>(e.event.data()).keep,
+                .bounds = std::get<schemas::Json>(e.data).keep,
                 .indexes = indexes},
                e.trims, e.changes);
 }
@@ -158,7 +159,7 @@ Result<void> fold_more_rows(const FoldedEvent& e, const Entity& entity,
                              .version = e.event.version(),
                              .before = before,
                              .after = after,
-                             .data = e.event.data()});
+                             .data = e.data});
 }
 template <typename State>
 Result<void> fold_more_rows(const FoldedEvent& e, const Entity& entity,
@@ -218,7 +219,7 @@ Result<void> fold_event(const FoldedEvent& e) {
   const Time recorded = e.record.batch.recorded();
   std::optional<State> before;
   if (current) before = current->state;
-  auto after = evolve(std::move(before), e.event.data(), Moment{recorded, e.event.version()});
+  auto after = evolve(std::move(before), e.data, Moment{recorded, e.event.version()});
   if (!after) return std::unexpected(std::move(after).error());
 
   if (!*after && planted(schemas::Fault::refuse_to_fold_deletions)) {
@@ -270,7 +271,7 @@ void fold_used_type(const FoldedEvent& e) {
 }
 
 Result<void> fold_one(const FoldedEvent& e) {
-  if (std::holds_alternative<schemas::Json>(e.event.data())) {
+  if (std::holds_alternative<schemas::Json>(e.data)) {
     fold_used_type(e);
     return fold_event<Declared>(e);
   }
@@ -326,7 +327,9 @@ Result<std::size_t> fold(const RowReader& rows, const FoldedRecord& record, Writ
   LayeredRows layered(rows, folded);
   for (std::uint32_t index = 0; index < record.batch.event_count(); ++index) {
     auto event = record.batch.event(index);
-    auto done = fold_one({layered, record, event, index, folded, limits, changed_bytes, trims});
+    const auto data = event.data();
+    auto done =
+        fold_one({layered, record, event, data, index, folded, limits, changed_bytes, trims});
     if (!done && done.error().code == ErrorCode::record_too_large) {
       return std::unexpected(std::move(done).error());
     }
