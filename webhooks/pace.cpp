@@ -12,6 +12,7 @@ namespace {
 using std::chrono::nanoseconds;
 
 constexpr unsigned limit_begin = 4;
+constexpr unsigned windows_above = 64;
 
 }  // namespace
 
@@ -41,11 +42,19 @@ void Pace::set_in_flight_max(unsigned in_flight_max) {
 }
 
 void Pace::grow() {
-  if (reached_) limit_ = std::min(limit_ + 1, in_flight_max_);
+  went_well_ = true;
+  const bool is_known = limit_ < known_good_;
+  if (reached_ && (is_known || ++above_ >= windows_above)) {
+    limit_ = std::min(limit_ + 1, in_flight_max_);
+    above_ = 0;
+  }
   begin_window();
 }
 
 void Pace::shrink() {
+  // Of refusals one behind the other, the first says what was too much.
+  if (std::exchange(went_well_, false)) known_good_ = std::max(limit_ - 1, 1u);
+  above_ = 0;
   limit_ = std::max(limit_ / 2, 1u);
   shrunk_at_ = sent_;
   begin_window();

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <limits>
 
 #include "schemas/ids.h"
 
@@ -12,14 +13,15 @@ namespace webhooks {
 /// How many attempts may be in flight: as many as the endpoint has shown to take.
 ///
 ///     limit  64 ┤            ╭╮
-///            32 ┤      ╭─────╯╰╮ refused       +1 for each whole window that went well
-///             4 ┤ ─────╯       ╰───────        × ½ at a refusal, once per window
+///            63 ┤ - - - - - -││- - - - ╭──     above what went well: +1 for each 64 windows
+///            32 ┤      ╭─────╯│   ╭────╯       +1 for each whole window that went well
+///             4 ┤ ─────╯      ╰───╯ refused    × ½ at a refusal, once per window
 ///
 /// A window is as many sends as the limit. Only a window in which the limit was reached says that
 /// the endpoint takes so much, so that a quiet endpoint's limit stays where it is. Only first
 /// attempts count as well gone: a retry that succeeds had its turn before, and counting it makes
 /// the limit grow while everything is refused once. So after an outage, however long, the limit is
-/// not above what went well before it.
+/// not above what went well before it, and is soon there again but not soon above.
 class Pace {
  public:
   enum class Outcome : std::uint8_t {
@@ -57,6 +59,10 @@ class Pace {
   std::uint64_t shrunk_at_ = 0;  // sends before it were under the larger limit
   unsigned good_ = 0;            // in this window
   bool reached_ = false;         // the limit, in this window
+  /// What went well before the last refusals; of a new endpoint nothing is known.
+  unsigned known_good_ = std::numeric_limits<unsigned>::max();
+  unsigned above_ = 0;      // windows that went well there or above
+  bool went_well_ = false;  // a window, since the last refusal
 };
 
 /// A rate that is never exceeded: over any span at most `burst()` sends and the rate's share of the

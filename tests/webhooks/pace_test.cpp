@@ -94,6 +94,22 @@ TEST(Pace, AfterAnOutageItIsNotAboveWhatWentWellBefore) {
   EXPECT_LE(pace.limit(), before / 8 + 1);
   rounds(pace, 3, Outcome::good);
   EXPECT_LT(pace.limit(), before);
+  rounds(pace, 100, Outcome::good);
+  EXPECT_GE(pace.limit(), before - 1) << "soon where it was";
+  EXPECT_LE(pace.limit(), before + 3) << "and not soon above";
+}
+
+TEST(Pace, WhatWentWellIsNotForgottenByRefusalsOneBehindTheOther) {
+  Pace pace(100);
+  rounds(pace, 16, Outcome::good);
+  rounds(pace, 10, Outcome::too_much);
+  ASSERT_EQ(pace.limit(), 1u);
+  rounds(pace, 18, Outcome::good);
+  EXPECT_EQ(pace.limit(), 19u);
+  rounds(pace, 63, Outcome::good);
+  EXPECT_EQ(pace.limit(), 19u);
+  round(pace, Outcome::good);
+  EXPECT_EQ(pace.limit(), 20u);
 }
 
 TEST(Pace, FollowsTheEndpointsOwnLimit) {
