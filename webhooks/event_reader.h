@@ -32,6 +32,7 @@ struct Wanted {
   DeliveryOrder order = DeliveryOrder::entity;
   DeliveryFormat format = DeliveryFormat::structured;
   std::string until = {};  // a mark: only what it has passed; empty: all that comes
+  bool with_body = true;   // events are read to be sent
 };
 
 /// As it is sent. `fault`: why it cannot be shown, and never can be; there is no text then.

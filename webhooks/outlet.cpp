@@ -73,7 +73,8 @@ Wanted Outlet::wanted() const {
           .project = setup_.project,
           .order = setup_.config.order,
           .format = setup_.config.format,
-          .until = setup_.until};
+          .until = setup_.until,
+          .with_body = setup_.to_product.empty()};
 }
 
 /// Lanes whose first event waits for nobody: their release was cut off.

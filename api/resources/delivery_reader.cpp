@@ -109,7 +109,7 @@ Result<webhooks::ReadEvents> DeliveryReader::read(const webhooks::Scope& scope,
   std::size_t bytes = 0;
   const auto take = [&](const projections::TimelineEvent& event, std::string_view product,
                         const std::string& behind) {
-    auto body = render(wanted, event, product);
+    auto body = wanted.with_body ? render(wanted, event, product) : webhooks::EventBody{};
     const auto view = event.event();
     bytes += body.text.size();
     read.events.push_back({.id = view.id().uuid(),
