@@ -1,4 +1,7 @@
+#include "projections/organization.h"
+
 #include "projections/evolve.h"
+#include "projections/reader.h"
 
 namespace projections {
 
@@ -32,6 +35,13 @@ Result<std::optional<Organization>> evolve(std::optional<Organization> state, co
     return state;
   }
   return cannot_apply(data);
+}
+
+std::optional<Organization::Status> status_of(const RowReader& rows, schemas::TopicId identity,
+                                              schemas::OrganizationId organization) {
+  const Reader platform(rows, schemas::platform_organization, schemas::Space::live);
+  const auto row = platform.get<Organization>(identity, {organization.uuid(), {}});
+  return row ? std::optional(row->state.status) : std::nullopt;
 }
 
 }  // namespace projections

@@ -6,6 +6,7 @@
 #include <spdlog/spdlog.h>
 
 #include "projections/delivery_rows.h"
+#include "projections/organization.h"
 #include "projections/reader.h"
 
 namespace webhooks {
@@ -254,10 +255,8 @@ void Deliverer::look_at(const Scope& scope) {
 }
 
 bool Deliverer::is_suspended(OrganizationId organization) const {
-  const projections::Reader platform(parts_.rows, schemas::platform_organization,
-                                     schemas::Space::live);
-  const auto row = platform.get<projections::Organization>(identity_, {organization.uuid(), {}});
-  return row && row->state.status == projections::Organization::Status::suspended;
+  return projections::status_of(parts_.rows, identity_, organization) ==
+         projections::Organization::Status::suspended;
 }
 
 /// Brings a channel's outlet to these versions of it; one that is not active has none.

@@ -4,6 +4,7 @@
 
 #include "api/edge/errors.h"
 #include "api/edge/key_text.h"
+#include "projections/organization.h"
 #include "projections/reader.h"
 #include "schemas/json_writer.h"
 #include "schemas/permissions.h"
@@ -45,10 +46,7 @@ Result<std::string_view> bearer(const http::Request& request) {
 std::optional<projections::Organization::Status> status_of(const Services& services,
                                                            OrganizationId organization) {
   auto topic = services.topics.find(eventstore::identity_product);
-  if (!topic) return std::nullopt;
-  projections::Reader reader(services.rows, schemas::platform_organization, Space::live);
-  auto row = reader.get<projections::Organization>(*topic, {organization.uuid(), {}});
-  return row ? std::optional(row->state.status) : std::nullopt;
+  return topic ? projections::status_of(services.rows, *topic, organization) : std::nullopt;
 }
 
 KeyCache::Moment moment_of(const Services& services, OrganizationId organization) {

@@ -11,6 +11,7 @@
 #include "api/resources/stream_hub.h"
 #include "api/resources/webhooks.h"
 #include "projections/delivery_rows.h"
+#include "projections/organization.h"
 #include "schemas/json_writer.h"
 #include "schemas/time.h"
 #include "webhooks/replay.h"
@@ -122,14 +123,12 @@ Result<Asked> parse_request(const Ask& ask) {
 }
 
 /// What the endpoint wants, or less.
-Result<Asked> parse_endpoint_request(const Ask& ask, const Endpoint& endpoint) {
-  auto config = webhooks::parse_endpoint_config(endpoint.config);
-  if (!config) return std::unexpected(std::move(config).error());
+Result<Asked> parse_endpoint_request(const Ask& ask, webhooks::EndpointConfig config) {
   Asked asked;
   ObjectReader reader(ask.body());
-  asked.config.types = std::move(config->types);
+  asked.config.types = std::move(config.types);
   asked.config.filter = webhooks::read_filter(reader);
-  asked.config.endpoint_filter = std::move(config->filter);
+  asked.config.endpoint_filter = std::move(config.filter);
   webhooks::read_which_failed(reader, asked.config);
   asked.config.rate_per_second =
       reader.optional_integer("rate_per_second", {.min = 1, .max = webhooks::rate_max});
@@ -275,12 +274,9 @@ void write_progress(Writer& writer, const Ask& ask, const Reading& reading, cons
 /// Of one that is running: what it waits for.
 std::string waits_for(const Ask& ask, const Reading& reading, const Replay& replay) {
   if (replay.status != Replay::Status::running) return {};
-  const auto place = ask.platform();
-  const projections::Reader platform(reading.rows(), place.organization, place.space);
-  const auto organization =
-      platform.get<projections::Organization>(place.topic, {ask.here().organization.uuid(), {}});
-  using Status = projections::Organization::Status;
-  if (organization && organization->state.status == Status::suspended) {
+  const auto status =
+      projections::status_of(reading.rows(), ask.identity().topic, ask.here().organization);
+  if (status == projections::Organization::Status::suspended) {
     return "the organization is suspended";
   }
   if (!replay.endpoint) return {};
@@ -349,9 +345,8 @@ webhooks::Wanted wanted_of(const Asked& asked, const Range& range,
           .until = range.to};
 }
 
-Answer count_events(Ask& ask, const Asked& asked, const Range& range) {
-  auto filter = webhooks::filter_of(asked.config);
-  if (!filter) co_return std::unexpected(std::move(filter).error());
+Answer count_events(Ask& ask, const Asked& asked, const Range& range,
+                    std::shared_ptr<const schemas::cel::Filter> filter) {
   const auto here = ask.here();
   std::function<bool(const TimelineEvent&)> counts;
   if (asked.config.only_failed) {
@@ -365,7 +360,7 @@ Answer count_events(Ask& ask, const Asked& asked, const Range& range) {
     };
   }
   const DeliveryReader log(ask.services);
-  const auto wanted = wanted_of(asked, range, *filter);
+  const auto wanted = wanted_of(asked, range, std::move(filter));
   CountedEvents counted{.mark = range.from};
   const auto end = ask.services.clock.monotonic() + count_for;
   // A step at a time, in line with others who read much.
@@ -405,7 +400,8 @@ Answer request(Ask& ask, Asked asked, std::optional<Uuid> endpoint_project) {
     co_return schemas::invalid_field("/of", "there is no replay with this id");
   }
   // Each by itself compiles; together they may be too much.
-  if (auto filter = webhooks::filter_of(asked.config); !filter) {
+  auto filter = webhooks::filter_of(asked.config);
+  if (!filter) {
     co_return schemas::invalid_field("/filter",
                                      "together with the endpoint's: " + filter.error().detail);
   }
@@ -414,7 +410,7 @@ Answer request(Ask& ask, Asked asked, std::optional<Uuid> endpoint_project) {
   auto find = [&] { return find_range(ask, asked); };
   auto range = co_await answer_on(ask.services.records, find);
   if (!range) co_return std::unexpected(std::move(range).error());
-  if (asked.dry_run) co_return co_await count_events(ask, asked, *range);
+  if (asked.dry_run) co_return co_await count_events(ask, asked, *range, std::move(*filter));
   auto outcome =
       co_await write(ask, ask.here(),
                      manager::RequestReplay{.id = schemas::make_uuid(ask.services.clock.wall()),
@@ -429,10 +425,6 @@ Answer request(Ask& ask, Asked asked, std::optional<Uuid> endpoint_project) {
 }
 
 /// Workers lease what waits: there is nothing to be sent again.
-bool is_pulled(const Endpoint& endpoint) {
-  const auto config = webhooks::parse_endpoint_config(endpoint.config);
-  return config && config->kind == webhooks::EndpointKind::pull;
-}
 constexpr std::string_view not_to_pull =
     "is of kind pull; make another endpoint of that kind that starts where the replay would";
 
@@ -490,11 +482,11 @@ Answer request_replay(Ask& ask) {
     co_return schemas::invalid_field("/sink/endpoint_id", "there is no endpoint with this id");
   }
   if (!endpoint) co_return std::unexpected(endpoint.error());
-  if (is_pulled(endpoint->state)) {
-    co_return schemas::invalid_field("/sink/endpoint_id", std::string(not_to_pull));
-  }
   auto config = webhooks::parse_endpoint_config(endpoint->state.config);
   if (!config) co_return std::unexpected(std::move(config).error());
+  if (config->kind == webhooks::EndpointKind::pull) {
+    co_return schemas::invalid_field("/sink/endpoint_id", std::string(not_to_pull));
+  }
   if (!asked->names_types) {
     asked->config.types = std::move(config->types);
     asked->config.endpoint_filter = std::move(config->filter);
@@ -509,11 +501,13 @@ Answer replay_to_endpoint(Ask& ask) {
   if (!id) co_return std::unexpected(std::move(id).error());
   const auto endpoint = co_await endpoint_now(ask, *id);
   if (!endpoint) co_return std::unexpected(endpoint.error());
-  if (is_pulled(endpoint->state)) {
+  auto config = webhooks::parse_endpoint_config(endpoint->state.config);
+  if (!config) co_return std::unexpected(std::move(config).error());
+  if (config->kind == webhooks::EndpointKind::pull) {
     co_return schemas::fail(schemas::ErrorCode::invalid_transition,
                             "the endpoint " + std::string(not_to_pull));
   }
-  auto asked = parse_endpoint_request(ask, endpoint->state);
+  auto asked = parse_endpoint_request(ask, std::move(*config));
   if (!asked) co_return std::unexpected(std::move(asked).error());
   asked->endpoint = *id;
   co_return co_await request(ask, std::move(*asked), endpoint->state.project);
