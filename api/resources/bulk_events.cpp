@@ -53,6 +53,9 @@ class Pipe : public std::enable_shared_from_this<Pipe> {
       co_await wait(room_);
     }
   }
+  awaitable<void> wait_until_all_are_answered() {
+    while (!stopped_ && !lines_.empty()) co_await wait(room_);
+  }
   /// A place for a line, to be answered by `answer`.
   std::size_t add(std::size_t number, std::size_t bytes) {
     bytes_ += bytes;
@@ -210,8 +213,13 @@ awaitable<void> read_lines(Stream stream, std::shared_ptr<const Origin> origin,
       pipe->answer(place, std::unexpected(std::move(submission).error()));
       break;
     }
+    // Who writes these events may have to be found out, and may change meanwhile: a single command
+    // waits for that, a sequence does not. So the first line goes alone.
+    const bool alone = place == 0 && origin->services.log.shared();
+    if (alone) submission->context.sequence = nullptr;
     origin->services.commands.submit(std::move(submission->context), std::move(submission->command),
                                      pipe->answer_later(place, std::move(submission->key)));
+    if (alone) co_await pipe->wait_until_all_are_answered();
   }
   pipe->no_more_lines();
   // The writer ends both.
