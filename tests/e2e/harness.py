@@ -53,12 +53,16 @@ GIVEN_PORTS = set()
 
 
 def free_port():
-    """One that nobody has now, and that was not given before: who asked for that may not have taken it yet."""
+    """One that nobody has now, that was not given before (who asked for that may not have taken it yet), and that the
+    system gives to nobody who wants any: those begin at 32,768."""
     while True:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+            port = 10_000 + secrets.randbelow(22_000)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
         if port not in GIVEN_PORTS:
             GIVEN_PORTS.add(port)
             return port
