@@ -15,7 +15,7 @@ namespace api {
 /// Which encoding of rows this program writes; names their directory. It goes up with every change
 /// of a fold, a row or a key that would give other rows for the same log: the next start then folds
 /// the log into a new directory.
-inline constexpr std::uint32_t rows_version = 5;
+inline constexpr std::uint32_t rows_version = 6;
 
 /// How far rows that are made beside others have come, as whoever makes them says.
 struct RowsBuild {

@@ -21,6 +21,7 @@
 #include "api/resources/dispatch.h"
 #include "api/resources/metrics.h"
 #include "api/resources/routes.h"
+#include "api/resources/pipeline_run.h"
 #include "api/resources/sealed_fields.h"
 #include "api/resources/stream_hub.h"
 #include "api/rows_takeover.h"
@@ -155,6 +156,7 @@ class Process {
   std::optional<RowsTakeover> takeover_;
   std::unique_ptr<resources::Metrics> metrics_;
   resources::SealedCache sealed_;
+  resources::TransformCache transforms_;
   std::unique_ptr<resources::StreamHub> streams_;
   std::optional<Services> services_;
   std::unique_ptr<http::Router> router_;
@@ -312,6 +314,7 @@ Result<void> Process::listen() {
                              .scans = scans_,
                              .records = records_,
                              .sealed = sealed_,
+                             .transforms = transforms_,
                              .streams = *streams_,
                              .metrics = *metrics_,
                              .readiness = [this] { return readiness(); },

@@ -45,6 +45,7 @@ schemas::BatchHead head_of(const CommandContext& context, Time now) {
           .command = schemas::CommandId(schemas::make_uuid(now)),
           .idempotency = context.idempotency,
           .references = {},
+          .hops = context.hops,
           .replay = context.replay};
 }
 
@@ -55,6 +56,8 @@ bool refers(const Command& command) {
          std::holds_alternative<ChangeEndpoint>(command) ||
          std::holds_alternative<ResendDeliveries>(command) ||
          std::holds_alternative<RequestReplay>(command) ||
+         std::holds_alternative<CreatePipeline>(command) ||
+         std::holds_alternative<ChangePipeline>(command) ||
          product_of(command) == eventstore::resources_product;
 }
 

@@ -340,14 +340,16 @@ class Encoder {
     return {rpc::Command::DeleteRetryPolicy, rpc::CreateDeleteRetryPolicy(b_, &id_bytes).Union()};
   }
   Written command(const RecordDeliveries& command) {
-    const auto& [endpoint, generation, deliveries, cursor, replay] = command;
+    const auto& [endpoint, generation, deliveries, cursor, replay, pipeline, version] = command;
     const auto record_tables =
         tables(deliveries, [this](const DeliveryRecord& d) { return delivery_record(d); });
     const auto endpoint_bytes = to_fb(endpoint);
     const auto replay_bytes = to_fb(replay.value_or(Uuid{}));
+    const auto pipeline_bytes = to_fb(pipeline.value_or(Uuid{}));
     return {rpc::Command::RecordDeliveries,
             rpc::CreateRecordDeliveries(b_, &endpoint_bytes, generation, record_tables,
-                                        text(cursor), replay ? &replay_bytes : nullptr)
+                                        text(cursor), replay ? &replay_bytes : nullptr,
+                                        pipeline ? &pipeline_bytes : nullptr, to_number(version))
                 .Union()};
   }
   Written command(const ResendDeliveries& command) {
@@ -355,26 +357,29 @@ class Encoder {
     return {rpc::Command::ResendDeliveries, rpc::CreateResendDeliveries(b_, uuids(ids)).Union()};
   }
   Written command(const SkipDeliveries& command) {
-    const auto& [endpoint, generation, since, ids, reason, replay] = command;
+    const auto& [endpoint, generation, since, ids, reason, replay, pipeline] = command;
     const auto endpoint_bytes = to_fb(endpoint);
     const auto replay_bytes = to_fb(replay.value_or(Uuid{}));
+    const auto pipeline_bytes = to_fb(pipeline.value_or(Uuid{}));
     const auto id_vector = uuids(ids);
     flatbuffers::Optional<std::uint32_t> generation_number;
     if (generation) generation_number = *generation;
     return {rpc::Command::SkipDeliveries,
             rpc::CreateSkipDeliveries(b_, &endpoint_bytes, generation_number, to_number(since),
-                                      id_vector, text(reason), replay ? &replay_bytes : nullptr)
+                                      id_vector, text(reason), replay ? &replay_bytes : nullptr,
+                                      pipeline ? &pipeline_bytes : nullptr)
                 .Union()};
   }
   Written command(const RequestReplay& command) {
-    const auto& [id, project, endpoint, config, from, to] = command;
+    const auto& [id, project, endpoint, config, from, to, pipeline] = command;
     const auto id_bytes = to_fb(id);
     const auto project_bytes = to_fb(project.value_or(Uuid{}));
     const auto endpoint_bytes = to_fb(endpoint.value_or(Uuid{}));
+    const auto pipeline_bytes = to_fb(pipeline.value_or(Uuid{}));
     return {rpc::Command::RequestReplay,
             rpc::CreateRequestReplay(b_, &id_bytes, project ? &project_bytes : nullptr,
                                      endpoint ? &endpoint_bytes : nullptr, text(config), text(from),
-                                     text(to))
+                                     text(to), pipeline ? &pipeline_bytes : nullptr)
                 .Union()};
   }
   Written command(const PauseReplay& command) {
@@ -399,6 +404,42 @@ class Encoder {
     return {rpc::Command::CompleteReplay,
             rpc::CreateCompleteReplay(b_, &id_bytes, succeeded, exhausted, skipped).Union()};
   }
+  Written command(const CreatePipeline& command) {
+    const auto& [project, endpoint, config, start, paused] = command;
+    const auto project_bytes = to_fb(project.value_or(Uuid{}));
+    const auto endpoint_bytes = to_fb(endpoint.value_or(Uuid{}));
+    return {rpc::Command::CreatePipeline,
+            rpc::CreateCreatePipeline(b_, project ? &project_bytes : nullptr,
+                                      endpoint ? &endpoint_bytes : nullptr, text(config),
+                                      text(start), paused)
+                .Union()};
+  }
+  Written command(const ChangePipeline& command) {
+    const auto& [id, based_on, project, config] = command;
+    const auto id_bytes = to_fb(id);
+    const auto project_bytes = to_fb(project.value_or(Uuid{}));
+    return {rpc::Command::ChangePipeline,
+            rpc::CreateChangePipeline(b_, &id_bytes, to_number(based_on),
+                                      project ? &project_bytes : nullptr, text(config))
+                .Union()};
+  }
+  Written command(const PausePipeline& command) {
+    const auto& [id, reason] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::PausePipeline,
+            rpc::CreatePausePipeline(b_, &id_bytes, text(reason)).Union()};
+  }
+  Written command(const ResumePipeline& command) {
+    const auto& [id, start] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::ResumePipeline,
+            rpc::CreateResumePipeline(b_, &id_bytes, text(start)).Union()};
+  }
+  Written command(const DeletePipeline& command) {
+    const auto& [id] = command;
+    const auto id_bytes = to_fb(id);
+    return {rpc::Command::DeletePipeline, rpc::CreateDeletePipeline(b_, &id_bytes).Union()};
+  }
   Ref<flatbuffers::Vector<const fb::Uuid*>> uuids(const std::vector<Uuid>& ids) {
     std::vector<fb::Uuid> bytes;
     for (const auto& id : ids) bytes.push_back(to_fb(id));
@@ -406,13 +447,16 @@ class Encoder {
   }
   Ref<rpc::DeliveryRecord> delivery_record(const DeliveryRecord& record) {
     const auto& [id, event, type, topic, offset, index, lane, held, attempt, started, status, error,
-                 body, resolve_us, connect_us, tls_us, answer_us, state, next] = record;
+                 body, resolve_us, connect_us, tls_us, answer_us, state, next, version, found] =
+        record;
     const auto id_bytes = to_fb(id);
     const auto event_bytes = to_fb(event);
+    const auto found_vector = found.empty() ? 0 : b_.CreateVector(found);
     return rpc::CreateDeliveryRecord(
         b_, &id_bytes, &event_bytes, text(type), static_cast<std::uint16_t>(topic), offset, index,
         lane, held, attempt, to_number(started), status, text(error), text(body), resolve_us,
-        connect_us, tls_us, answer_us, static_cast<std::uint8_t>(state), to_number(next));
+        connect_us, tls_us, answer_us, static_cast<std::uint8_t>(state), to_number(next),
+        to_number(version), found_vector);
   }
   Written command(const AppendEvents& command) {
     const auto& [product, events, conditions] = command;
@@ -437,7 +481,7 @@ class Encoder {
 
   Ref<rpc::Context> context(const CommandContext& context) {
     const auto& [organization, space, actor, rights, correlation, traceparent, idempotency,
-                 if_match, sequence, replay] = context;
+                 if_match, sequence, replay, hops] = context;
     const auto organization_bytes = to_fb(organization.uuid());
     const auto& [actor_kind, actor_id] = actor;
     const auto actor_bytes = to_fb(actor_id);
@@ -450,7 +494,7 @@ class Encoder {
                               static_cast<fb::ActorKind>(actor_kind), &actor_bytes,
                               rights ? access(*rights) : 0, text(correlation), text(traceparent),
                               idempotency ? &key : nullptr, idempotency ? &request : nullptr,
-                              if_match_number, replay ? &replay_bytes : nullptr);
+                              if_match_number, replay ? &replay_bytes : nullptr, hops);
   }
   Ref<rpc::Access> access(const Access& access) {
     const auto& [organization, space, key, permissions, projects, expires, platform] = access;

@@ -1,67 +1,14 @@
-#include <cstring>
-
 #include "fb/rpc/commands_generated.h"
 #include "manager/command_messages.h"
+#include "manager/command_messages_values.h"
 
 namespace manager {
 namespace {
 
 namespace rpc = fb::rpc;
 using projections::Access;
-template <typename T>
-using Ref = flatbuffers::Offset<T>;
-using TextRef = Ref<flatbuffers::String>;
-using TextVector = flatbuffers::Vector<TextRef>;
-
 std::unexpected<schemas::Error> malformed() {
   return schemas::fail(schemas::ErrorCode::internal, "a message between processes is malformed");
-}
-
-Uuid from_fb(const fb::Uuid* uuid) {
-  Uuid result;
-  std::memcpy(result.bytes.data(), uuid->bytes()->data(), result.bytes.size());
-  return result;
-}
-std::array<std::uint8_t, 16> from_fb(const fb::Digest* digest) {
-  std::array<std::uint8_t, 16> result{};
-  std::memcpy(result.data(), digest->bytes()->data(), result.size());
-  return result;
-}
-Time to_time(std::int64_t milliseconds) {
-  return Time{std::chrono::milliseconds{milliseconds}};
-}
-std::optional<Time> to_time(flatbuffers::Optional<std::int64_t> milliseconds) {
-  return milliseconds ? std::optional(to_time(*milliseconds)) : std::nullopt;
-}
-std::string to_string(const flatbuffers::String* text) {
-  return text->str();
-}
-std::string to_string(const flatbuffers::Vector<std::uint8_t>* bytes) {
-  return {reinterpret_cast<const char*>(bytes->data()), bytes->size()};
-}
-std::optional<std::string> to_optional(const flatbuffers::String* text) {
-  return text == nullptr ? std::nullopt : std::optional(text->str());
-}
-std::optional<std::string> to_optional(const flatbuffers::Vector<std::uint8_t>* bytes) {
-  return bytes == nullptr ? std::nullopt : std::optional(to_string(bytes));
-}
-std::optional<Uuid> to_optional(const fb::Uuid* uuid) {
-  return uuid == nullptr ? std::nullopt : std::optional(from_fb(uuid));
-}
-/// An absent vector is an empty one.
-template <typename Items, typename Make>
-auto to_vector(const Items* items, const Make& make) {
-  std::vector<decltype(make(items->Get(0)))> result;
-  if (items == nullptr) return result;
-  result.reserve(items->size());
-  for (const auto& item : *items) result.push_back(make(item));
-  return result;
-}
-std::vector<std::string> to_strings(const TextVector* texts) {
-  return to_vector(texts, [](const flatbuffers::String* text) { return text->str(); });
-}
-std::optional<std::vector<std::string>> to_optional(const TextVector* texts) {
-  return texts == nullptr ? std::nullopt : std::optional(to_strings(texts));
 }
 
 CreateKey to_create_key(const rpc::CreateKey& create) {
@@ -154,6 +101,7 @@ class Decoder {
     }
     if (from.if_match()) context.if_match = Version{*from.if_match()};
     context.replay = to_optional(from.replay());
+    context.hops = from.hops();
     return context;
   }
 
@@ -406,7 +354,9 @@ class Decoder {
                                 .generation = from.generation(),
                                 .deliveries = to_vector(from.deliveries(), record),
                                 .cursor = to_optional(from.cursor()),
-                                .replay = to_optional(from.replay())};
+                                .replay = to_optional(from.replay()),
+                                .pipeline = to_optional(from.pipeline()),
+                                .version = Version{from.version()}};
       }
       case rpc::Command::ResendDeliveries: {
         return ResendDeliveries{to_uuids(submit.command_as_ResendDeliveries()->ids())};
@@ -419,7 +369,8 @@ class Decoder {
             .since = to_time(from.since()),
             .ids = to_uuids(from.ids()),
             .reason = to_string(from.reason()),
-            .replay = to_optional(from.replay())};
+            .replay = to_optional(from.replay()),
+            .pipeline = to_optional(from.pipeline())};
       }
       default:
         return to_replays(submit);
@@ -435,7 +386,8 @@ class Decoder {
                              .endpoint = to_optional(from.endpoint()),
                              .config = to_string(from.config()),
                              .from = to_string(from.from()),
-                             .to = to_string(from.to())};
+                             .to = to_string(from.to()),
+                             .pipeline = to_optional(from.pipeline())};
       }
       case rpc::Command::PauseReplay: {
         const auto& from = *submit.command_as_PauseReplay();
@@ -454,6 +406,38 @@ class Decoder {
                               .exhausted = from.exhausted(),
                               .skipped = from.skipped()};
       }
+      default:
+        return to_pipelines(submit);
+    }
+  }
+
+  std::optional<Command> to_pipelines(const rpc::Submit& submit) {
+    switch (submit.command_type()) {
+      case rpc::Command::CreatePipeline: {
+        const auto& from = *submit.command_as_CreatePipeline();
+        return CreatePipeline{.project = to_optional(from.project()),
+                              .endpoint = to_optional(from.endpoint()),
+                              .config = to_string(from.config()),
+                              .start = to_string(from.start()),
+                              .paused = from.paused()};
+      }
+      case rpc::Command::ChangePipeline: {
+        const auto& from = *submit.command_as_ChangePipeline();
+        return ChangePipeline{.id = from_fb(from.id()),
+                              .based_on = Version{from.based_on()},
+                              .project = to_optional(from.project()),
+                              .config = to_string(from.config())};
+      }
+      case rpc::Command::PausePipeline: {
+        const auto& from = *submit.command_as_PausePipeline();
+        return PausePipeline{.id = from_fb(from.id()), .reason = to_string(from.reason())};
+      }
+      case rpc::Command::ResumePipeline: {
+        const auto& from = *submit.command_as_ResumePipeline();
+        return ResumePipeline{.id = from_fb(from.id()), .start = to_optional(from.start())};
+      }
+      case rpc::Command::DeletePipeline:
+        return DeletePipeline{from_fb(submit.command_as_DeletePipeline()->id())};
       default:
         return std::nullopt;
     }
@@ -481,7 +465,9 @@ class Decoder {
             .tls_us = from.tls_us(),
             .answer_us = from.answer_us(),
             .state = known(from.state(), schemas::DeliveryState::skipped),
-            .next = to_time(from.next())};
+            .next = to_time(from.next()),
+            .version = Version{from.version()},
+            .found = to_vector(from.found(), [](std::uint64_t version) { return version; })};
   }
 
   std::optional<projections::UnitCost> to_unit_cost(const rpc::UnitCost* from) {

@@ -62,6 +62,11 @@ std::string_view product_of(const Command& command) {
           [](const ResumeReplay&) { return eventstore::webhooks_product; },
           [](const CancelReplay&) { return eventstore::webhooks_product; },
           [](const CompleteReplay&) { return eventstore::webhooks_product; },
+          [](const CreatePipeline&) { return eventstore::webhooks_product; },
+          [](const ChangePipeline&) { return eventstore::webhooks_product; },
+          [](const PausePipeline&) { return eventstore::webhooks_product; },
+          [](const ResumePipeline&) { return eventstore::webhooks_product; },
+          [](const DeletePipeline&) { return eventstore::webhooks_product; },
           [](const RecordDeliveries&) { return eventstore::deliveries_product; },
           [](const ResendDeliveries&) { return eventstore::deliveries_product; },
           [](const SkipDeliveries&) { return eventstore::deliveries_product; },
@@ -89,6 +94,10 @@ std::size_t bytes_of(const Command& command) {
   if (const auto* request = std::get_if<RequestReplay>(&command)) {
     bytes += request->config.size() + request->from.size() + request->to.size();
   }
+  if (const auto* create = std::get_if<CreatePipeline>(&command)) {
+    bytes += create->config.size() + create->start.size();
+  }
+  if (const auto* change = std::get_if<ChangePipeline>(&command)) bytes += change->config.size();
   if (const auto* resend = std::get_if<ResendDeliveries>(&command)) {
     bytes += resend->ids.size() * sizeof(Uuid);
   }

@@ -234,7 +234,8 @@ using Command = std::variant<
     RecordCost, DeprovisionResource, CreateEndpoint, ChangeEndpoint, RotateEndpointSecret,
     PauseEndpoint, ResumeEndpoint, TestEndpoint, DeleteEndpoint, CreateRetryPolicy,
     ChangeRetryPolicy, DeleteRetryPolicy, RecordDeliveries, ResendDeliveries, SkipDeliveries,
-    RequestReplay, PauseReplay, ResumeReplay, CancelReplay, CompleteReplay>;
+    RequestReplay, PauseReplay, ResumeReplay, CancelReplay, CompleteReplay, CreatePipeline,
+    ChangePipeline, PausePipeline, ResumePipeline, DeletePipeline>;
 
 /// Which product's manager takes the command.
 std::string_view product_of(const Command& command);
@@ -279,6 +280,7 @@ struct CommandContext {
   std::optional<Version> if_match;  // of AppendEvents: of the first event's entity
   std::shared_ptr<Sequence> sequence;
   std::optional<Uuid> replay = {};  // that asks
+  std::uint8_t hops = 0;            // of the events that come of it: pipelines they went through
 };
 
 struct WrittenEvent {

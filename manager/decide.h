@@ -112,6 +112,11 @@ Result<Decision> decide(const Context& context, const PauseReplay& command);
 Result<Decision> decide(const Context& context, const ResumeReplay& command);
 Result<Decision> decide(const Context& context, const CancelReplay& command);
 Result<Decision> decide(const Context& context, const CompleteReplay& command);
+Result<Decision> decide(const Context& context, const CreatePipeline& command);
+Result<Decision> decide(const Context& context, const ChangePipeline& command);
+Result<Decision> decide(const Context& context, const PausePipeline& command);
+Result<Decision> decide(const Context& context, const ResumePipeline& command);
+Result<Decision> decide(const Context& context, const DeletePipeline& command);
 Result<Decision> decide(const Context& context, const AppendEvents& command);
 
 /// Of the settings of a project, or of one environment, as JSON text.
@@ -124,6 +129,7 @@ inline constexpr std::size_t secrets_max = 1'000;
 inline constexpr std::size_t endpoints_max = 1'000;
 inline constexpr std::size_t retry_policies_max = 100;
 inline constexpr std::size_t open_replays_max = 100;
+inline constexpr std::size_t pipelines_max = 1'000;
 
 /// What a resource was asked to be, and what a provisioner made of it, as JSON text.
 inline constexpr std::size_t spec_bytes_max = std::size_t{64} << 10;
@@ -132,6 +138,13 @@ inline constexpr std::size_t spec_bytes_max = std::size_t{64} << 10;
 
 /// 412 when the caller named another version than the current one.
 Result<void> check_if_match(const Context& context, Version current);
+/// Whether one more of a kind may be made.
+Result<void> check_room(const Context& context, std::string_view kind, std::size_t max,
+                        std::string_view what);
+/// What is changed is not what it was made from any more.
+std::unexpected<schemas::Error> moved_on(Version based_on, Version current);
+/// A caller who is restricted to projects knows of pipelines to their endpoints only.
+bool may_see_pipeline(const Context& context, const projections::Pipeline& pipeline);
 /// A decision with one event about an entity that stands at `current` (0: new).
 Decision one_event(const Context& context, Entity subject, Version current,
                    schemas::EventData data);

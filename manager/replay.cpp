@@ -14,6 +14,11 @@ namespace {
 /// A caller who is restricted to projects knows of replays to their endpoints only.
 bool may_see_replay(const Context& context, const Replay& replay) {
   if (context.rights == nullptr || !context.rights->projects) return true;
+  if (replay.pipeline) {
+    const auto pipeline =
+        context.view.get<projections::Pipeline>(context.topic, {*replay.pipeline, {}});
+    return pipeline && may_see_pipeline(context, pipeline->state);
+  }
   if (!replay.endpoint || !may_see_of(context, replay.project)) return false;
   const auto endpoint = context.view.get<Endpoint>(context.topic, {*replay.endpoint, {}});
   return endpoint && may_see_of(context, endpoint->state.project);
@@ -34,7 +39,7 @@ std::unexpected<schemas::Error> has_ended(const Replay& replay) {
                      to_text(replay.status));
 }
 
-Result<void> check_room(const Context& context) {
+Result<void> check_open(const Context& context) {
   const auto open = context.view.list(
       context.topic, projections::open_replay_kind, true,
       {.after = {}, .limit = open_replays_max, .as_of = {}, .below = {}, .filter = {}});
@@ -61,13 +66,24 @@ Result<Decision> decide(const Context& context, const RequestReplay& command) {
       return schemas::invalid_field("/project_id", "must be the project of the endpoint");
     }
   }
-  if (auto room = check_room(context); !room) return std::unexpected(std::move(room).error());
+  if (command.pipeline) {
+    const auto pipeline =
+        context.view.get<projections::Pipeline>(context.topic, {*command.pipeline, {}});
+    if (!pipeline || !may_see_pipeline(context, pipeline->state)) {
+      return schemas::invalid_field("/sink/pipeline_id", "there is no pipeline with this id");
+    }
+    if (pipeline->state.project && pipeline->state.project != command.project) {
+      return schemas::invalid_field("/project_id", "must be the project of the pipeline");
+    }
+  }
+  if (auto room = check_open(context); !room) return std::unexpected(std::move(room).error());
   auto decision = one_event(context, {command.id, {}}, Version{},
                             schemas::ReplayRequested{.project = command.project,
                                                      .endpoint = command.endpoint,
                                                      .config = command.config,
                                                      .from = command.from,
-                                                     .to = command.to});
+                                                     .to = command.to,
+                                                     .pipeline = command.pipeline});
   if (command.project) decision.looked_at.push_back(looked_at);
   return decision;
 }

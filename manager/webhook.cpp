@@ -39,10 +39,12 @@ Result<void> check_references(const Context& context, const std::optional<Uuid>&
   return {};
 }
 
-template <typename State>
-Result<void> check_room(const Context& context, std::size_t max, std::string_view what) {
+}  // namespace
+
+Result<void> check_room(const Context& context, std::string_view kind, std::size_t max,
+                        std::string_view what) {
   const auto there =
-      context.view.list(context.topic, State::kind, true,
+      context.view.list(context.topic, kind, true,
                         {.after = {}, .limit = max, .as_of = {}, .below = {}, .filter = {}});
   if (there.rows.size() < max) return {};
   return fail(
@@ -55,8 +57,6 @@ std::unexpected<schemas::Error> moved_on(Version based_on, Version current) {
               fmt::format("it was changed meanwhile, from version {} to {}; ask again",
                           to_number(based_on), to_number(current)));
 }
-
-}  // namespace
 
 bool may_see_of(const Context& context, const std::optional<Uuid>& project) {
   if (context.rights == nullptr || !context.rights->projects) return true;
@@ -88,7 +88,7 @@ Result<Decision> decide(const Context& context, const CreateEndpoint& command) {
   Decision::LookedAt looked_at{context.topic, context.organization};
   auto checked = check_references(context, command.project, command.retry_policy, looked_at);
   if (!checked) return std::unexpected(std::move(checked).error());
-  auto room = check_room<Endpoint>(context, endpoints_max, "endpoints");
+  auto room = check_room(context, Endpoint::kind, endpoints_max, "endpoints");
   if (!room) return std::unexpected(std::move(room).error());
   std::optional<std::string_view> headers;
   if (command.headers) headers = *command.headers;
@@ -177,7 +177,7 @@ Result<Decision> decide(const Context& context, const DeleteEndpoint& command) {
 }
 
 Result<Decision> decide(const Context& context, const CreateRetryPolicy& command) {
-  auto room = check_room<RetryPolicyState>(context, retry_policies_max, "retry policies");
+  auto room = check_room(context, RetryPolicyState::kind, retry_policies_max, "retry policies");
   if (!room) return std::unexpected(std::move(room).error());
   return one_event(context, {context.new_id(), {}}, Version{},
                    schemas::RetryPolicyCreated{command.config});
@@ -226,7 +226,10 @@ schemas::DeliveredEvent delivered(const RecordDeliveries& command, const Deliver
           .offset = record.offset,
           .index = record.index,
           .lane = record.lane,
-          .replay = command.replay};
+          .replay = command.replay,
+          .pipeline = command.pipeline,
+          .version = record.version,
+          .found = record.found};
 }
 
 schemas::EventData data_of(const RecordDeliveries& command, const DeliveryRecord& record) {
@@ -270,7 +273,7 @@ bool fits(const Context& context, const DeliveryRecord& record,
 }  // namespace
 
 Result<Decision> decide(const Context& context, const RecordDeliveries& command) {
-  const Channel channel{command.endpoint, command.replay};
+  const Channel channel{command.endpoint, command.replay, command.pipeline};
   auto decision = nothing(DeliveryCursor::kind, channel.cursor());
   const auto add = [&](Entity entity, Version current, schemas::EventData data) {
     auto one = one_event(context, std::move(entity), current, std::move(data));
@@ -287,20 +290,38 @@ Result<Decision> decide(const Context& context, const RecordDeliveries& command)
   }
   if (!command.cursor) return decision;
   const auto known = context.view.get<DeliveryCursor>(context.topic, channel.cursor());
-  const bool is_older = known && known->state.generation > command.generation;
+  const bool is_older =
+      known &&
+      (known->state.generation > command.generation ||
+       (known->state.generation == command.generation && known->state.version > command.version));
   const bool same = known && known->state.mark == *command.cursor &&
-                    known->state.generation == command.generation;
+                    known->state.generation == command.generation &&
+                    known->state.version == command.version;
   if (!same && !is_older) {
     add(channel.cursor(), known ? known->head.version : Version{},
-        schemas::DeliveryCursorMoved{*command.cursor, command.generation});
+        schemas::DeliveryCursorMoved{*command.cursor, command.generation, command.version});
   }
   return decision;
 }
 
 namespace {
 
+/// Of one that a pipeline makes.
+Result<void> check_pipeline_resend(const Context& context, const projections::Row<Delivery>& row) {
+  const auto pipeline = context.references->own.get<projections::Pipeline>(
+      context.references->webhooks, {*row.state.pipeline, {}});
+  if (context.rights != nullptr && context.rights->projects &&
+      (!pipeline || !may_see_pipeline(context, pipeline->state))) {
+    return fail(ErrorCode::not_found, "there is no delivery with this id");
+  }
+  if (auto matched = check_if_match(context, row.head.version); !matched) return matched;
+  if (pipeline) return {};
+  return wrong_state("its pipeline was deleted", projections::to_text(row.state.state));
+}
+
 /// Why a delivery cannot be asked for again, if so.
 Result<void> check_resend(const Context& context, const projections::Row<Delivery>& row) {
+  if (row.state.pipeline && !row.state.replay) return check_pipeline_resend(context, row);
   const auto webhooks = context.references->webhooks;
   const auto& own = context.references->own;
   const auto replay = row.state.replay
@@ -350,7 +371,7 @@ Result<Decision> decide(const Context& context, const ResendDeliveries& command)
 
 Result<Decision> decide(const Context& context, const SkipDeliveries& command) {
   auto decision = nothing(Delivery::kind, {command.ids.empty() ? Uuid{} : command.ids.front(), {}});
-  const Channel channel{command.endpoint, command.replay};
+  const Channel channel{command.endpoint, command.replay, command.pipeline};
   const auto cursor = context.view.get<DeliveryCursor>(context.topic, channel.cursor());
   if (command.generation && cursor && cursor->state.generation >= *command.generation) {
     return decision;

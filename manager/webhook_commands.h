@@ -9,7 +9,7 @@
 #include "schemas/events.h"
 #include "schemas/ids.h"
 
-/// What can be asked of webhooks and replays. `config` is JSON, checked and whole
+/// What can be asked of webhooks, replays and pipelines. `config` is JSON, checked and whole
 /// (webhooks/endpoint.h, webhooks/retry_policy.h); `secret` and `headers` are sealed for their
 /// endpoint; marks are the organization's own.
 namespace manager {
@@ -93,6 +93,8 @@ struct DeliveryRecord {
   std::uint32_t answer_us = 0;
   schemas::DeliveryState state = schemas::DeliveryState::succeeded;
   Time next;
+  Version version{};                      // of the pipeline
+  std::vector<std::uint64_t> found = {};  // schemas::DeliveredEvent
 };
 /// The deliverer's own. What no longer fits its delivery (somebody asked for it again meanwhile, or
 /// a deliverer before recorded it) is left out.
@@ -102,6 +104,8 @@ struct RecordDeliveries {
   std::vector<DeliveryRecord> deliveries;
   std::optional<std::string> cursor;  // a mark
   std::optional<Uuid> replay = {};    // whose they are
+  std::optional<Uuid> pipeline = {};  // the same
+  Version version{};                  // of the pipeline, that is in effect from the cursor on
 };
 /// Of several, those that can be are asked for; a single one that cannot is refused.
 struct ResendDeliveries {
@@ -117,7 +121,8 @@ struct SkipDeliveries {
   std::optional<Time> since;
   std::vector<Uuid> ids;
   std::string reason;
-  std::optional<Uuid> replay = {};  // whose they are: it has ended
+  std::optional<Uuid> replay = {};    // whose they are: it has ended
+  std::optional<Uuid> pipeline = {};  // the same
 };
 
 /// `id` is made by whoever asks; `config` as webhooks/replay.h has it.
@@ -128,6 +133,7 @@ struct RequestReplay {
   std::string config;
   std::string from;
   std::string to;
+  std::optional<Uuid> pipeline = {};  // it goes through this one
 };
 struct PauseReplay {
   Uuid id;
@@ -146,6 +152,33 @@ struct CompleteReplay {
   std::uint64_t succeeded = 0;
   std::uint64_t exhausted = 0;
   std::uint64_t skipped = 0;
+};
+
+/// `config` as webhooks/pipeline.h has it, `endpoint` that of its sink.
+struct CreatePipeline {
+  std::optional<Uuid> project;
+  std::optional<Uuid> endpoint;
+  std::string config;
+  std::string start;
+  bool paused = false;
+};
+/// Made from the pipeline as it was at `based_on`; its sink is the same.
+struct ChangePipeline {
+  Uuid id;
+  Version based_on{};
+  std::optional<Uuid> project;
+  std::string config;
+};
+struct PausePipeline {
+  Uuid id;
+  std::string reason;
+};
+struct ResumePipeline {
+  Uuid id;
+  std::optional<std::string> start;  // absent: from where it stands
+};
+struct DeletePipeline {
+  Uuid id;
 };
 
 }  // namespace manager

@@ -49,6 +49,8 @@ Result<std::optional<Delivery>> evolve(std::optional<Delivery> state, const Even
                                        const Moment& moment);
 Result<std::optional<DeliveryCursor>> evolve(std::optional<DeliveryCursor> state,
                                              const EventData& data, const Moment& moment);
+Result<std::optional<Pipeline>> evolve(std::optional<Pipeline> state, const EventData& data,
+                                       const Moment& moment);
 Result<std::optional<Replay>> evolve(std::optional<Replay> state, const EventData& data,
                                      const Moment& moment);
 Result<std::optional<Declared>> evolve(std::optional<Declared> state, const EventData& data,

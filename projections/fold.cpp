@@ -291,6 +291,7 @@ Result<void> fold_one(const FoldedEvent& e) {
   if (e.event.kind() == Endpoint::kind) return fold_event<Endpoint>(e);
   if (e.event.kind() == RetryPolicyState::kind) return fold_event<RetryPolicyState>(e);
   if (e.event.kind() == Replay::kind) return fold_event<Replay>(e);
+  if (e.event.kind() == Pipeline::kind) return fold_event<Pipeline>(e);
   return fail(ErrorCode::projection_frozen, "its kind is unknown to this version");
 }
 

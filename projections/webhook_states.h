@@ -60,45 +60,82 @@ struct RetryPolicyState {
   static void members(auto& self, auto& visit) { visit(self.config); }
 };
 
+/// What is made of events and where that goes.
+struct Pipeline {
+  static constexpr std::string_view kind = "pipeline";
+  enum class Status : std::uint8_t { active, paused };
+  std::optional<Uuid> project;
+  std::optional<Uuid> endpoint;  // of its sink; empty: a product
+  std::string config;            // JSON, webhooks/pipeline.h
+  schemas::Version version{};    // of the entity when it was last given a config
+  std::string start;             // a mark
+  std::uint32_t generation = 0;  // of `start`
+  Status status = Status::active;
+  std::string reason;  // why it is not active
+  Time active_since;   // made or last resumed
+  static void members(auto& self, auto& visit) {
+    visit(self.project);
+    visit(self.endpoint);
+    visit(self.config);
+    visit(self.version);
+    visit(self.start);
+    visit(self.generation);
+    visit(self.status);
+    visit(self.reason);
+    visit(self.active_since);
+  }
+};
+std::string_view to_text(Pipeline::Status status);
+
 /// Events between two marks, sent once more.
 struct Replay {
   static constexpr std::string_view kind = "replay";
   enum class Status : std::uint8_t { running, paused, cancelled, completed };
   std::optional<Uuid> project;
-  std::optional<Uuid> endpoint;  // empty: to a product
+  std::optional<Uuid> endpoint;  // empty: to a product, or through a pipeline
+  std::optional<Uuid> pipeline;  // through this one
   std::string config;            // JSON, webhooks/replay.h
   std::string from;              // marks
   std::string to;
   Status status = Status::running;
   std::string reason;  // why it is paused or cancelled
   Time running_since;  // asked for or last resumed
+  // What became of its deliveries, once it is completed.
+  std::uint64_t succeeded = 0;
+  std::uint64_t exhausted = 0;
+  std::uint64_t skipped = 0;
   static void members(auto& self, auto& visit) {
     visit(self.project);
     visit(self.endpoint);
+    visit(self.pipeline);
     visit(self.config);
     visit(self.from);
     visit(self.to);
     visit(self.status);
     visit(self.reason);
     visit(self.running_since);
+    visit(self.succeeded);
+    visit(self.exhausted);
+    visit(self.skipped);
   }
   bool ended() const { return status == Status::cancelled || status == Status::completed; }
 };
 std::string_view to_text(Replay::Status status);
 
-/// Where deliveries go: to an endpoint as events come, or by a replay. Each has a cursor, lanes and
-/// counts of its own.
+/// Where deliveries go: to an endpoint or through a pipeline as events come, or by a replay. Each
+/// has a cursor, lanes and counts of its own.
 struct Channel {
-  Uuid endpoint;  // nil: a replay's, to a product
+  Uuid endpoint;  // nil: a pipeline's, or a replay's that goes to a product or through a pipeline
   std::optional<Uuid> replay;
+  std::optional<Uuid> pipeline;
   /// What its rows stand under.
-  const Uuid& id() const { return replay ? *replay : endpoint; }
+  const Uuid& id() const { return replay ? *replay : pipeline ? *pipeline : endpoint; }
   /// Of its cursor.
   schemas::Entity cursor() const;
   friend bool operator==(const Channel&, const Channel&) = default;
 };
 
-/// An event on its way to an endpoint.
+/// An event on its way.
 struct Delivery {
   static constexpr std::string_view kind = "delivery";
   Uuid endpoint;
@@ -111,11 +148,14 @@ struct Delivery {
   schemas::DeliveryState state = schemas::DeliveryState::pending;
   std::uint32_t attempts = 0;  // since it was first or last asked for
   std::uint32_t attempts_in_all = 0;
-  std::optional<Time> first_at;  // when the first of these attempts began
-  std::optional<Time> next;      // of a failing one, and of one that was asked for again
-  std::uint16_t status = 0;      // of the last attempt; 0: none, or no answer
-  std::string error;             // of the last attempt; why it was skipped
-  std::optional<Uuid> replay;    // that sends it again
+  std::optional<Time> first_at;      // when the first of these attempts began
+  std::optional<Time> next;          // of a failing one, and of one that was asked for again
+  std::uint16_t status = 0;          // of the last attempt; 0: none, or no answer
+  std::string error;                 // of the last attempt; why it was skipped
+  std::optional<Uuid> replay;        // that sends it again
+  std::optional<Uuid> pipeline;      // that makes of it what is sent,
+  schemas::Version version{};        // as this version of it,
+  std::vector<std::uint64_t> found;  // with these versions of other rows; 0: none
   static void members(auto& self, auto& visit) {
     visit(self.endpoint);
     visit(self.event);
@@ -132,8 +172,11 @@ struct Delivery {
     visit(self.status);
     visit(self.error);
     visit(self.replay);
+    visit(self.pipeline);
+    visit(self.version);
+    visit(self.found);
   }
-  Channel channel() const { return {endpoint, replay}; }
+  Channel channel() const { return {endpoint, replay, pipeline}; }
   /// Something is still to be done.
   bool open() const {
     return state == schemas::DeliveryState::pending || state == schemas::DeliveryState::failing;
@@ -146,9 +189,11 @@ struct DeliveryCursor {
   static constexpr std::string_view kind = "delivery_cursor";
   std::string mark;
   std::uint32_t generation = 0;
+  schemas::Version version{};  // of a pipeline: from the mark on
   static void members(auto& self, auto& visit) {
     visit(self.mark);
     visit(self.generation);
+    visit(self.version);
   }
 };
 

@@ -47,8 +47,14 @@ std::string_view to_text(Replay::Status status) {
   return "";
 }
 
+std::string_view to_text(Pipeline::Status status) {
+  return status == Pipeline::Status::active ? "active" : "paused";
+}
+
 schemas::Entity Channel::cursor() const {
-  return {endpoint, replay ? to_text(schemas::ReplayId(*replay)) : std::string()};
+  if (replay) return {endpoint, to_text(schemas::ReplayId(*replay))};
+  if (pipeline) return {endpoint, to_text(schemas::PipelineId(*pipeline))};
+  return {endpoint, {}};
 }
 
 namespace {
@@ -118,6 +124,9 @@ Delivery delivery_of(const schemas::DeliveredEvent& of) {
   delivery.index = of.index;
   delivery.lane = of.lane;
   delivery.replay = of.replay;
+  delivery.pipeline = of.pipeline;
+  delivery.version = of.version;
+  delivery.found = of.found;
   return delivery;
 }
 
@@ -137,6 +146,8 @@ Result<std::optional<Delivery>> attempted(std::optional<Delivery> state,
   state->state = attempt.state;
   state->next.reset();
   if (state->open()) state->next = attempt.next;
+  // An attempt may be the first that finds out.
+  if (state->found.empty()) state->found = attempt.of.found;
   state->status = attempt.status;
   state->error = attempt.error.value_or("");
   return state;
@@ -200,12 +211,16 @@ Result<std::optional<Replay>> evolve(std::optional<Replay> state, const EventDat
   if (const auto* requested = std::get_if<schemas::ReplayRequested>(&data); requested && !state) {
     return Replay{.project = requested->project,
                   .endpoint = requested->endpoint,
+                  .pipeline = requested->pipeline,
                   .config = std::string(requested->config),
                   .from = std::string(requested->from),
                   .to = std::string(requested->to),
                   .status = Status::running,
                   .reason = {},
-                  .running_since = moment.recorded};
+                  .running_since = moment.recorded,
+                  .succeeded = 0,
+                  .exhausted = 0,
+                  .skipped = 0};
   }
   if (!state || state->ended()) return cannot_apply(data);
   state->reason.clear();
@@ -224,8 +239,11 @@ Result<std::optional<Replay>> evolve(std::optional<Replay> state, const EventDat
     state->reason = cancelled->reason;
     return state;
   }
-  if (std::holds_alternative<schemas::ReplayCompleted>(data)) {
+  if (const auto* completed = std::get_if<schemas::ReplayCompleted>(&data)) {
     state->status = Status::completed;
+    state->succeeded = completed->succeeded;
+    state->exhausted = completed->exhausted;
+    state->skipped = completed->skipped;
     return state;
   }
   return cannot_apply(data);
@@ -235,7 +253,47 @@ Result<std::optional<DeliveryCursor>> evolve(std::optional<DeliveryCursor>, cons
                                              const Moment&) {
   const auto* moved = std::get_if<schemas::DeliveryCursorMoved>(&data);
   if (moved == nullptr) return cannot_apply(data);
-  return DeliveryCursor{std::string(moved->mark), moved->generation};
+  return DeliveryCursor{std::string(moved->mark), moved->generation, moved->version};
+}
+
+Result<std::optional<Pipeline>> evolve(std::optional<Pipeline> state, const EventData& data,
+                                       const Moment& moment) {
+  using Status = Pipeline::Status;
+  if (const auto* created = std::get_if<schemas::PipelineCreated>(&data); created && !state) {
+    return Pipeline{.project = created->project,
+                    .endpoint = created->endpoint,
+                    .config = std::string(created->config),
+                    .version = moment.version,
+                    .start = std::string(created->start),
+                    .generation = 0,
+                    .status = created->paused ? Status::paused : Status::active,
+                    .reason = created->paused ? "made so" : "",
+                    .active_since = moment.recorded};
+  }
+  if (!state) return cannot_apply(data);
+  if (std::holds_alternative<schemas::PipelineDeleted>(data)) return std::nullopt;
+  if (const auto* changed = std::get_if<schemas::PipelineChanged>(&data)) {
+    state->project = changed->project;
+    state->config = changed->config;
+    state->version = moment.version;
+    return state;
+  }
+  if (const auto* paused = std::get_if<schemas::PipelinePaused>(&data)) {
+    state->status = Status::paused;
+    state->reason = paused->reason;
+    return state;
+  }
+  if (const auto* resumed = std::get_if<schemas::PipelineResumed>(&data)) {
+    state->status = Status::active;
+    state->reason.clear();
+    state->active_since = moment.recorded;
+    if (resumed->start) {
+      state->start = *resumed->start;
+      ++state->generation;
+    }
+    return state;
+  }
+  return cannot_apply(data);
 }
 
 }  // namespace projections

@@ -42,9 +42,16 @@ class Bound {
 
 flatbuffers::Offset<fb::DeliveredEvent> write(FlatBufferBuilder& b, const DeliveredEvent& of) {
   const auto type = b.CreateSharedString(of.type.data(), of.type.size());
+  const auto found = of.found.empty() ? 0 : b.CreateVector(of.found.data(), of.found.size());
   return fb::CreateDeliveredEvent(b, Bound(of.endpoint).get(), Bound(of.event).get(), type,
                                   static_cast<std::uint16_t>(of.topic), of.offset, of.index,
-                                  of.lane, Bound(of.replay).get());
+                                  of.lane, Bound(of.replay).get(), Bound(of.pipeline).get(),
+                                  to_number(of.version), found);
+}
+
+std::vector<std::uint64_t> numbers(const flatbuffers::Vector<std::uint64_t>* from) {
+  if (from == nullptr) return {};
+  return {from->begin(), from->end()};
 }
 
 DeliveredEvent read(const fb::DeliveredEvent& of) {
@@ -55,7 +62,10 @@ DeliveredEvent read(const fb::DeliveredEvent& of) {
           .offset = of.offset(),
           .index = of.index(),
           .lane = of.lane(),
-          .replay = optional_uuid(of.replay())};
+          .replay = optional_uuid(of.replay()),
+          .pipeline = optional_uuid(of.pipeline()),
+          .version = Version{of.version()},
+          .found = numbers(of.found())};
 }
 DeliveryAttempted read(const fb::DeliveryAttempted& data) {
   return {.of = read(*data.of()),
@@ -72,12 +82,45 @@ DeliveryAttempted read(const fb::DeliveryAttempted& data) {
           .next = to_time(data.next())};
 }
 
+EventData read_of_pipelines(const fb::Event& e) {
+  switch (e.data_type()) {
+    case fb::EventData::PipelineCreated: {
+      const auto* data = e.data_as_PipelineCreated();
+      return PipelineCreated{.project = optional_uuid(data->project()),
+                             .endpoint = optional_uuid(data->endpoint()),
+                             .config = view(data->config()),
+                             .start = view(data->start()),
+                             .paused = data->paused()};
+    }
+    case fb::EventData::PipelineChanged: {
+      const auto* data = e.data_as_PipelineChanged();
+      return PipelineChanged{optional_uuid(data->project()), view(data->config())};
+    }
+    case fb::EventData::PipelinePaused: {
+      const auto* data = e.data_as_PipelinePaused();
+      return PipelinePaused{optional_uuid(data->project()), view(data->reason())};
+    }
+    case fb::EventData::PipelineResumed: {
+      const auto* data = e.data_as_PipelineResumed();
+      return PipelineResumed{optional_uuid(data->project()), optional_view(data->start())};
+    }
+    case fb::EventData::PipelineDeleted:
+      return PipelineDeleted{optional_uuid(e.data_as_PipelineDeleted()->project())};
+    default:
+      return UnknownEvent{};
+  }
+}
+
 EventData read_of_replays(const fb::Event& e) {
   switch (e.data_type()) {
     case fb::EventData::ReplayRequested: {
       const auto* data = e.data_as_ReplayRequested();
-      return ReplayRequested{optional_uuid(data->project()), optional_uuid(data->endpoint()),
-                             view(data->config()), view(data->from()), view(data->to())};
+      return ReplayRequested{optional_uuid(data->project()),
+                             optional_uuid(data->endpoint()),
+                             view(data->config()),
+                             view(data->from()),
+                             view(data->to()),
+                             optional_uuid(data->pipeline())};
     }
     case fb::EventData::ReplayPaused: {
       const auto* data = e.data_as_ReplayPaused();
@@ -95,7 +138,7 @@ EventData read_of_replays(const fb::Event& e) {
                              data->skipped()};
     }
     default:
-      return UnknownEvent{};
+      return read_of_pipelines(e);
   }
 }
 
@@ -111,7 +154,7 @@ EventData read_of_deliveries(const fb::Event& e) {
       return DeliverySkipped{view(e.data_as_DeliverySkipped()->reason())};
     case fb::EventData::DeliveryCursorMoved: {
       const auto* data = e.data_as_DeliveryCursorMoved();
-      return DeliveryCursorMoved{view(data->mark()), data->generation()};
+      return DeliveryCursorMoved{view(data->mark()), data->generation(), Version{data->version()}};
     }
     default:
       return read_of_replays(e);
@@ -198,8 +241,10 @@ WrittenData write_data(FlatBufferBuilder& b, const DeliverySkipped& data) {
           fb::CreateDeliverySkipped(b, text(b, data.reason)).Union()};
 }
 WrittenData write_data(FlatBufferBuilder& b, const DeliveryCursorMoved& data) {
-  return {fb::EventData::DeliveryCursorMoved,
-          fb::CreateDeliveryCursorMoved(b, text(b, data.mark), data.generation).Union()};
+  return {
+      fb::EventData::DeliveryCursorMoved,
+      fb::CreateDeliveryCursorMoved(b, text(b, data.mark), data.generation, to_number(data.version))
+          .Union()};
 }
 
 WrittenData write_data(FlatBufferBuilder& b, const ReplayRequested& data) {
@@ -208,7 +253,7 @@ WrittenData write_data(FlatBufferBuilder& b, const ReplayRequested& data) {
   const auto to = text(b, data.to);
   return {fb::EventData::ReplayRequested,
           fb::CreateReplayRequested(b, Bound(data.project).get(), Bound(data.endpoint).get(),
-                                    config, from, to)
+                                    config, from, to, Bound(data.pipeline).get())
               .Union()};
 }
 WrittenData write_data(FlatBufferBuilder& b, const ReplayPaused& data) {
@@ -230,6 +275,34 @@ WrittenData write_data(FlatBufferBuilder& b, const ReplayCompleted& data) {
           fb::CreateReplayCompleted(b, Bound(data.project).get(), data.succeeded, data.exhausted,
                                     data.skipped)
               .Union()};
+}
+
+WrittenData write_data(FlatBufferBuilder& b, const PipelineCreated& data) {
+  const auto config = text(b, data.config);
+  const auto start = text(b, data.start);
+  return {fb::EventData::PipelineCreated,
+          fb::CreatePipelineCreated(b, Bound(data.project).get(), Bound(data.endpoint).get(),
+                                    config, start, data.paused)
+              .Union()};
+}
+WrittenData write_data(FlatBufferBuilder& b, const PipelineChanged& data) {
+  const auto config = text(b, data.config);
+  return {fb::EventData::PipelineChanged,
+          fb::CreatePipelineChanged(b, Bound(data.project).get(), config).Union()};
+}
+WrittenData write_data(FlatBufferBuilder& b, const PipelinePaused& data) {
+  const auto reason = text(b, data.reason);
+  return {fb::EventData::PipelinePaused,
+          fb::CreatePipelinePaused(b, Bound(data.project).get(), reason).Union()};
+}
+WrittenData write_data(FlatBufferBuilder& b, const PipelineResumed& data) {
+  const auto start = text(b, data.start);
+  return {fb::EventData::PipelineResumed,
+          fb::CreatePipelineResumed(b, Bound(data.project).get(), start).Union()};
+}
+WrittenData write_data(FlatBufferBuilder& b, const PipelineDeleted& data) {
+  return {fb::EventData::PipelineDeleted,
+          fb::CreatePipelineDeleted(b, Bound(data.project).get()).Union()};
 }
 
 EventData read_of_webhooks(const fb::Event& e) {

@@ -5,8 +5,8 @@
 #include "fb/batch_generated.h"
 #include "schemas/events.h"
 
-/// Events of webhooks, deliveries and replays as members of a batch's union: batch.cpp's own, apart
-/// because there are many.
+/// Events of webhooks, deliveries, replays and pipelines as members of a batch's union: batch.cpp's
+/// own, apart because there are many.
 namespace schemas {
 
 using WrittenData = std::pair<fb::EventData, flatbuffers::Offset<void>>;
@@ -33,6 +33,12 @@ WrittenData write_data(flatbuffers::FlatBufferBuilder& builder, const ReplayPaus
 WrittenData write_data(flatbuffers::FlatBufferBuilder& builder, const ReplayResumed& data);
 WrittenData write_data(flatbuffers::FlatBufferBuilder& builder, const ReplayCancelled& data);
 WrittenData write_data(flatbuffers::FlatBufferBuilder& builder, const ReplayCompleted& data);
+
+WrittenData write_data(flatbuffers::FlatBufferBuilder& builder, const PipelineCreated& data);
+WrittenData write_data(flatbuffers::FlatBufferBuilder& builder, const PipelineChanged& data);
+WrittenData write_data(flatbuffers::FlatBufferBuilder& builder, const PipelinePaused& data);
+WrittenData write_data(flatbuffers::FlatBufferBuilder& builder, const PipelineResumed& data);
+WrittenData write_data(flatbuffers::FlatBufferBuilder& builder, const PipelineDeleted& data);
 
 /// UnknownEvent for every other alternative.
 EventData read_of_webhooks(const fb::Event& event);

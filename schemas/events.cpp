@@ -69,6 +69,11 @@ constexpr std::array<TypeName, std::variant_size_v<EventData>> type_names{{
     {"replay.resumed", "replay"},
     {"replay.cancelled", "replay"},
     {"replay.completed", "replay"},
+    {"pipeline.created", "pipeline"},
+    {"pipeline.changed", "pipeline"},
+    {"pipeline.paused", "pipeline"},
+    {"pipeline.resumed", "pipeline"},
+    {"pipeline.deleted", "pipeline"},
 }};
 
 }  // namespace
@@ -98,6 +103,7 @@ std::string_view id_prefix(std::string_view kind) {
   if (kind == "retry_policy") return RetryPolicyTag::prefix;
   if (kind == "delivery") return DeliveryTag::prefix;
   if (kind == "replay") return ReplayTag::prefix;
+  if (kind == "pipeline") return PipelineTag::prefix;
   // What stands below a project has its id.
   const bool is_of_project =
       kind == "environment" || kind == "member" || kind == "settings" || kind == "secret";

@@ -246,7 +246,10 @@ struct DeliveredEvent {
   Offset offset = 0;
   std::uint32_t index = 0;
   std::uint64_t lane = 0;
-  std::optional<Uuid> replay = {};  // that sends it again
+  std::optional<Uuid> replay = {};        // that sends it again
+  std::optional<Uuid> pipeline = {};      // that made of it what is sent
+  Version version{};                      // of the pipeline
+  std::vector<std::uint64_t> found = {};  // versions of the rows it was enriched with; 0: none
 };
 enum class DeliveryState : std::uint8_t { pending, succeeded, failing, exhausted, skipped };
 struct DeliveryAttempted {
@@ -273,10 +276,12 @@ struct DeliverySkipped {
   std::string_view reason;
 };
 /// Everything before the mark was delivered to the endpoint, or has an event that says what became
-/// of it. `generation` counts how often the endpoint was set to another start.
+/// of it. `generation` counts how often the endpoint was set to another start. From the mark on
+/// `version` of a pipeline is in effect.
 struct DeliveryCursorMoved {
   std::string_view mark;
   std::uint32_t generation = 0;
+  Version version{};
 };
 
 /// A replay's events name the project of the endpoint, or that it was asked for. `config` is JSON
@@ -287,6 +292,7 @@ struct ReplayRequested {
   std::string_view config;
   std::string_view from;
   std::string_view to;
+  std::optional<Uuid> pipeline = {};  // through this one
 };
 struct ReplayPaused {
   std::optional<Uuid> project;
@@ -307,6 +313,32 @@ struct ReplayCompleted {
   std::uint64_t skipped = 0;
 };
 
+/// `config` is JSON (webhooks/pipeline.h); `endpoint` is that of its sink, which stays the same;
+/// `start` is a mark.
+struct PipelineCreated {
+  std::optional<Uuid> project;
+  std::optional<Uuid> endpoint;
+  std::string_view config;
+  std::string_view start;
+  bool paused = false;
+};
+struct PipelineChanged {
+  std::optional<Uuid> project;
+  std::string_view config;
+};
+struct PipelinePaused {
+  std::optional<Uuid> project;
+  std::string_view reason;
+};
+/// `start` is another place to go on from.
+struct PipelineResumed {
+  std::optional<Uuid> project;
+  std::optional<std::string_view> start;
+};
+struct PipelineDeleted {
+  std::optional<Uuid> project;
+};
+
 /// Written by a newer version of the program: it verifies, but no fold can apply it.
 struct UnknownEvent {};
 
@@ -322,7 +354,8 @@ using EventData = std::variant<
     EndpointResumed, EndpointDisabled, EndpointTested, EndpointDeleted, RetryPolicyCreated,
     RetryPolicyChanged, RetryPolicyDeleted, DeliveryAttempted, DeliveryHeld, DeliveryRequested,
     DeliverySkipped, DeliveryCursorMoved, ReplayRequested, ReplayPaused, ReplayResumed,
-    ReplayCancelled, ReplayCompleted>;
+    ReplayCancelled, ReplayCompleted, PipelineCreated, PipelineChanged, PipelinePaused,
+    PipelineResumed, PipelineDeleted>;
 
 /// The name that the outside sees, such as `project.created`. Not for Json, whose type is declared.
 std::string_view type_of(const EventData& data);

@@ -65,6 +65,9 @@ struct DeliveryTag {
 struct ReplayTag {
   static constexpr std::string_view prefix = "rpl";
 };
+struct PipelineTag {
+  static constexpr std::string_view prefix = "pl";
+};
 struct EventTag {
   static constexpr std::string_view prefix = "evt";
 };
@@ -79,6 +82,7 @@ using EndpointId = Id<EndpointTag>;
 using RetryPolicyId = Id<RetryPolicyTag>;
 using DeliveryId = Id<DeliveryTag>;
 using ReplayId = Id<ReplayTag>;
+using PipelineId = Id<PipelineTag>;
 using EventId = Id<EventTag>;
 using CommandId = Id<CommandTag>;
 

@@ -119,7 +119,8 @@ void Deliverer::applied(const std::vector<eventstore::StoredRecord>& group) {
         for (std::uint32_t i = 0; i < batch.event_count(); ++i) {
           const auto event = batch.event(i);
           const auto type = event.type();
-          const bool ends = type == "endpoint.deleted" || type == "replay.cancelled";
+          const bool ends = type == "endpoint.deleted" || type == "replay.cancelled" ||
+                            type == "pipeline.deleted";
           if (ends) ended.emplace_back(scope, event.entity().id);
         }
       }
@@ -228,7 +229,8 @@ void Deliverer::look_at(const Scope& scope) {
   const projections::Reader reader(parts_.rows, scope.organization, scope.space);
   const bool suspended = is_suspended(scope.organization);
   std::set<Uuid> there;
-  for (const auto kind : {Endpoint::kind, projections::open_replay_kind}) {
+  for (const auto kind :
+       {Endpoint::kind, projections::Pipeline::kind, projections::open_replay_kind}) {
     projections::ListOptions options{
         .after = {}, .limit = 1'000, .as_of = {}, .below = {}, .filter = {}};
     for (bool more = true; more;) {
@@ -237,7 +239,7 @@ void Deliverer::look_at(const Scope& scope) {
         auto source = find_source(reader, webhooks_, found.entity.id);
         if (!source) continue;
         source->is_suspended = suspended;
-        if (source->is_orphaned()) cancel(scope, *source);
+        if (!source->orphaned().empty()) stop(scope, *source);
         there.insert(found.entity.id);
         place(scope, found.entity.id, versions_of(reader, webhooks_, *source), source->active());
       }
@@ -354,9 +356,16 @@ void Deliverer::set_up_by_rows(const Scope& scope, const Uuid& id) {
   const auto channel = source->channel();
   const auto cursor = reader.get<projections::DeliveryCursor>(deliveries_, channel.cursor());
   const auto begun = cursor ? cursor->state.generation : 0;
-  if (source->generation() > begun) return begin_anew(scope, id, source->endpoint->state);
-  // The endpoint's row is behind: of two logs one may be.
+  if (source->generation() > begun) return begin_anew(scope, *source);
+  // The row of what begins is behind: of two logs one may be.
   if (source->generation() < begun) return begin_later(scope, id, std::chrono::seconds(1));
+  if (source->pipeline && !source->replay) {
+    const auto& state = source->pipeline->state;
+    const auto known = cursor ? cursor->state.version : schemas::Version{};
+    if (state.version > known)
+      return take_up(scope, *source, cursor ? cursor->state.mark : state.start);
+    if (state.version < known) return begin_later(scope, id, std::chrono::seconds(1));
+  }
   auto setup = setup_of({scope, reader, webhooks_, deliveries_, parts_.sealing}, *source);
   if (!setup) {
     spdlog::error("nothing can be delivered {} detail=\"{}\"", shown(channel),

@@ -91,8 +91,8 @@ class Deliverer {
   void set_up_by_rows(const Scope& scope, const schemas::Uuid& id);
 
   // deliverer_skipping.cpp
-  void begin_anew(const Scope& scope, const schemas::Uuid& id,
-                  const projections::Endpoint& endpoint);
+  void begin_anew(const Scope& scope, const OutletSource& source);
+  void take_up(const Scope& scope, const OutletSource& source, const std::string& place);
   struct Skipping {
     Scope scope;
     manager::SkipDeliveries command;        // but for which ones
@@ -107,7 +107,7 @@ class Deliverer {
   std::optional<Ended> ended(const projections::Reader& reader, const schemas::Uuid& id) const;
   void skip_ended(const Scope& scope, const schemas::Uuid& id);
   void skip_all_ended(const Scope& scope);
-  void cancel(const Scope& scope, const OutletSource& orphan);
+  void stop(const Scope& scope, const OutletSource& orphan);
 
   void remove(const Scope& scope, const schemas::Uuid& id);
   void abandon(const Scope& scope);

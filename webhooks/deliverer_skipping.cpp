@@ -10,36 +10,53 @@ namespace webhooks {
 
 namespace asio = boost::asio;
 using projections::Endpoint;
+using projections::Pipeline;
 using projections::Replay;
 using schemas::Result;
 using schemas::Uuid;
 
 /// It was resumed at another place: what is open is of before, and nobody wants it. The cursor is
 /// recorded at once: from then on what is open is wanted.
-void Deliverer::begin_anew(const Scope& scope, const Uuid& id, const Endpoint& endpoint) {
-  const auto record_cursor = [this, scope, id, generation = endpoint.generation,
-                              start = endpoint.start] {
-    parts_.commands.submit(
-        own_context(scope),
-        manager::RecordDeliveries{
-            .endpoint = id, .generation = generation, .deliveries = {}, .cursor = start},
-        [this, scope, id](const Result<manager::Outcome>& outcome) {
-          asio::post(context_, [this, scope, id, recorded = outcome.has_value()] {
-            recorded ? set_up(scope, id) : begin_later(scope, id, std::chrono::seconds(1));
-          });
-        });
-  };
+void Deliverer::begin_anew(const Scope& scope, const OutletSource& source) {
+  const auto* pipeline = source.pipeline ? &source.pipeline->state : nullptr;
+  const auto& start = pipeline != nullptr ? pipeline->start : source.endpoint->state.start;
+  const auto since =
+      pipeline != nullptr ? pipeline->active_since : source.endpoint->state.active_since;
+  const auto channel = source.channel();
   skip_open({.scope = scope,
-             .command = {.endpoint = id,
-                         .generation = endpoint.generation,
-                         .since = endpoint.active_since,
+             .command = {.endpoint = channel.endpoint,
+                         .generation = source.generation(),
+                         .since = since,
                          .ids = {},
-                         .reason = "the endpoint was resumed behind it"},
+                         .reason = pipeline != nullptr ? "the pipeline was resumed behind it"
+                                                       : "the endpoint was resumed behind it",
+                         .pipeline = channel.pipeline},
              .then =
-                 [this, scope, id, record_cursor](bool done) {
-                   done ? record_cursor() : begin_later(scope, id, std::chrono::seconds(1));
+                 [this, scope, source, start](bool done) {
+                   done ? take_up(scope, source, start)
+                        : begin_later(scope, source.id, std::chrono::seconds(1));
                  },
              .behind = {}});
+}
+
+/// From this place on it is as its row says, a pipeline also of this version: recorded before
+/// anything is made so.
+void Deliverer::take_up(const Scope& scope, const OutletSource& source, const std::string& place) {
+  const auto channel = source.channel();
+  const auto version = source.pipeline ? source.pipeline->state.version : schemas::Version{};
+  parts_.commands.submit(own_context(scope),
+                         manager::RecordDeliveries{.endpoint = channel.endpoint,
+                                                   .generation = source.generation(),
+                                                   .deliveries = {},
+                                                   .cursor = place,
+                                                   .pipeline = channel.pipeline,
+                                                   .version = version},
+                         [this, scope, id = source.id](const Result<manager::Outcome>& outcome) {
+                           asio::post(context_, [this, scope, id, recorded = outcome.has_value()] {
+                             recorded ? set_up(scope, id)
+                                      : begin_later(scope, id, std::chrono::seconds(1));
+                           });
+                         });
 }
 
 /// A page of rows at a time.
@@ -48,7 +65,7 @@ void Deliverer::skip_open(Skipping skipping) {
   const auto& scope = skipping.scope;
   if (!is_ours(scope.organization)) return skipping.then(false);
   auto command = skipping.command;
-  const projections::Channel channel{command.endpoint, command.replay};
+  const projections::Channel channel{command.endpoint, command.replay, command.pipeline};
   try {
     const projections::Reader reader(parts_.rows, scope.organization, scope.space);
     const auto open = reader.list(deliveries_, projections::lane_kind, true,
@@ -79,12 +96,18 @@ std::optional<Deliverer::Ended> Deliverer::ended(const projections::Reader& read
                                                  const Uuid& id) const {
   if (const auto replay = reader.get<Replay>(webhooks_, {id, {}})) {
     if (!replay->state.ended()) return std::nullopt;
-    return Ended{{replay->state.endpoint.value_or(Uuid{}), id}, "the replay has ended"};
+    return Ended{{replay->state.endpoint.value_or(Uuid{}), id, replay->state.pipeline},
+                 "the replay has ended"};
+  }
+  const auto pipeline = reader.existence(webhooks_, Pipeline::kind, {id, {}});
+  if (pipeline.version != schemas::Version{}) {
+    if (pipeline.there) return std::nullopt;
+    return Ended{{Uuid{}, {}, id}, "its pipeline was deleted"};
   }
   // Not there is not deleted: of two logs, that of endpoints may be read less far.
   const auto endpoint = reader.existence(webhooks_, Endpoint::kind, {id, {}});
   if (endpoint.there || endpoint.version == schemas::Version{}) return std::nullopt;
-  return Ended{{id, {}}, "its endpoint was deleted"};
+  return Ended{{id, {}, {}}, "its endpoint was deleted"};
 }
 
 /// What is open of an endpoint or a replay that is no more: once nothing of it is on its way.
@@ -107,7 +130,8 @@ void Deliverer::skip_ended(const Scope& scope, const Uuid& id) {
                          .since = {},
                          .ids = {},
                          .reason = ended->reason,
-                         .replay = ended->channel.replay},
+                         .replay = ended->channel.replay,
+                         .pipeline = ended->channel.pipeline},
              .then = again,
              .behind = {}});
 }
@@ -129,12 +153,17 @@ void Deliverer::skip_all_ended(const Scope& scope) {
   }
 }
 
-/// A replay whose endpoint is no longer the one that it was asked for.
-void Deliverer::cancel(const Scope& scope, const OutletSource& orphan) {
-  const auto* reason =
-      orphan.endpoint ? "its endpoint was moved to another project" : "its endpoint was deleted";
-  parts_.commands.submit(own_context(scope),
-                         manager::CancelReplay{.id = orphan.id, .reason = reason},
+/// A replay or a pipeline that can go no longer where it was to go.
+void Deliverer::stop(const Scope& scope, const OutletSource& orphan) {
+  std::string reason(orphan.orphaned());
+  std::optional<manager::Command> command;
+  if (orphan.replay) {
+    command = manager::CancelReplay{orphan.id, std::move(reason)};
+  } else if (orphan.pipeline->state.status == Pipeline::Status::active) {
+    command = manager::PausePipeline{orphan.id, std::move(reason)};
+  }
+  if (!command) return;
+  parts_.commands.submit(own_context(scope), std::move(*command),
                          [this, scope](const Result<manager::Outcome>& outcome) {
                            if (!outcome) asio::post(context_, [this, scope] { look_later(scope); });
                          });

@@ -21,7 +21,20 @@ struct Scope {
   friend bool operator==(const Scope&, const Scope&) = default;
 };
 
-/// Which events an endpoint or a replay wants, and in which form.
+/// A pipeline that events go through, and which version of it; none: for each the one that was in
+/// effect where it stands.
+struct PipelineStep {
+  schemas::Uuid id;
+  std::optional<schemas::Version> version;
+};
+
+/// With what an event went through a pipeline before.
+struct Pinned {
+  schemas::Version version{};
+  std::vector<std::uint64_t> found = {};  // schemas::DeliveredEvent
+};
+
+/// Which events an endpoint, a replay or a pipeline wants, and in which form.
 struct Wanted {
   /// Tests of this endpoint are wanted whatever else is; those of others never.
   schemas::Uuid tests_of;
@@ -33,12 +46,15 @@ struct Wanted {
   DeliveryFormat format = DeliveryFormat::structured;
   std::string until = {};  // a mark: only what it has passed; empty: all that comes
   bool with_body = true;   // events are read to be sent
+  std::optional<PipelineStep> pipeline = {};
 };
 
 /// As it is sent. `fault`: why it cannot be shown, and never can be; there is no text then.
 struct EventBody {
   std::string text;
   std::optional<std::string> fault = {};
+  std::optional<schemas::Uuid> id = {};  // of what a pipeline made; else it is the event's
+  bool parks = false;                    // a fault that trying again does not mend
 };
 
 struct ReadEvent {
@@ -51,6 +67,7 @@ struct ReadEvent {
   std::uint64_t lane = 0;
   std::string mark;  // behind it
   EventBody body;
+  Pinned pinned = {};  // of a pipeline
 };
 
 struct ReadEvents {
@@ -68,10 +85,11 @@ class EventReader {
   virtual schemas::Result<ReadEvents> read(const Scope& scope, const Wanted& wanted,
                                            const std::string& mark, std::size_t events_max,
                                            std::size_t bytes_max) = 0;
-  /// One event's body once more. Blocks; any thread.
+  /// One event's body once more; of a pipeline as it is pinned, which says then with what. Blocks;
+  /// any thread.
   virtual schemas::Result<EventBody> body(const Scope& scope, const Wanted& wanted,
                                           schemas::TopicId topic, schemas::Offset offset,
-                                          std::uint32_t index) = 0;
+                                          std::uint32_t index, Pinned& pinned) = 0;
 };
 
 }  // namespace webhooks

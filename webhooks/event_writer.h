@@ -11,8 +11,8 @@
 
 namespace webhooks {
 
-/// Where the events of a replay go that goes to a declared product. The api has products, and
-/// implements this.
+/// Where events go that a replay or a pipeline writes to a declared product. The api has products,
+/// and implements this.
 class EventWriter {
  public:
   virtual ~EventWriter() = default;
@@ -23,13 +23,16 @@ class EventWriter {
     schemas::Offset offset = 0;
     std::uint32_t index = 0;
     std::string product;  // where it is written again
-    schemas::Uuid replay;
+    std::optional<schemas::Uuid> replay;
     schemas::Uuid delivery;  // written once, however often it is tried within a day
+    std::optional<schemas::Uuid> pipeline = {};  // that makes of it what is written,
+    Pinned pinned = {};                          // as it did before
   };
   /// As a request to write it would be answered: a status, and of a refusal the problem as JSON.
   struct Answer {
     unsigned status = 201;
     std::string body;
+    std::vector<std::uint64_t> found = {};  // the pipeline: schemas::DeliveredEvent
   };
   /// Reads the event on the pool, and goes on where it was awaited. Throws where our side cannot:
   /// that is no answer, and is tried again.

@@ -8,9 +8,32 @@ namespace webhooks {
 
 void FairTurns::add(const schemas::OrganizationId& organization, std::shared_ptr<Outlet> outlet) {
   if (outlet->set_waiting(true)) return;
-  auto& line = waiting_[organization];
-  if (line.empty()) organizations_.push_back(organization);
-  line.push_back(std::move(outlet));
+  auto& waiting = waiting_[organization];
+  if (waiting.empty()) organizations_.push_back(organization);
+  const auto priority = static_cast<std::size_t>(outlet->setup().priority);
+  waiting.lines[priority].push_back(std::move(outlet));
+}
+
+bool FairTurns::Waiting::empty() const {
+  return std::ranges::all_of(lines, [](const auto& line) { return line.empty(); });
+}
+
+/// Smooth weighted round robin (nginx, 2012): each that waits gains its share, who has most has the
+/// turn and pays for all.
+std::shared_ptr<Outlet> FairTurns::Waiting::next() {
+  constexpr std::array shares{1, 2, 4};  // low, normal, high
+  int paid = 0;
+  std::size_t most = lines.size();
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (lines[i].empty()) continue;
+    credit[i] += shares[i];
+    paid += shares[i];
+    if (most == lines.size() || credit[i] > credit[most]) most = i;
+  }
+  credit[most] -= paid;
+  auto outlet = std::move(lines[most].front());
+  lines[most].pop_front();
+  return outlet;
 }
 
 std::shared_ptr<Outlet> FairTurns::next(const May& may) {
@@ -18,10 +41,9 @@ std::shared_ptr<Outlet> FairTurns::next(const May& may) {
   if (found == organizations_.end()) return nullptr;
   const auto organization = *found;
   organizations_.erase(found);
-  auto& line = waiting_.at(organization);
-  auto outlet = std::move(line.front());
-  line.pop_front();
-  if (line.empty()) {
+  auto& waiting = waiting_.at(organization);
+  auto outlet = waiting.next();
+  if (waiting.empty()) {
     waiting_.erase(organization);
   } else {
     organizations_.push_back(organization);

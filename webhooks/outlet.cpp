@@ -15,8 +15,9 @@ namespace webhooks {
 using projections::Delivery;
 
 std::string shown(const projections::Channel& channel) {
-  return channel.replay ? "replay=" + to_text(schemas::ReplayId(*channel.replay))
-                        : "endpoint=" + to_text(schemas::EndpointId(channel.endpoint));
+  if (channel.replay) return "replay=" + to_text(schemas::ReplayId(*channel.replay));
+  if (channel.pipeline) return "pipeline=" + to_text(schemas::PipelineId(*channel.pipeline));
+  return "endpoint=" + to_text(schemas::EndpointId(channel.endpoint));
 }
 
 Outlet::Outlet(const OutletParts& parts, OutletSetup setup)
@@ -66,7 +67,8 @@ void Outlet::look_at_due() {
 }
 
 Wanted Outlet::wanted() const {
-  return {.tests_of = setup_.is_replay() ? schemas::Uuid{} : setup_.id(),
+  const bool own = setup_.channel == projections::Channel{setup_.id(), {}, {}};
+  return {.tests_of = own ? setup_.id() : schemas::Uuid{},
           .types = setup_.config.types,
           .products = setup_.products,
           .filter = setup_.filter,
@@ -74,7 +76,8 @@ Wanted Outlet::wanted() const {
           .order = setup_.config.order,
           .format = setup_.config.format,
           .until = setup_.until,
-          .with_body = setup_.to_product.empty()};
+          .with_body = setup_.to_product.empty(),
+          .pipeline = setup_.pipeline};
 }
 
 /// Lanes whose first event waits for nobody: their release was cut off.

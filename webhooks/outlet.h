@@ -24,6 +24,7 @@
 #include "webhooks/event_writer.h"
 #include "webhooks/http_client.h"
 #include "webhooks/pace.h"
+#include "webhooks/pipeline.h"
 #include "webhooks/retry_policy.h"
 #include "webhooks/signature.h"
 
@@ -58,7 +59,7 @@ manager::CommandContext own_context(const Scope& scope);
 /// For our own log.
 std::string shown(const projections::Channel& channel);
 
-/// An endpoint, or a replay, as the rows and the keyring have it.
+/// An endpoint, a pipeline or a replay, as the rows and the keyring have it.
 struct OutletSetup {
   Scope scope;
   projections::Channel channel;
@@ -79,7 +80,10 @@ struct OutletSetup {
   std::optional<schemas::Uuid>
       failed_of;                      // a channel: only events whose delivery there is exhausted
   std::vector<std::string> products;  // of a replay: only of these; empty: all
-  std::string to_product;             // of a replay: where it goes; empty: to an endpoint
+  std::string to_product;             // where it goes; empty: to an endpoint
+  std::optional<schemas::Uuid> endpoint;  // the other way round
+  std::optional<PipelineStep> pipeline;   // that it goes through
+  Priority priority = Priority::normal;
   projections::EndpointHealth health;
   schemas::Time active_since;  // made or last resumed
 
@@ -196,7 +200,7 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   std::optional<schemas::Uuid> first_open(std::uint64_t lane) const;
   void send(Attempting attempting);
   static awaitable<void> attempt(std::shared_ptr<Outlet> self, Attempting attempting);
-  awaitable<schemas::Result<EventBody>> body_of(const manager::DeliveryRecord& record);
+  awaitable<schemas::Result<EventBody>> body_of(manager::DeliveryRecord& record);
   struct Answered {
     HttpResult<HttpAnswerHead> answer;
     HttpTiming timing;
@@ -206,7 +210,7 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   HttpRequest request_of(const Attempting& attempting) const;
   void on_answer(Attempting attempting, Answered answered, std::chrono::microseconds took);
   awaitable<Answered> try_once(Attempting& attempting);
-  awaitable<Answered> republish(const manager::DeliveryRecord& record);
+  awaitable<Answered> republish(manager::DeliveryRecord& record);
   void end_unsent(const Attempting& attempting);
 
   // recording (outlet_recording.cpp)

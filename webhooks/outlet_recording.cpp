@@ -70,7 +70,9 @@ void Outlet::flush() {
                            .generation = setup_.generation,
                            .deliveries = {},
                            .cursor = {},
-                           .replay = setup_.channel.replay};
+                           .replay = setup_.channel.replay,
+                           .pipeline = setup_.channel.pipeline};
+  if (setup_.pipeline) command.version = setup_.pipeline->version.value_or(schemas::Version{});
   for (const auto& recording : recording_) command.deliveries.push_back(recording.record);
   if (cursor) {
     command.cursor = cursor_;
@@ -183,10 +185,13 @@ void Outlet::ask(manager::Command command, bool Outlet::* asked) {
 void Outlet::ask_to_pause() {
   if (!pause_wish_) return;
   const auto& [disable, reason] = *pause_wish_;
-  const auto& [endpoint, replay] = setup_.channel;
-  if (replay && !disable) return ask(manager::PauseReplay{*replay, reason}, &Outlet::pause_asked_);
-  ask(manager::PauseEndpoint{.id = endpoint, .disable = disable, .reason = reason},
-      &Outlet::pause_asked_);
+  const auto& [endpoint, replay, pipeline] = setup_.channel;
+  if (disable && setup_.endpoint) {
+    return ask(manager::PauseEndpoint{*setup_.endpoint, true, reason}, &Outlet::pause_asked_);
+  }
+  if (replay) return ask(manager::PauseReplay{*replay, reason}, &Outlet::pause_asked_);
+  if (pipeline) return ask(manager::PausePipeline{*pipeline, reason}, &Outlet::pause_asked_);
+  ask(manager::PauseEndpoint{endpoint, false, reason}, &Outlet::pause_asked_);
 }
 
 /// Everything of the replay's range has an outcome.

@@ -103,7 +103,9 @@ Outlet::Attempting Outlet::first_attempt(Item item) {
                      .offset = event.offset,
                      .index = event.index,
                      .lane = event.lane,
-                     .attempt = 1},
+                     .attempt = 1,
+                     .version = event.pinned.version,
+                     .found = std::move(event.pinned.found)},
           .body = std::move(event.body),
           .first_at = now()};
 }
@@ -163,7 +165,9 @@ bool Outlet::take_again() {
                         .offset = delivery.offset,
                         .index = delivery.index,
                         .lane = delivery.lane,
-                        .attempt = delivery.attempts + 1};
+                        .attempt = delivery.attempts + 1,
+                        .version = delivery.version,
+                        .found = delivery.found};
   send({std::nullopt, std::move(record), {}, delivery.first_at.value_or(now())});
   return true;
 }
@@ -213,15 +217,20 @@ awaitable<Outlet::Answered> Outlet::try_once(Attempting& attempting) {
 }
 
 /// Written to a product, and answered as whoever had sent it would have been.
-awaitable<Outlet::Answered> Outlet::republish(const DeliveryRecord& record) {
+awaitable<Outlet::Answered> Outlet::republish(DeliveryRecord& record) {
+  std::optional<schemas::Uuid> pipeline;
+  if (setup_.pipeline) pipeline = setup_.pipeline->id;
   auto written = co_await parts_.writer.write({.scope = setup_.scope,
                                                .topic = record.topic,
                                                .offset = record.offset,
                                                .index = record.index,
                                                .product = setup_.to_product,
-                                               .replay = setup_.id(),
-                                               .delivery = record.id},
+                                               .replay = setup_.channel.replay,
+                                               .delivery = record.id,
+                                               .pipeline = pipeline,
+                                               .pinned = {record.version, record.found}},
                                               parts_.pool);
+  record.found = std::move(written.found);
   co_return Answered{
       HttpAnswerHead{
           .answer = {.status = written.status, .headers = {}, .body = std::move(written.body)},
@@ -242,11 +251,15 @@ void Outlet::end_unsent(const Attempting& attempting) {
   check_retired();
 }
 
-awaitable<schemas::Result<EventBody>> Outlet::body_of(const DeliveryRecord& record) {
-  auto read = [this, &record] {
-    return parts_.events.body(setup_.scope, wanted(), record.topic, record.offset, record.index);
+awaitable<schemas::Result<EventBody>> Outlet::body_of(DeliveryRecord& record) {
+  Pinned pinned{record.version, record.found};
+  auto read = [&] {
+    return parts_.events.body(setup_.scope, wanted(), record.topic, record.offset, record.index,
+                              pinned);
   };
-  co_return co_await answer_on(parts_.pool, read);
+  auto body = co_await answer_on(parts_.pool, read);
+  record.found = std::move(pinned.found);
+  co_return body;
 }
 
 awaitable<HttpResult<HttpConnection>> Outlet::connection(milliseconds timeout, bool& kept) {
@@ -267,7 +280,7 @@ awaitable<HttpResult<HttpConnection>> Outlet::connection(milliseconds timeout, b
 HttpRequest Outlet::request_of(const Attempting& attempting) const {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now().time_since_epoch());
   const auto timestamp = std::to_string(seconds.count());
-  auto id = to_text(schemas::EventId(attempting.record.event));
+  auto id = to_text(schemas::EventId(attempting.body.id.value_or(attempting.record.event)));
   if (planted(schemas::Fault::retry_under_another_id) && attempting.record.attempt > 1) {
     id = to_text(schemas::EventId(attempting.record.id));
   }
@@ -350,6 +363,10 @@ void Outlet::on_answer(Attempting attempting, Answered answered, microseconds to
     record.state = DeliveryState::exhausted;
     record.error = record.error ? *record.error + "; " + exhausted->detail : exhausted->detail;
     outcome = Pace::Outcome::failed;
+  }
+  if (attempting.body.parks) {
+    record.state = DeliveryState::exhausted;
+    record.error = attempting.body.fault;
   }
   if (planted(schemas::Fault::record_success_whatever_came)) {
     record.state = DeliveryState::succeeded;

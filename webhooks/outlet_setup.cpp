@@ -5,39 +5,54 @@
 namespace webhooks {
 
 using projections::Endpoint;
+using projections::Pipeline;
 using projections::Replay;
 using schemas::Result;
 using schemas::Uuid;
 
 projections::Channel OutletSource::channel() const {
-  if (!replay) return {id, {}};
-  return {replay->state.endpoint.value_or(Uuid{}), id};
+  if (replay) return {replay->state.endpoint.value_or(Uuid{}), id, replay->state.pipeline};
+  if (pipeline) return {Uuid{}, {}, id};
+  return {id, {}, {}};
 }
 
 bool OutletSource::active() const {
-  if (replay && (replay->state.status != Replay::Status::running || is_suspended)) return false;
-  return !is_orphaned() && (!endpoint || endpoint->state.status == Endpoint::Status::active);
+  if (replay && replay->state.status != Replay::Status::running) return false;
+  if (!replay && pipeline && pipeline->state.status != Pipeline::Status::active) return false;
+  if ((replay || pipeline) && is_suspended) return false;
+  return orphaned().empty() && (!endpoint || endpoint->state.status == Endpoint::Status::active);
 }
 
 /// An endpoint that was moved is another project's people's: they are sent what is of theirs.
-bool OutletSource::is_orphaned() const {
-  if (!replay || !replay->state.endpoint) return false;
-  if (!endpoint) return true;
+std::string_view OutletSource::orphaned() const {
+  if (!replay && !pipeline) return {};
+  if (replay && replay->state.pipeline && !pipeline) return "its pipeline was deleted";
+  const auto& to = pipeline ? pipeline->state.endpoint : replay->state.endpoint;
+  if (!to) return {};
+  if (!endpoint) return "its endpoint was deleted";
   const auto& project = endpoint->state.project;
-  return project && project != replay->state.project;
+  const auto& own = replay ? replay->state.project : pipeline->state.project;
+  if (project && project != own) return "its endpoint was moved to another project";
+  return {};
 }
 
 std::uint32_t OutletSource::generation() const {
-  return replay ? 0 : endpoint->state.generation;
+  if (replay) return 0;
+  return pipeline ? pipeline->state.generation : endpoint->state.generation;
 }
 
 std::optional<OutletSource> find_source(const projections::Reader& reader,
                                         schemas::TopicId webhooks, const Uuid& id) {
-  OutletSource source{.id = id, .endpoint = {}, .replay = {}, .is_suspended = false};
+  OutletSource source{
+      .id = id, .endpoint = {}, .replay = {}, .pipeline = {}, .is_suspended = false};
   source.replay = reader.get<Replay>(webhooks, {id, {}});
-  const auto endpoint = source.replay ? source.replay->state.endpoint : std::optional(id);
+  const auto through = source.replay ? source.replay->state.pipeline : std::optional(id);
+  if (through) source.pipeline = reader.get<Pipeline>(webhooks, {*through, {}});
+  auto endpoint = std::optional(id);
+  if (source.replay) endpoint = source.replay->state.endpoint;
+  if (source.pipeline) endpoint = source.pipeline->state.endpoint;
   if (endpoint) source.endpoint = reader.get<Endpoint>(webhooks, {*endpoint, {}});
-  if (!source.replay && !source.endpoint) return std::nullopt;
+  if (!source.replay && !source.pipeline && !source.endpoint) return std::nullopt;
   return source;
 }
 
@@ -45,6 +60,7 @@ SourceVersions versions_of(const projections::Reader& reader, schemas::TopicId w
                            const OutletSource& source) {
   SourceVersions versions;
   if (source.replay) versions.replay = source.replay->head.version;
+  if (source.pipeline) versions.pipeline = source.pipeline->head.version;
   if (!source.endpoint) return versions;
   projections::Encoder{versions.endpoint}(source.endpoint->state);
   const auto config = schemas::json::parse(source.endpoint->state.config);
@@ -60,7 +76,7 @@ SourceVersions versions_of(const projections::Reader& reader, schemas::TopicId w
 namespace {
 
 Result<void> open_sealed(const SetupParts& parts, const Endpoint& endpoint, OutletSetup& setup) {
-  const schemas::Entity entity{setup.channel.endpoint, {}};
+  const schemas::Entity entity{*setup.endpoint, {}};
   const auto place = [&](std::string_view field) {
     return eventstore::FieldPlace{setup.scope.organization, setup.scope.space, Endpoint::kind,
                                   entity, field};
@@ -83,7 +99,24 @@ Result<void> open_sealed(const SetupParts& parts, const Endpoint& endpoint, Outl
   return {};
 }
 
-/// What a replay asks for in the endpoint's place.
+/// What goes through a pipeline: its expressions are the reader's and the writer's.
+Result<void> apply(const Uuid& id, const Pipeline& pipeline, OutletSetup& setup) {
+  auto config = parse_pipeline_config(pipeline.config);
+  if (!config) return std::unexpected(std::move(config).error());
+  setup.project = pipeline.project;
+  setup.config.types = std::move(config->types);
+  setup.config.order = DeliveryOrder::entity;
+  setup.products = std::move(config->products);
+  setup.filter = nullptr;
+  setup.to_product = std::move(config->sink.product);
+  setup.pipeline = {id, pipeline.version};
+  setup.priority = config->priority;
+  setup.place = pipeline.start;
+  setup.active_since = std::max(setup.active_since, pipeline.active_since);
+  return {};
+}
+
+/// What a replay asks for in the endpoint's or the pipeline's place.
 Result<void> apply(const Replay& replay, OutletSetup& setup) {
   auto config = parse_replay_config(replay.config);
   if (!config) return std::unexpected(std::move(config).error());
@@ -94,8 +127,11 @@ Result<void> apply(const Replay& replay, OutletSetup& setup) {
   setup.filter = std::move(*filter);
   if (config->rate_per_second) setup.config.rate_per_second = config->rate_per_second;
   setup.products = std::move(config->products);
-  setup.to_product = std::move(config->product);
-  if (config->only_failed) setup.failed_of = config->of ? config->of : replay.endpoint;
+  if (!replay.pipeline) setup.to_product = std::move(config->product);
+  if (replay.pipeline) setup.pipeline = {*replay.pipeline, {}};
+  if (config->only_failed) {
+    setup.failed_of = config->of ? config->of : replay.pipeline ? replay.pipeline : replay.endpoint;
+  }
   setup.place = replay.from;
   setup.until = replay.to;
   setup.active_since = std::max(setup.active_since, replay.running_since);
@@ -123,8 +159,6 @@ Result<OutletSetup> setup_to_product(const SetupParts& parts, const OutletSource
   auto setup = empty_setup(parts, source);
   setup.policy = policy_to_product();
   setup.config.max_in_flight = in_flight_max;
-  auto applied = apply(source.replay->state, setup);
-  if (!applied) return std::unexpected(std::move(applied).error());
   return setup;
 }
 
@@ -138,10 +172,9 @@ Result<OutletSetup> setup_to_endpoint(const SetupParts& parts, const OutletSourc
   setup.policy = retry_policy_of(parts.reader, parts.webhooks, *config);
   setup.place = endpoint.start;
   setup.active_since = endpoint.active_since;
-  if (source.replay) {
-    auto applied = apply(source.replay->state, setup);
-    if (!applied) return std::unexpected(std::move(applied).error());
-  } else if (!setup.config.filter.empty()) {
+  setup.endpoint =
+      source.pipeline ? source.pipeline->state.endpoint : std::optional(setup.channel.endpoint);
+  if (!source.replay && !source.pipeline && !setup.config.filter.empty()) {
     auto filter = schemas::cel::Filter::compile(setup.config.filter);
     if (!filter) return std::unexpected(std::move(filter).error());
     setup.filter = std::make_shared<const schemas::cel::Filter>(std::move(*filter));
@@ -163,6 +196,10 @@ Result<OutletSetup> setup_of(const SetupParts& parts, const OutletSource& source
   auto made = source.endpoint ? setup_to_endpoint(parts, source) : setup_to_product(parts, source);
   if (!made) return made;
   auto& setup = *made;
+  Result<void> applied;
+  if (source.pipeline) applied = apply(source.pipeline_id(), source.pipeline->state, setup);
+  if (applied && source.replay) applied = apply(source.replay->state, setup);
+  if (!applied) return std::unexpected(std::move(applied).error());
   const auto cursor =
       parts.reader.get<projections::DeliveryCursor>(parts.deliveries, setup.channel.cursor());
   if (cursor && cursor->state.generation == setup.generation) setup.place = cursor->state.mark;

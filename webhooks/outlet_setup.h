@@ -10,19 +10,22 @@
 /// What an outlet is made of, from the rows.
 namespace webhooks {
 
-/// An endpoint, or a replay and the endpoint that it goes to.
+/// An endpoint, or a pipeline or a replay and what they go through and to.
 struct OutletSource {
   schemas::Uuid id;  // of the channel
   std::optional<projections::Row<projections::Endpoint>>
       endpoint;  // empty: to a product, or it was deleted
   std::optional<projections::Row<projections::Replay>> replay;
-  bool is_suspended = false;  // its organization: replays wait
+  std::optional<projections::Row<projections::Pipeline>> pipeline;
+  bool is_suspended = false;  // its organization: replays and pipelines wait
 
   projections::Channel channel() const;
   /// Something is to be sent: a replay waits while its endpoint does.
   bool active() const;
-  /// Of a replay to an endpoint: that was deleted, or moved to another project.
-  bool is_orphaned() const;
+  /// What it goes through or to was deleted, or moved to another project: says so.
+  std::string_view orphaned() const;
+  /// Of what it goes through.
+  const schemas::Uuid& pipeline_id() const { return replay ? *replay->state.pipeline : id; }
   /// Of its start; a replay has one for ever.
   std::uint32_t generation() const;
 };
@@ -36,6 +39,7 @@ struct SourceVersions {
   std::string endpoint;  // its row; tests of it change nothing there
   schemas::Version policy{};
   schemas::Version replay{};
+  schemas::Version pipeline{};
   friend bool operator==(const SourceVersions&, const SourceVersions&) = default;
 };
 SourceVersions versions_of(const projections::Reader& reader, schemas::TopicId webhooks,

@@ -2,6 +2,7 @@
 
 #include "api/resources/answers.h"
 #include "api/resources/lists.h"
+#include "api/resources/pipelines.h"
 #include "api/resources/pool.h"
 #include "api/resources/reading.h"
 #include "api/resources/replays.h"
@@ -43,6 +44,10 @@ bool sees_delivery(const Ask& ask, const Delivery& delivery) {
   if (delivery.replay) return sees_replay(ask, *delivery.replay);
   const auto place = ask.webhooks();
   const projections::Reader reader(ask.services.rows, place.organization, place.space);
+  if (delivery.pipeline) {
+    const auto pipeline = reader.get<projections::Pipeline>(place.topic, {*delivery.pipeline, {}});
+    return pipeline && sees_pipeline(ask, pipeline->state);
+  }
   const auto row = reader.get<projections::Endpoint>(place.topic, {delivery.endpoint, {}});
   return row && sees_endpoint_of(ask, row->state.project);
 }
@@ -58,12 +63,17 @@ void render_delivery(std::string& out, const Ask& ask, const FoundRow& found,
   if (!state.endpoint.nil()) endpoint = to_text(EndpointId(state.endpoint));
   std::optional<std::string> replay;
   if (state.replay) replay = to_text(schemas::ReplayId(*state.replay));
+  std::optional<std::string> pipeline;
+  if (state.pipeline) pipeline = to_text(schemas::PipelineId(*state.pipeline));
   Writer writer(out);
   writer.begin_object()
       .member("id", to_text(DeliveryId(found.entity.id)))
       .member("endpoint_id", endpoint)
       .member("replay_id", replay)
-      .member("event_id", to_text(schemas::EventId(state.event)))
+      .member("pipeline_id", pipeline)
+      .name("definition_version");
+  state.pipeline ? writer.value(to_number(state.version)) : writer.null();
+  writer.member("event_id", to_text(schemas::EventId(state.event)))
       .member("event_type", state.type)
       .member("product", ask.services.topics.name(state.topic))
       .member("state", projections::to_text(state.state))
@@ -132,7 +142,11 @@ Result<std::string> read_attempts(const Ask& ask, const Reading& reading, const 
 struct Wanted {
   std::optional<Uuid> endpoint;
   std::optional<Uuid> replay;
+  std::optional<Uuid> pipeline;
   std::optional<DeliveryState> state;
+
+  /// The channel whose deliveries are listed; of several that are named, the one with the fewest.
+  std::optional<Uuid> channel() const { return replay ? replay : pipeline ? pipeline : endpoint; }
 };
 
 std::optional<DeliveryState> state_named(std::string_view text) {
@@ -155,6 +169,11 @@ Result<Wanted> parse_wanted(const Ask& ask) {
     if (!id) return edge::wrong_parameter("replay_id", "must be the id of a replay");
     wanted.replay = id->uuid();
   }
+  if (const auto text = ask.request.parameter("pipeline_id")) {
+    const auto id = schemas::parse_id<schemas::PipelineTag>(*text);
+    if (!id) return edge::wrong_parameter("pipeline_id", "must be the id of a pipeline");
+    wanted.pipeline = id->uuid();
+  }
   if (const auto text = ask.request.parameter("state")) wanted.state = state_named(*text);
   return wanted;
 }
@@ -173,11 +192,11 @@ FoundRow delivery_of(const Reading& reading, const FoundRow& found) {
 Answer list_by_index(Ask& ask, Wanted wanted) {
   const Reading* reading = nullptr;  // known once the list is let in
   const bool has_row = wanted.state && *wanted.state != DeliveryState::succeeded;
-  ListSpec spec{.kind = projections::delivery_of_kind,
-                .below = projections::deliveries_of(wanted.replay ? wanted.replay : wanted.endpoint,
-                                                    has_row ? wanted.state : std::nullopt),
-                .keep = {},
-                .render = {}};
+  ListSpec spec{
+      .kind = projections::delivery_of_kind,
+      .below = projections::deliveries_of(wanted.channel(), has_row ? wanted.state : std::nullopt),
+      .keep = {},
+      .render = {}};
   spec.admit = [&reading](Reading& opened) -> Result<void> {
     reading = &opened;
     return {};
@@ -187,6 +206,7 @@ Answer list_by_index(Ask& ask, Wanted wanted) {
         projections::decode_row<Delivery>(delivery_of(*reading, found).bytes).state;
     return (!wanted.state || delivery.state == *wanted.state) &&
            (!wanted.endpoint || delivery.endpoint == *wanted.endpoint) &&
+           (!wanted.pipeline || delivery.pipeline == wanted.pipeline) &&
            sees_delivery(ask, delivery);
   };
   spec.render = [&](std::string& out, const FoundRow& found) {
@@ -195,14 +215,34 @@ Answer list_by_index(Ask& ask, Wanted wanted) {
   co_return co_await list_answer(ask, ask.deliveries(), std::move(spec));
 }
 
+Result<Uuid> known_endpoint(const Ask& ask, std::string_view text) {
+  const auto id = schemas::parse_id<schemas::EndpointTag>(text);
+  const auto place = ask.webhooks();
+  const projections::Reader reader(ask.services.rows, place.organization, place.space);
+  const auto row =
+      id ? reader.get<projections::Endpoint>(place.topic, {id->uuid(), {}}) : std::nullopt;
+  if (row && sees_endpoint_of(ask, row->state.project)) return id->uuid();
+  return schemas::invalid_field("/endpoint_id", "there is no endpoint with this id");
+}
+
+Result<Uuid> known_pipeline(const Ask& ask, std::string_view text) {
+  const auto id = schemas::parse_id<schemas::PipelineTag>(text);
+  const auto place = ask.webhooks();
+  const projections::Reader reader(ask.services.rows, place.organization, place.space);
+  const auto row =
+      id ? reader.get<projections::Pipeline>(place.topic, {id->uuid(), {}}) : std::nullopt;
+  if (row && sees_pipeline(ask, row->state)) return id->uuid();
+  return schemas::invalid_field("/pipeline_id", "there is no pipeline with this id");
+}
+
 }  // namespace
 
 // GET /v2/webhooks/deliveries
 Answer list_deliveries(Ask& ask) {
   auto wanted = parse_wanted(ask);
   if (!wanted) co_return std::unexpected(std::move(wanted).error());
-  const bool indexed = wanted->endpoint || wanted->replay ||
-                       (wanted->state && *wanted->state != DeliveryState::succeeded);
+  const bool indexed =
+      wanted->channel() || (wanted->state && *wanted->state != DeliveryState::succeeded);
   if (indexed) co_return co_await list_by_index(ask, *wanted);
   ListSpec spec{.kind = Delivery::kind, .keep = {}, .render = [&ask](auto& out, const auto& found) {
                   render_delivery(out, ask, found);
@@ -249,30 +289,26 @@ Answer resend_delivery(Ask& ask) {
 // POST /v2/webhooks/deliveries/resend
 Answer resend_deliveries(Ask& ask) {
   ObjectReader body(ask.body());
-  const auto text = body.text("endpoint_id", {.characters_max = 100});
+  const auto text = body.optional_text("endpoint_id", {.characters_max = 100});
+  const auto pipeline_text = body.optional_text("pipeline_id", {.characters_max = 100});
+  if (text.has_value() == pipeline_text.has_value()) {
+    body.wrong("endpoint_id", "or `pipeline_id`: one of them says whose deliveries");
+  }
   const auto state = body.choice<DeliveryState>("state", {{"exhausted", DeliveryState::exhausted},
                                                           {"failing", DeliveryState::failing},
                                                           {"skipped", DeliveryState::skipped}});
   if (auto read = body.finish(); !read) co_return std::unexpected(std::move(read).error());
-  const auto endpoint = schemas::parse_id<schemas::EndpointTag>(text);
-  const auto known = ask.webhooks();
-  const projections::Reader endpoints(ask.services.rows, known.organization, known.space);
-  const auto row = endpoint
-                       ? endpoints.get<projections::Endpoint>(known.topic, {endpoint->uuid(), {}})
-                       : std::nullopt;
-  if (!row || !sees_endpoint_of(ask, row->state.project)) {
-    co_return schemas::invalid_field("/endpoint_id", "there is no endpoint with this id");
-  }
+  auto channel = pipeline_text ? known_pipeline(ask, *pipeline_text) : known_endpoint(ask, *text);
+  if (!channel) co_return std::unexpected(std::move(channel).error());
   auto reading = co_await open_reading(ask, ask.deliveries(), View::snapshot);
   if (!reading) co_return std::unexpected(std::move(reading).error());
   const auto place = reading->place();
-  const auto page =
-      reading->reader().list(place.topic, projections::delivery_of_kind, true,
-                             {.after = {},
-                              .limit = resent_at_once,
-                              .as_of = {},
-                              .below = projections::deliveries_of(endpoint->uuid(), state),
-                              .filter = {}});
+  const auto page = reading->reader().list(place.topic, projections::delivery_of_kind, true,
+                                           {.after = {},
+                                            .limit = resent_at_once,
+                                            .as_of = {},
+                                            .below = projections::deliveries_of(*channel, state),
+                                            .filter = {}});
   manager::ResendDeliveries command;
   for (const auto& found : page.rows) command.ids.push_back(projections::delivery_in(found.entity));
   auto outcome = co_await write(ask, ask.here(), std::move(command));

@@ -31,16 +31,25 @@ inline constexpr std::array<Field, 12> attempt_fields{
     Field{.name = "answer_us", .type = Type::integer, .need = Need::required},
     Field{.name = "next_at", .type = Type::time, .need = Need::required, .nullable = true},
     Field{.name = "event_id", .need = Need::required}};
-inline constexpr std::array<Field, 15> delivery_fields{
+inline constexpr std::array<Field, 17> delivery_fields{
     Field{.name = "id", .need = Need::required},
     Field{.name = "endpoint_id",
           .need = Need::required,
           .nullable = true,
-          .description = "of a replay to a product there is none"},
+          .description = "of what goes to a product or through a pipeline there is none"},
     Field{.name = "replay_id",
           .need = Need::required,
           .nullable = true,
           .description = "that sends it again"},
+    Field{.name = "pipeline_id",
+          .need = Need::required,
+          .nullable = true,
+          .description = "that makes of it what is sent"},
+    Field{.name = "definition_version",
+          .type = Type::integer,
+          .need = Need::required,
+          .nullable = true,
+          .description = "of the pipeline"},
     Field{.name = "event_id", .need = Need::required},
     Field{.name = "event_type", .need = Need::required},
     Field{.name = "product", .need = Need::required},
@@ -61,8 +70,9 @@ inline constexpr Shape delivery_shape{"Delivery", delivery_fields};
 
 inline constexpr std::array<std::string_view, 3> resendable_states{"exhausted", "failing",
                                                                    "skipped"};
-inline constexpr std::array<Field, 2> resend_fields{
-    Field{.name = "endpoint_id", .need = Need::required},
+inline constexpr std::array<Field, 3> resend_fields{
+    Field{.name = "endpoint_id", .nullable = true, .description = "whose deliveries, or:"},
+    Field{.name = "pipeline_id", .nullable = true},
     Field{.name = "state", .need = Need::required, .choices = resendable_states}};
 inline constexpr std::array<Field, 2> resent_fields{
     Field{.name = "resent", .type = Type::integer, .need = Need::required},

@@ -2,6 +2,9 @@
 
 #include "api/resources/event_json.h"
 #include "api/resources/feed.h"
+#include "api/resources/pipeline_run.h"
+#include "projections/delivery_rows.h"
+#include "schemas/json_writer.h"
 
 namespace api::resources {
 namespace {
@@ -49,7 +52,114 @@ bool reached(const Services& services, const std::vector<MarkedPosition>& mark) 
   });
 }
 
+/// A pipeline as its events are read.
+class Step {
+ public:
+  Step(const Services& services, const webhooks::Scope& scope, const webhooks::PipelineStep& step)
+      : services_(services), scope_(scope), step_(step) {
+    if (!step.version) versions_.emplace(services, services.rows, scope, step.id);
+  }
+  /// `pinned`: as which version of it, and with what it was before.
+  bool takes(const projections::TimelineEvent& event, std::string_view product,
+             webhooks::Pinned& pinned) {
+    if (versions_) {
+      if (!pin(event, pinned)) return false;
+    } else {
+      pinned.version = *step_.version;
+    }
+    if (!transform_ || version_ != pinned.version) {
+      transform_ = transform_of(services_, scope_, step_.id, pinned.version);
+      version_ = pinned.version;
+    }
+    if (!transform_) return true;  // to say so
+    if (!is_of_source(transform_->config(), event.event().type(), product)) return false;
+    const auto document = schemas::json::parse(event_of(event, product));
+    ENSURE(document.has_value());
+    return transform_->takes(document->root());
+  }
+
+ private:
+  /// As its delivery has it, if there is one; else as the place where it stands.
+  bool pin(const projections::TimelineEvent& event, webhooks::Pinned& pinned) const {
+    const projections::Reader reader(services_.rows, scope_.organization, scope_.space);
+    const auto id =
+        projections::delivery_id(step_.id, event.event().id().uuid(), event.batch.recorded());
+    const auto deliveries = *services_.topics.find(eventstore::deliveries_product);
+    if (const auto row = reader.get<projections::Delivery>(deliveries, {id, {}})) {
+      pinned = {row->state.version, row->state.found};
+      return true;
+    }
+    const auto version = versions_->at(event);
+    if (version) pinned.version = *version;
+    return version.has_value();
+  }
+
+  const Services& services_;
+  const webhooks::Scope& scope_;
+  const webhooks::PipelineStep& step_;
+  std::optional<PipelineVersions> versions_;
+  std::shared_ptr<const webhooks::Transform> transform_;
+  schemas::Version version_{};
+};
+
+/// The CloudEvent that a pipeline makes for an endpoint.
+std::string made_event(const projections::TimelineEvent& event, const schemas::Uuid& pipeline,
+                       const schemas::Uuid& id, const webhooks::Transform::Made& made,
+                       std::string_view data) {
+  std::string text;
+  const auto& batch = event.batch;
+  schemas::json::Writer(text)
+      .begin_object()
+      .member("specversion", "1.0")
+      .member("id", to_text(schemas::EventId(id)))
+      .member("source", "/pipelines/" + to_text(schemas::PipelineId(pipeline)))
+      .member("type", made.type)
+      .member("subject", made.entity)
+      .member("time", event.event().occurred())
+      .member("datacontenttype", "application/json")
+      .member("organization", to_text(batch.organization()))
+      .member("space", to_text(batch.space()))
+      .member("kind", made.kind)
+      .member("recordedtime", batch.recorded())
+      .member("correlationid", batch.correlation())
+      .member("causationid", to_text(event.event().id()))
+      .name("data")
+      .raw(data)
+      .end_object();
+  return text;
+}
+
 }  // namespace
+
+/// The same for the same event and version, whoever sends it and however often.
+Result<webhooks::EventBody> DeliveryReader::make(const webhooks::Scope& scope,
+                                                 const webhooks::Wanted& wanted,
+                                                 const projections::TimelineEvent& event,
+                                                 std::string_view product,
+                                                 webhooks::Pinned& pinned) const {
+  if (!wanted.pipeline) return render(wanted, event, product);
+  const auto parked = [](std::string why) {
+    return webhooks::EventBody{.text = {}, .fault = std::move(why), .parks = true};
+  };
+  const auto& pipeline = wanted.pipeline->id;
+  const auto transform = transform_of(services_, scope, pipeline, pinned.version);
+  if (!transform) return parked("the pipeline's version is not known any more");
+  auto ran = run_pipeline(services_, scope, *transform, event, product, pinned.found);
+  const auto is_final = [](const schemas::Error& error) {
+    return error.code == schemas::ErrorCode::invalid_request;
+  };
+  if (!ran && is_final(ran.error())) return parked(ran.error().detail);
+  if (!ran) return std::unexpected(std::move(ran).error());
+  pinned.found = std::move(ran->found);
+  std::vector<std::string> places;
+  auto data = in_clear(ran->made.data, ran->opened, places);
+  if (!data) return parked(data.error().detail);
+  const auto id =
+      projections::delivery_id(pipeline, event.event().id().uuid(), event.batch.recorded());
+  if (wanted.format == webhooks::DeliveryFormat::data)
+    return webhooks::EventBody{std::move(*data), {}, id};
+  return webhooks::EventBody{made_event(event, pipeline, id, ran->made, *data), {}, id};
+}
 
 webhooks::EventBody DeliveryReader::render(const webhooks::Wanted& wanted,
                                            const projections::TimelineEvent& event,
@@ -107,9 +217,22 @@ Result<webhooks::ReadEvents> DeliveryReader::read(const webhooks::Scope& scope,
                                                   std::size_t bytes_max) {
   webhooks::ReadEvents read;
   std::size_t bytes = 0;
+  std::optional<Step> step;
+  if (wanted.pipeline) step.emplace(services_, scope, *wanted.pipeline);
+  Result<void> failed;
   const auto take = [&](const projections::TimelineEvent& event, std::string_view product,
                         const std::string& behind) {
-    auto body = wanted.with_body ? render(wanted, event, product) : webhooks::EventBody{};
+    webhooks::Pinned pinned;
+    if (step && !step->takes(event, product, pinned)) return true;
+    webhooks::EventBody body;
+    if (wanted.with_body) {
+      auto made = make(scope, wanted, event, product, pinned);
+      if (!made) {
+        failed = std::unexpected(std::move(made).error());
+        return false;
+      }
+      body = std::move(*made);
+    }
     const auto view = event.event();
     bytes += body.text.size();
     read.events.push_back({.id = view.id().uuid(),
@@ -121,11 +244,13 @@ Result<webhooks::ReadEvents> DeliveryReader::read(const webhooks::Scope& scope,
                            .lane = webhooks::lane_of(wanted.order, view.id().uuid(),
                                                      event.log.topic, view.kind(), view.entity()),
                            .mark = behind,
-                           .body = std::move(body)});
+                           .body = std::move(body),
+                           .pinned = std::move(pinned)});
     return read.events.size() < events_max && bytes < bytes_max;
   };
   auto walked = walk(scope, wanted, mark, take);
   if (!walked) return std::unexpected(std::move(walked).error());
+  if (!failed) walked->end = std::move(failed);
   // What was taken before an event that cannot be read is delivered first.
   if (!walked->end && read.events.empty()) return std::unexpected(std::move(walked->end).error());
   read.reached_end = walked->reached_end;
@@ -138,8 +263,12 @@ Result<void> DeliveryReader::count(
     const webhooks::Scope& scope, const webhooks::Wanted& wanted,
     const std::function<bool(const projections::TimelineEvent&)>& counts,
     CountedEvents& counted) const {
-  const auto take = [&](const projections::TimelineEvent& event, std::string_view,
+  std::optional<Step> step;
+  if (wanted.pipeline) step.emplace(services_, scope, *wanted.pipeline);
+  const auto take = [&](const projections::TimelineEvent& event, std::string_view product,
                         const std::string&) {
+    webhooks::Pinned pinned;
+    if (step && !step->takes(event, product, pinned)) return true;
     if (!counts || counts(event)) {
       ++counted.events;
       ++counted.types[std::string(event.event().type())];
@@ -157,14 +286,14 @@ Result<void> DeliveryReader::count(
 Result<webhooks::EventBody> DeliveryReader::body(const webhooks::Scope& scope,
                                                  const webhooks::Wanted& wanted,
                                                  schemas::TopicId topic, schemas::Offset offset,
-                                                 std::uint32_t index) {
+                                                 std::uint32_t index, webhooks::Pinned& pinned) {
   const auto partition =
       schemas::partition_of(scope.organization, services_.topics.partition_count());
   projections::Timeline timeline(services_.rows, services_.log, scope.organization, scope.space,
                                  partition);
   auto event = timeline.at(topic, offset, index);
   if (!event) return std::unexpected(std::move(event).error());
-  return render(wanted, *event, services_.topics.name(topic));
+  return make(scope, wanted, *event, services_.topics.name(topic), pinned);
 }
 
 }  // namespace api::resources

@@ -29,7 +29,19 @@ class DeliveryReader final : public webhooks::EventReader {
                                              std::size_t bytes_max) override;
   schemas::Result<webhooks::EventBody> body(const webhooks::Scope& scope,
                                             const webhooks::Wanted& wanted, schemas::TopicId topic,
-                                            schemas::Offset offset, std::uint32_t index) override;
+                                            schemas::Offset offset, std::uint32_t index,
+                                            webhooks::Pinned& pinned) override;
+  struct Walked {
+    schemas::Result<void> end;  // an error: an event that cannot be read
+    std::string mark;           // behind what was looked at
+    bool reached_end = false;
+    bool complete = false;
+  };
+  /// Passes the next few thousand that are wanted, as far as `take` says.
+  schemas::Result<Walked> pass(const webhooks::Scope& scope, const webhooks::Wanted& wanted,
+                               const std::string& mark, const Feed::Take& take) const {
+    return walk(scope, wanted, mark, take);
+  }
   /// Counts the next few thousand that are wanted behind `counted.mark`, of those that `counts`
   /// says (empty: all).
   schemas::Result<void> count(const webhooks::Scope& scope, const webhooks::Wanted& wanted,
@@ -37,17 +49,16 @@ class DeliveryReader final : public webhooks::EventReader {
                               CountedEvents& counted) const;
 
  private:
-  struct Walked {
-    schemas::Result<void> end;  // an error: an event that cannot be read
-    std::string mark;           // behind what was looked at
-    bool reached_end = false;
-    bool complete = false;
-  };
   schemas::Result<Walked> walk(const webhooks::Scope& scope, const webhooks::Wanted& wanted,
                                const std::string& mark, const Feed::Take& take) const;
   webhooks::EventBody render(const webhooks::Wanted& wanted,
                              const projections::TimelineEvent& event,
                              std::string_view product) const;
+  schemas::Result<webhooks::EventBody> make(const webhooks::Scope& scope,
+                                            const webhooks::Wanted& wanted,
+                                            const projections::TimelineEvent& event,
+                                            std::string_view product,
+                                            webhooks::Pinned& pinned) const;
 
   const Services& services_;
 };

@@ -3,6 +3,7 @@
 #include "api/resources/keys.h"
 #include "api/resources/lists.h"
 #include "api/resources/organizations.h"
+#include "api/resources/pipelines.h"
 #include "api/resources/pool.h"
 #include "api/resources/products.h"
 #include "api/resources/project_paths.h"
@@ -235,6 +236,21 @@ Answer list_replay_events(Ask& ask) {
   };
   co_return co_await list(ask,
                           {place, "replay", entity, "webhooks", "replay with this id", visible});
+}
+
+// GET /v2/pipelines/{pipeline_id}/events
+Answer list_pipeline_events(Ask& ask) {
+  auto id = pipeline_in_path(ask);
+  if (!id) co_return std::unexpected(std::move(id).error());
+  const auto place = ask.webhooks();
+  const Entity entity{*id, {}};
+  auto visible = [&ask, place, entity](const Reader& reader) {
+    if (!ask.caller().restricted()) return true;
+    const auto row = reader.get<projections::Pipeline>(place.topic, entity);
+    return row && sees_pipeline(ask, row->state);
+  };
+  co_return co_await list(
+      ask, {place, "pipeline", entity, "webhooks", "pipeline with this id", visible});
 }
 
 // GET /v2/webhooks/retry-policies/{retry_policy_id}/events

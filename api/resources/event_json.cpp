@@ -150,6 +150,7 @@ schemas::Result<void> append_event(std::string& out, const schemas::BatchView& b
   if (const auto replay = batch.replay()) {
     writer.member("replayid", to_text(schemas::ReplayId(*replay)));
   }
+  if (batch.hops() > 0) writer.member("hops", batch.hops());
   if (!batch.traceparent().empty()) writer.member("traceparent", batch.traceparent());
   if (!mark.empty()) writer.member("mark", mark);
   writer.name("data");

@@ -1,17 +1,19 @@
 #include "api/resources/event_writer.h"
 
 #include <algorithm>
-#include <set>
 #include <stdexcept>
 
 #include <fmt/format.h>
 
 #include "api/http/problem.h"
+#include "api/resources/pipeline_run.h"
 #include "api/resources/pool.h"
+#include "api/resources/product_events.h"
 #include "api/resources/sealed_fields.h"
 #include "projections/timeline.h"
 #include "schemas/crypto.h"
-#include "schemas/json.h"
+#include "schemas/json_reader.h"
+#include "schemas/json_writer.h"
 #include "schemas/sealed_text.h"
 
 namespace api::resources {
@@ -20,68 +22,124 @@ namespace {
 using manager::AppendEvents;
 using schemas::Result;
 
-/// The first place where a value was sealed and is not any more, if so.
-std::optional<std::string> lost_seal(std::string_view before, std::string_view after) {
-  if (!schemas::may_hold_sealed(before)) return std::nullopt;
-  std::set<std::string, std::less<>> sealed;
-  const auto each = [](std::string_view json, const auto& look) {
-    const auto document = schemas::json::parse(json);
-    ENSURE(document.has_value());
-    schemas::json::rewrite(
-        document->root(),
-        [&](std::string_view pointer, schemas::json::Value value) -> std::optional<std::string> {
-          if (value.is_string() && schemas::parse_sealed_text(*value.as_string())) look(pointer);
-          return std::nullopt;
-        });
-  };
-  each(before, [&](std::string_view pointer) { sealed.emplace(pointer); });
-  each(after, [&](std::string_view pointer) { sealed.erase(std::string(pointer)); });
-  return sealed.empty() ? std::nullopt : std::optional(*sealed.begin());
+std::unexpected<schemas::Error> refused(std::string detail) {
+  return schemas::fail(schemas::ErrorCode::invalid_request, std::move(detail));
 }
 
-/// The event as it would have been sent, were it sent to `event.product`.
-Result<AppendEvents> read(const Services& services,
-                          const webhooks::EventWriter::Republished& event) {
-  const auto& [organization, space] = event.scope;
-  const auto partition = schemas::partition_of(organization, services.topics.partition_count());
-  projections::Timeline timeline(services.rows, services.log, organization, space, partition);
-  const auto found = timeline.at(event.topic, event.offset, event.index);
-  if (!found) return std::unexpected(found.error());
-  const auto view = found->event();
+/// What is written: read, made, and not sealed yet.
+struct Made {
+  AppendEvents command;
+  std::vector<std::string> sealed_places;  // JSON pointers of what was sealed before
+  std::string from;                        // the product
+  std::string correlation;
+  std::uint8_t hops = 0;
+  std::vector<std::uint64_t> found;
+};
+
+/// The event as it would have been sent, were it sent to that product.
+Result<void> take_over(const Services& services, const webhooks::EventWriter::Republished& asked,
+                       const projections::TimelineEvent& event, Made& made) {
+  const auto view = event.event();
   const auto entity = view.entity();
   const auto data = view.data();
   const auto* json = std::get_if<schemas::Json>(&data);
   if (json == nullptr) {
-    return schemas::fail(schemas::ErrorCode::invalid_request,
-                         "an event of a built-in product cannot be written to a declared one; "
-                         "leave its type out of the replay");
+    return refused(
+        "an event of a built-in product cannot be written to a declared one; leave its type out of "
+        "the replay");
   }
-  const std::string product(services.topics.name(event.topic));
-  auto text = open_sealed(services.sealing,
-                          {organization, space, product, view.kind(), entity.name}, json->text);
-  const bool is_broken = !text && text.error().code != schemas::ErrorCode::root_key_missing;
-  if (is_broken) {
-    return schemas::fail(schemas::ErrorCode::invalid_request,
-                         "the event cannot be shown: " + text.error().detail);
+  const auto& [organization, space] = asked.scope;
+  Opened opened;
+  auto read = open_all(services.sealing, {organization, space, made.from, view.kind(), entity.name},
+                       json->text, opened);
+  const bool is_broken = !read && read.error().code != schemas::ErrorCode::root_key_missing;
+  if (is_broken) return refused("the event cannot be shown: " + read.error().detail);
+  if (!read) return read;
+  auto clear = in_clear(std::string(json->text), opened, made.sealed_places);
+  if (!clear) return std::unexpected(std::move(clear).error());
+  made.command.events.push_back({.kind = std::string(view.kind()),
+                                 .entity = entity.name,
+                                 .type = std::string(view.type()),
+                                 .data = std::move(*clear)});
+  return {};
+}
+
+/// What a pipeline makes of it, checked as what a client sends is.
+Result<void> transform(const Services& services, const webhooks::EventWriter::Republished& asked,
+                       const projections::TimelineEvent& event, Made& made) {
+  const auto transform = transform_of(services, asked.scope, *asked.pipeline, asked.pinned.version);
+  if (!transform) return refused("the pipeline's version is not known any more");
+  if (event.batch.hops() >= webhooks::hops_max) {
+    return refused(
+        fmt::format("it came of {} pipelines, one behind the other, and goes through no "
+                    "more; is there a circle?",
+                    event.batch.hops()));
   }
-  if (!text) return std::unexpected(std::move(text).error());
-  AppendEvents command{.product = event.product, .events = {}, .conditions = {}};
-  command.events.push_back({.kind = std::string(view.kind()),
-                            .entity = entity.name,
-                            .type = std::string(view.type()),
-                            .data = std::move(*text),
-                            .occurred = view.occurred(),
-                            .causation = view.id().uuid()});
-  const auto kinds = services.sealed.of(services, event.product);
-  auto sealed = seal_events({services.sealing, *kinds, organization, space}, command);
+  auto ran = run_pipeline(services, asked.scope, *transform, event, made.from, asked.pinned.found);
+  if (!ran) return std::unexpected(std::move(ran).error());
+  auto clear = in_clear(ran->made.data, ran->opened, made.sealed_places);
+  if (!clear) return std::unexpected(std::move(clear).error());
+  std::string json;
+  schemas::json::Writer writer(json);
+  writer.begin_object().name("events").begin_array().begin_object();
+  writer.member("kind", ran->made.kind)
+      .member("entity", ran->made.entity)
+      .member("type", ran->made.type)
+      .name("data")
+      .raw(*clear)
+      .end_object()
+      .end_array()
+      .end_object();
+  const auto document = schemas::json::parse(json);
+  if (!document) return refused("what the pipeline made: " + document.error().detail);
+  schemas::json::ObjectReader reader(document->root());
+  made.command = read_batch(reader, asked.product);
+  if (auto read = reader.finish(); !read) return read;
+  made.correlation = event.batch.correlation();
+  made.hops = event.batch.hops() + 1;
+  made.found = std::move(ran->found);
+  return {};
+}
+
+/// A value that was sealed is sealed where it is written, too.
+Result<void> check_sealed(const Made& made) {
+  const auto document = schemas::json::parse(made.command.events.front().data);
+  ENSURE(document.has_value());
+  for (const auto& place : made.sealed_places) {
+    const auto value = schemas::json::resolve(document->root(), place);
+    const auto text = value ? value->as_string() : std::nullopt;
+    if (!value || (text && schemas::parse_sealed_text(*text))) continue;
+    return refused(
+        fmt::format("'{}' is sealed in {} and would not be in {}; name it under `sealed` "
+                    "in that manifest",
+                    place, made.from, made.command.product));
+  }
+  return {};
+}
+
+Result<Made> read(const Services& services, const webhooks::EventWriter::Republished& asked) {
+  const auto& [organization, space] = asked.scope;
+  const auto partition = schemas::partition_of(organization, services.topics.partition_count());
+  projections::Timeline timeline(services.rows, services.log, organization, space, partition);
+  const auto event = timeline.at(asked.topic, asked.offset, asked.index);
+  if (!event) return std::unexpected(event.error());
+  Made made{.command = {.product = asked.product, .events = {}, .conditions = {}},
+            .sealed_places = {},
+            .from = std::string(services.topics.name(asked.topic)),
+            .correlation = {}};
+  auto done = asked.pipeline ? transform(services, asked, *event, made)
+                             : take_over(services, asked, *event, made);
+  if (!done) return std::unexpected(std::move(done).error());
+  auto& written = made.command.events.front();
+  written.occurred = event->event().occurred();
+  written.causation = event->event().id().uuid();
+  const auto kinds = services.sealed.of(services, asked.product);
+  auto sealed = seal_events({services.sealing, *kinds, organization, space}, made.command);
   if (!sealed) return std::unexpected(std::move(sealed).error());
-  if (const auto pointer = lost_seal(json->text, command.events.front().data)) {
-    return schemas::fail(schemas::ErrorCode::invalid_request,
-                         fmt::format("'{}' is sealed in {} and would not be in {}; name it under "
-                                     "`sealed` in that manifest",
-                                     *pointer, product, event.product));
+  if (auto checked = check_sealed(made); !checked) {
+    return std::unexpected(std::move(checked).error());
   }
-  return command;
+  return made;
 }
 
 /// The same of every attempt of a delivery, so that one whose answer was lost is not written twice.
@@ -94,8 +152,9 @@ schemas::IdempotencyProof proof_of(const schemas::Uuid& delivery) {
   return proof;
 }
 
-webhooks::EventWriter::Answer answer_of(const schemas::Error& error) {
-  return {http::status_of(error.code), http::problem_json(error, "")};
+webhooks::EventWriter::Answer answer_of(const schemas::Error& error,
+                                        std::vector<std::uint64_t> found) {
+  return {http::status_of(error.code), http::problem_json(error, ""), std::move(found)};
 }
 
 }  // namespace
@@ -103,23 +162,26 @@ webhooks::EventWriter::Answer answer_of(const schemas::Error& error) {
 boost::asio::awaitable<EventWriter::Answer> EventWriter::write(Republished event,
                                                                boost::asio::thread_pool& pool) {
   auto work = [&] { return read(services_, event); };
-  auto command = co_await answer_on(pool, work);
-  const bool is_ours = !command && command.error().code != schemas::ErrorCode::invalid_request;
-  if (is_ours) throw std::runtime_error(command.error().detail);
-  if (!command) co_return answer_of(command.error());
+  auto made = co_await answer_on(pool, work);
+  const bool is_ours = !made && made.error().code != schemas::ErrorCode::invalid_request;
+  if (is_ours) throw std::runtime_error(made.error().detail);
+  if (!made) co_return answer_of(made.error(), event.pinned.found);
   manager::CommandContext context{.organization = event.scope.organization,
                                   .space = event.scope.space,
                                   .actor = {},
                                   .rights = {},
-                                  .correlation = to_text(schemas::ReplayId(event.replay)),
+                                  .correlation = std::move(made->correlation),
                                   .traceparent = {},
                                   .idempotency = proof_of(event.delivery),
                                   .if_match = {},
                                   .sequence = {},
-                                  .replay = event.replay};
-  const auto outcome = co_await services_.commands.execute(std::move(context), std::move(*command));
-  if (!outcome) co_return answer_of(outcome.error());
-  co_return Answer{};
+                                  .replay = event.replay,
+                                  .hops = made->hops};
+  if (event.replay) context.correlation = to_text(schemas::ReplayId(*event.replay));
+  const auto outcome =
+      co_await services_.commands.execute(std::move(context), std::move(made->command));
+  if (!outcome) co_return answer_of(outcome.error(), std::move(made->found));
+  co_return Answer{.found = std::move(made->found)};
 }
 
 }  // namespace api::resources

@@ -21,6 +21,7 @@ Answer list_resource_events(Ask& ask);
 Answer list_quota_events(Ask& ask);
 Answer list_endpoint_events(Ask& ask);
 Answer list_replay_events(Ask& ask);
+Answer list_pipeline_events(Ask& ask);
 Answer list_retry_policy_events(Ask& ask);
 Answer list_resource_kind_events(Ask& ask);
 Answer list_product_events(Ask& ask);
@@ -57,7 +58,7 @@ inline constexpr auto event_list_parameters = joined(
         Field{.name = "from", .description = "inclusive: a mark, or the time of acceptance"},
         Field{.name = "to", .description = "exclusive: a mark, or the time of acceptance"}});
 
-inline constexpr std::array<Field, 20> event_fields{
+inline constexpr std::array<Field, 21> event_fields{
     Field{.name = "specversion", .need = Need::required},
     Field{.name = "id", .need = Need::required},
     Field{.name = "source", .need = Need::required},
@@ -76,6 +77,9 @@ inline constexpr std::array<Field, 20> event_fields{
     Field{.name = "correlationid", .need = Need::required},
     Field{.name = "causationid"},
     Field{.name = "replayid", .description = "of what a replay wrote to a product"},
+    Field{.name = "hops",
+          .type = Type::integer,
+          .description = "how many pipelines it came of, one behind the other"},
     Field{.name = "traceparent"},
     Field{.name = "mark", .need = Need::required},
     Field{.name = "data", .type = Type::any, .need = Need::required}};

@@ -152,8 +152,9 @@ class Look {
       judge_failure(endpoint_, delivery, *delivery.next, {}, ended);
       if (ended.state == DeliveryState::exhausted) return found_.ended.push_back(std::move(ended));
     }
+    webhooks::Pinned pinned;
     auto body = log_.body({place_.organization, place_.space}, wanted_, delivery.topic,
-                          delivery.offset, delivery.index);
+                          delivery.offset, delivery.index, pinned);
     if (!body) {
       spdlog::warn("an event cannot be leased detail=\"{}\"", body.error().detail);
       return;

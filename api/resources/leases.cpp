@@ -95,8 +95,9 @@ std::vector<Candidate> leased_before(const Ask& ask, const Pulled& endpoint,
     if (!row || row->head.version != event.version || !is_leased(row->state)) continue;
     const auto& delivery = row->state;
     if (*delivery.next <= ask.services.clock.wall()) continue;
+    webhooks::Pinned pinned;
     auto body = log.body({place.organization, place.space}, wanted_of(endpoint), delivery.topic,
-                         delivery.offset, delivery.index);
+                         delivery.offset, delivery.index, pinned);
     if (!body) continue;
     auto record = record_of(event.entity.id, delivery, delivery.attempts);
     record.next = *delivery.next;

@@ -5,8 +5,10 @@
 #include "api/resources/events.h"
 #include "api/resources/feed.h"
 #include "api/resources/lists.h"
+#include "api/resources/pipelines.h"
 #include "api/resources/pool.h"
 #include "api/resources/products.h"
+#include "api/resources/ranges.h"
 #include "api/resources/reading.h"
 #include "api/resources/stream_hub.h"
 #include "api/resources/webhooks.h"
@@ -41,7 +43,8 @@ std::unexpected<schemas::Error> no_replay() {
 /// What a request says.
 struct Asked {
   ReplayConfig config;
-  std::optional<Uuid> endpoint;  // empty: config.product
+  std::optional<Uuid> endpoint;  // neither: config.product
+  std::optional<Uuid> pipeline;
   std::optional<Uuid> project;
   std::string from;
   std::string to;
@@ -84,6 +87,12 @@ void choose_products(const Ask& ask, ObjectReader& reader, ReplayConfig& config)
 void read_sink(const Ask& ask, ObjectReader& sink, Asked& asked) {
   const auto endpoint = sink.optional_text("endpoint_id", {.characters_max = 100});
   const auto product = sink.optional_text("product", {.characters_max = 100});
+  const auto pipeline = sink.optional_text("pipeline_id", {.characters_max = 100});
+  if (pipeline) {
+    const auto id = schemas::parse_id<schemas::PipelineTag>(*pipeline);
+    if (!id) sink.wrong("pipeline_id", "must be the id of a pipeline, pl_…");
+    asked.pipeline = id ? id->uuid() : Uuid{};
+  }
   if (endpoint) {
     const auto id = schemas::parse_id<schemas::EndpointTag>(*endpoint);
     if (!id) sink.wrong("endpoint_id", "must be the id of an endpoint, we_…");
@@ -93,8 +102,9 @@ void read_sink(const Ask& ask, ObjectReader& sink, Asked& asked) {
     sink.wrong("product", "there is no declared product of this name");
   }
   asked.config.product = product.value_or("");
-  if (endpoint.has_value() == product.has_value()) {
-    sink.wrong("endpoint_id", "or `product`: one of them says where the events go");
+  if (endpoint.has_value() + product.has_value() + pipeline.has_value() != 1) {
+    sink.wrong("endpoint_id",
+               "or `pipeline_id` or `product`: one of them says where the events go");
   }
 }
 
@@ -107,7 +117,8 @@ Result<Asked> parse_request(const Ask& ask) {
   reader.object("sink", [&](ObjectReader& sink) {
     if (has_sink) read_sink(ask, sink, asked);
   });
-  if (has_sink && asked.config.only_failed && !asked.endpoint && !asked.config.of) {
+  const bool has_own = asked.endpoint || asked.pipeline;
+  if (has_sink && asked.config.only_failed && !has_own && !asked.config.of) {
     reader.wrong("of", "must name the replay whose failures are meant");
   }
   choose_products(ask, reader, asked.config);
@@ -135,80 +146,6 @@ Result<Asked> parse_endpoint_request(const Ask& ask, webhooks::EndpointConfig co
   read_range(reader, asked);
   if (auto read = reader.finish(); !read) return std::unexpected(std::move(read).error());
   return asked;
-}
-
-// ---- the range ----
-
-struct Range {
-  std::string from;
-  std::string to;
-};
-
-/// A place as a mark that names every topic.
-Result<std::string> mark_of(const Ask& ask, const Feed& feed, std::string_view field,
-                            std::string_view text) {
-  if (text == "now") return feed.mark_of(feed.passed_now());
-  if (text == "beginning") return feed.mark_of(Feed::passed_nothing());
-  if (const auto time = schemas::parse_time(text)) {
-    if (*time > ask.services.clock.wall()) {
-      return schemas::invalid_field("/" + std::string(field), "must not be in the future");
-    }
-    return feed.mark_of(feed.passed_before(Feed::key_at(*time)));
-  }
-  const auto mark = decode_mark(ask.services, ask.caller(), text);
-  if (!mark && text.starts_with("tm1_")) return std::unexpected(mark.error());
-  if (!mark) {
-    return schemas::invalid_field("/" + std::string(field),
-                                  "must be beginning, now, a mark of your own or a time");
-  }
-  const auto topics = followed(ask.services, {});
-  const auto says = [&](const MarkedPosition& position) {
-    return is_names_all(position) ||
-           std::ranges::find(topics, position.log.topic, &eventstore::Topic::id) != topics.end();
-  };
-  if (std::ranges::none_of(*mark, says)) {
-    return schemas::invalid_field("/" + std::string(field),
-                                  "is a mark that names no place among these events; take one of "
-                                  "GET /v2/events");
-  }
-  return feed.mark_of(feed.passed_at(*mark));
-}
-
-std::vector<MarkedPosition> marks_in(const Ask& ask, const Asked& asked) {
-  std::vector<MarkedPosition> marks;
-  for (const auto* text : {&asked.from, &asked.to}) {
-    const auto mark = decode_mark(ask.services, ask.caller(), *text);
-    if (mark) marks.insert(marks.end(), mark->begin(), mark->end());
-  }
-  return marks;
-}
-
-/// When the newest event that a mark has passed was accepted.
-std::optional<Time> time_at(const Ask& ask, const Feed& feed, std::string_view mark) {
-  const auto here = ask.here();
-  const auto positions = ask.services.marks.decode(here.organization, here.space, mark);
-  if (!positions) return std::nullopt;
-  const auto key = feed.newest(feed.passed_at(*positions), Feed::WholeRecord::first_event);
-  return key ? std::optional(key->recorded) : std::nullopt;
-}
-
-Result<Range> find_range(const Ask& ask, const Asked& asked) {
-  const auto from_time = schemas::parse_time(asked.from);
-  const auto to_time = schemas::parse_time(asked.to);
-  if (from_time && to_time && *from_time > *to_time) {
-    return schemas::invalid_field("/from", "must not be later than to");
-  }
-  const EventFilter all;
-  const auto snapshot = ask.services.rows.snapshot();
-  const Feed feed(ask.services, *snapshot, ask.here(), all);
-  auto from = mark_of(ask, feed, "from", asked.from);
-  if (!from) return std::unexpected(std::move(from).error());
-  auto to = mark_of(ask, feed, "to", asked.to);
-  if (!to) return std::unexpected(std::move(to).error());
-  if (time_at(ask, feed, *from) > time_at(ask, feed, *to)) {
-    return schemas::invalid_field("/from", "must not be later than to");
-  }
-  return Range{std::move(*from), std::move(*to)};
 }
 
 // ---- showing one ----
@@ -247,8 +184,13 @@ void write_progress(Writer& writer, const Ask& ask, const Reading& reading, cons
   const auto reader = reading.reader();
   const auto deliveries = ask.deliveries().topic;
   const auto row = reader.get<projections::EndpointHealth>(deliveries, {id, {}});
-  const auto health = row ? row->state : projections::EndpointHealth{};
-  const projections::Channel channel{replay.endpoint.value_or(Uuid{}), id};
+  auto health = row ? row->state : projections::EndpointHealth{};
+  if (replay.status == Replay::Status::completed) {  // rows of deliveries may be read less far
+    health = {.succeeded = replay.succeeded};
+    health.exhausted = replay.exhausted;
+    health.skipped = replay.skipped;
+  }
+  const projections::Channel channel{replay.endpoint.value_or(Uuid{}), id, replay.pipeline};
   const auto cursor = reader.get<projections::DeliveryCursor>(deliveries, channel.cursor());
   const auto position = cursor ? cursor->state.mark : replay.from;
   const auto fraction = fraction_of(ask, reading.rows(), replay, position);
@@ -279,9 +221,15 @@ std::string waits_for(const Ask& ask, const Reading& reading, const Replay& repl
   if (status == projections::Organization::Status::suspended) {
     return "the organization is suspended";
   }
-  if (!replay.endpoint) return {};
-  const auto endpoint =
-      reading.reader().get<Endpoint>(reading.place().topic, {*replay.endpoint, {}});
+  auto to = replay.endpoint;
+  if (replay.pipeline) {
+    const auto pipeline =
+        reading.reader().get<projections::Pipeline>(reading.place().topic, {*replay.pipeline, {}});
+    if (!pipeline) return "its pipeline was deleted";
+    to = pipeline->state.endpoint;
+  }
+  if (!to) return {};
+  const auto endpoint = reading.reader().get<Endpoint>(reading.place().topic, {*to, {}});
   if (!endpoint) return "its endpoint was deleted";
   if (endpoint->state.status == Endpoint::Status::active) return {};
   return "its endpoint is " + std::string(to_text(endpoint->state.status)) + "; resume it";
@@ -309,7 +257,10 @@ void render_replay(std::string& out, const Ask& ask, const FoundRow& found,
       .begin_object();
   std::optional<std::string> endpoint;
   if (state.endpoint) endpoint = to_text(EndpointId(*state.endpoint));
+  std::optional<std::string> pipeline;
+  if (state.pipeline) pipeline = to_text(schemas::PipelineId(*state.pipeline));
   writer.member("endpoint_id", endpoint)
+      .member("pipeline_id", pipeline)
       .member("product", *config->root().find("product"))
       .end_object();
   for (const auto& [name, value] : config->root().members()) {
@@ -342,7 +293,9 @@ webhooks::Wanted wanted_of(const Asked& asked, const Range& range,
           .products = asked.config.products,
           .filter = std::move(filter),
           .project = asked.project,
-          .until = range.to};
+          .until = range.to,
+          .pipeline = asked.pipeline ? std::optional(webhooks::PipelineStep{*asked.pipeline, {}})
+                                     : std::nullopt};
 }
 
 Answer count_events(Ask& ask, const Asked& asked, const Range& range,
@@ -350,7 +303,8 @@ Answer count_events(Ask& ask, const Asked& asked, const Range& range,
   const auto here = ask.here();
   std::function<bool(const TimelineEvent&)> counts;
   if (asked.config.only_failed) {
-    const auto of = asked.config.of ? *asked.config.of : *asked.endpoint;
+    const auto own = asked.pipeline ? asked.pipeline : asked.endpoint;
+    const auto of = asked.config.of ? *asked.config.of : *own;
     counts = [&ask, here, of, deliveries = ask.deliveries().topic](const TimelineEvent& event) {
       const projections::Reader reader(ask.services.rows, here.organization, here.space);
       const auto id =
@@ -405,9 +359,9 @@ Answer request(Ask& ask, Asked asked, std::optional<Uuid> endpoint_project) {
     co_return schemas::invalid_field("/filter",
                                      "together with the endpoint's: " + filter.error().detail);
   }
-  auto reached = co_await reach_followed(ask, {}, marks_in(ask, asked));
+  auto reached = co_await reach_followed(ask, {}, marks_in(ask, asked.from, asked.to));
   if (!reached) co_return std::unexpected(std::move(reached).error());
-  auto find = [&] { return find_range(ask, asked); };
+  auto find = [&] { return find_range(ask, asked.from, asked.to); };
   auto range = co_await answer_on(ask.services.records, find);
   if (!range) co_return std::unexpected(std::move(range).error());
   if (asked.dry_run) co_return co_await count_events(ask, asked, *range, std::move(*filter));
@@ -418,7 +372,8 @@ Answer request(Ask& ask, Asked asked, std::optional<Uuid> endpoint_project) {
                                             .endpoint = asked.endpoint,
                                             .config = to_json(asked.config),
                                             .from = std::move(range->from),
-                                            .to = std::move(range->to)});
+                                            .to = std::move(range->to),
+                                            .pipeline = asked.pipeline});
   if (!outcome) co_return std::unexpected(std::move(outcome).error());
   co_return created(*outcome, "/v2/replays/" + to_text(ReplayId(outcome->subject.id)),
                     json_of(ask, *outcome));
@@ -437,8 +392,30 @@ Result<void> may_send(const Ask& ask, std::string_view product) {
 }
 Result<void> may_send_to_sink(const Ask& ask) {
   const auto sink = ask.body().find("sink");
+  const auto pipeline = sink ? sink->find("pipeline_id") : std::nullopt;
+  if (pipeline && pipeline->is_string()) return may_read_events(ask);  // the rest is known later
   const auto product = sink ? sink->find("product") : std::nullopt;
   return may_send(ask, product ? product->as_string().value_or("") : "");
+}
+
+/// What a pipeline needs whoever makes it needs to have it run again.
+Result<void> may_send_through(const Ask& ask, const projections::Pipeline& pipeline) {
+  const auto config = webhooks::parse_pipeline_config(pipeline.config);
+  if (!config) return std::unexpected(config.error());
+  return may_run(ask, *config);
+}
+
+/// Through a pipeline: of its events, those that the request wants.
+Answer request_through(Ask& ask, Asked asked) {
+  const auto pipeline = co_await pipeline_now(ask, *asked.pipeline);
+  if (!pipeline && pipeline.error().code == schemas::ErrorCode::not_found) {
+    co_return schemas::invalid_field("/sink/pipeline_id", "there is no pipeline with this id");
+  }
+  if (!pipeline) co_return std::unexpected(pipeline.error());
+  if (auto may = may_send_through(ask, pipeline->state); !may) {
+    co_return std::unexpected(std::move(may).error());
+  }
+  co_return co_await request(ask, std::move(asked), pipeline->state.project);
 }
 
 Answer act_on(Ask& ask, manager::Command command) {
@@ -451,9 +428,13 @@ Answer act_on(Ask& ask, manager::Command command) {
 
 bool sees_replay(const Ask& ask, const Replay& replay) {
   if (!ask.caller().restricted()) return true;
-  if (!replay.endpoint || !sees_endpoint_of(ask, replay.project)) return false;
   const auto place = ask.webhooks();
   const projections::Reader reader(ask.services.rows, place.organization, place.space);
+  if (replay.pipeline) {
+    const auto pipeline = reader.get<projections::Pipeline>(place.topic, {*replay.pipeline, {}});
+    return pipeline && sees_pipeline(ask, pipeline->state) && sees_endpoint_of(ask, replay.project);
+  }
+  if (!replay.endpoint || !sees_endpoint_of(ask, replay.project)) return false;
   const auto endpoint = reader.get<Endpoint>(place.topic, {*replay.endpoint, {}});
   return endpoint && sees_endpoint_of(ask, endpoint->state.project);
 }
@@ -476,6 +457,7 @@ Answer request_replay(Ask& ask) {
   if (auto may = may_send_to_sink(ask); !may) co_return std::unexpected(std::move(may).error());
   auto asked = parse_request(ask);
   if (!asked) co_return std::unexpected(std::move(asked).error());
+  if (asked->pipeline) co_return co_await request_through(ask, std::move(*asked));
   if (!asked->endpoint) co_return co_await request(ask, std::move(*asked), std::nullopt);
   const auto endpoint = co_await endpoint_now(ask, *asked->endpoint);
   if (!endpoint && endpoint.error().code == schemas::ErrorCode::not_found) {
@@ -575,7 +557,13 @@ Answer resume_replay(Ask& ask) {
   if (!sees_replay(ask, state)) co_return no_replay();
   const auto config = webhooks::parse_replay_config(state.config);
   if (!config) co_return std::unexpected(config.error());
-  auto may = may_send(ask, config->product);
+  Result<void> may;
+  if (state.pipeline) {
+    const auto pipeline = co_await pipeline_now(ask, *state.pipeline);
+    if (pipeline) may = may_send_through(ask, pipeline->state);
+  } else {
+    may = may_send(ask, config->product);
+  }
   if (!may) co_return std::unexpected(std::move(may).error());
   co_return co_await act_on(ask, manager::ResumeReplay{*id});
 }

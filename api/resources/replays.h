@@ -56,8 +56,11 @@ inline constexpr std::array<Field, 7> replay_range_fields{
           .type = Type::boolean,
           .nullable = true,
           .description = "only counts the events"}};
-inline constexpr std::array<Field, 2> replay_sink_fields{
+inline constexpr std::array<Field, 3> replay_sink_fields{
     Field{.name = "endpoint_id", .nullable = true, .description = "events are sent there, or:"},
+    Field{.name = "pipeline_id",
+          .nullable = true,
+          .description = "events go through it, each as it was where the event stands, or:"},
     Field{.name = "product",
           .nullable = true,
           .description = "events are written to this declared product"}};

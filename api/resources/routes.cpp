@@ -10,6 +10,7 @@
 #include "api/resources/operations.h"
 #include "api/resources/organizations.h"
 #include "api/resources/parameters.h"
+#include "api/resources/pipelines.h"
 #include "api/resources/product_events.h"
 #include "api/resources/products.h"
 #include "api/resources/project_diff.h"
@@ -71,7 +72,11 @@ constexpr auto endpoint_list_parameters =
                       Field{.name = "project_id", .many = Many::list}});
 constexpr auto delivery_list_parameters =
     joined(list_parameters, std::array{Field{.name = "endpoint_id"}, Field{.name = "replay_id"},
+                                       Field{.name = "pipeline_id"},
                                        Field{.name = "state", .choices = delivery_states}});
+constexpr auto pipeline_list_parameters =
+    joined(list_parameters,
+           std::array{Field{.name = "state", .many = Many::list, .choices = pipeline_states}});
 constexpr auto replay_list_parameters =
     joined(list_parameters,
            std::array{Field{.name = "state", .many = Many::list, .choices = replay_states},
@@ -489,6 +494,44 @@ constexpr Operation table[] = {
    .summary = "Sends an endpoint's deliveries of one state once more, a thousand at a time", .function = resend_deliveries,
    .permission = "webhooks:write", .product = "deliveries",
    .body = Body::json, .members = resend_fields, .answer = &resent_shape},
+
+  // ---- pipelines ----
+  {.method = Method::post, .pattern = "/v2/pipelines", .name = "create_pipeline",
+   .summary = "Creates a pipeline", .function = create_pipeline,
+   .permission = "pipelines:write", .product = "webhooks",
+   .body = Body::json, .members = create_pipeline_fields, .status = 201, .answer = &pipeline_shape},
+  {.method = Method::get, .pattern = "/v2/pipelines", .name = "list_pipelines",
+   .summary = "Lists pipelines", .function = list_pipelines,
+   .permission = "pipelines:read", .product = "webhooks",
+   .query = pipeline_list_parameters, .answer = &pipeline_shape, .page = true},
+  {.method = Method::get, .pattern = "/v2/pipelines/{pipeline_id}", .name = "get_pipeline",
+   .summary = "Reads a pipeline and how its deliveries stand", .function = get_pipeline,
+   .permission = "pipelines:read", .product = "webhooks",
+   .query = entity_parameters, .answer = &pipeline_shape},
+  {.method = Method::patch, .pattern = "/v2/pipelines/{pipeline_id}", .name = "change_pipeline",
+   .summary = "Changes a pipeline by a merge patch; what came before is made as it was", .function = change_pipeline,
+   .permission = "pipelines:write", .product = "webhooks",
+   .body = Body::merge_patch, .members = change_pipeline_fields, .conditional = true, .answer = &pipeline_shape},
+  {.method = Method::delete_, .pattern = "/v2/pipelines/{pipeline_id}", .name = "delete_pipeline",
+   .summary = "Deletes a pipeline; nothing more is made", .function = delete_pipeline,
+   .permission = "pipelines:write", .product = "webhooks",
+   .conditional = true, .status = 204},
+  {.method = Method::post, .pattern = "/v2/pipelines/{pipeline_id}/dry-run", .name = "dry_run_pipeline",
+   .summary = "Says what it would make of events of the past, and what a change would make otherwise",
+   .function = dry_run_pipeline, .permission = "pipelines:write", .product = "webhooks",
+   .body = Body::json, .members = dry_run_pipeline_fields, .answer = &pipeline_dry_run_shape},
+  {.method = Method::post, .pattern = "/v2/pipelines/{pipeline_id}/pause", .name = "pause_pipeline",
+   .summary = "Makes nothing more until it is resumed; nothing is lost meanwhile", .function = pause_pipeline,
+   .permission = "pipelines:write", .product = "webhooks",
+   .conditional = true, .answer = &pipeline_shape},
+  {.method = Method::post, .pattern = "/v2/pipelines/{pipeline_id}/resume", .name = "resume_pipeline",
+   .summary = "Goes on where it stood, or from now", .function = resume_pipeline,
+   .permission = "pipelines:write", .product = "webhooks",
+   .body = Body::json, .members = resume_endpoint_fields, .conditional = true, .answer = &pipeline_shape},
+  {.method = Method::get, .pattern = "/v2/pipelines/{pipeline_id}/events", .name = "list_pipeline_events",
+   .summary = "Lists the events of a pipeline", .function = list_pipeline_events,
+   .permission = "pipelines:read", .product = "webhooks",
+   .query = entity_events_parameters, .answer = &event_shape, .page = true},
 
   // ---- replays ----
   {.method = Method::post, .pattern = "/v2/webhooks/endpoints/{endpoint_id}/replay", .name = "replay_to_endpoint",

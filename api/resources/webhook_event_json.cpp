@@ -22,8 +22,11 @@ void write_event_of(Writer& writer, const schemas::DeliveredEvent& of) {
   std::optional<std::string> replay;
   if (!of.endpoint.nil()) endpoint = to_text(schemas::EndpointId(of.endpoint));
   if (of.replay) replay = to_text(schemas::ReplayId(*of.replay));
+  std::optional<std::string> pipeline;
+  if (of.pipeline) pipeline = to_text(schemas::PipelineId(*of.pipeline));
   writer.member("endpoint_id", endpoint)
       .member("replay_id", replay)
+      .member("pipeline_id", pipeline)
       .member("event_id", to_text(schemas::EventId(of.event)))
       .member("event_type", of.type);
 }
@@ -109,8 +112,11 @@ void write_webhook_data(Writer& writer, const schemas::DeliveryCursorMoved& even
 void write_webhook_data(Writer& writer, const schemas::ReplayRequested& event) {
   std::optional<std::string> endpoint;
   if (event.endpoint) endpoint = to_text(schemas::EndpointId(*event.endpoint));
+  std::optional<std::string> pipeline;
+  if (event.pipeline) pipeline = to_text(schemas::PipelineId(*event.pipeline));
   begin(writer, event.project)
       .member("endpoint_id", endpoint)
+      .member("pipeline_id", pipeline)
       .name("config")
       .raw(event.config)
       .member("from", event.from)
@@ -132,6 +138,27 @@ void write_webhook_data(Writer& writer, const schemas::ReplayCompleted& event) {
       .member("exhausted", event.exhausted)
       .member("skipped", event.skipped)
       .end_object();
+}
+
+void write_webhook_data(Writer& writer, const schemas::PipelineCreated& event) {
+  begin(writer, event.project)
+      .name("config")
+      .raw(event.config)
+      .member("start", event.start)
+      .member("paused", event.paused)
+      .end_object();
+}
+void write_webhook_data(Writer& writer, const schemas::PipelineChanged& event) {
+  begin(writer, event.project).name("config").raw(event.config).end_object();
+}
+void write_webhook_data(Writer& writer, const schemas::PipelinePaused& event) {
+  begin(writer, event.project).member("reason", event.reason).end_object();
+}
+void write_webhook_data(Writer& writer, const schemas::PipelineResumed& event) {
+  begin(writer, event.project).member("skipped", event.start.has_value()).end_object();
+}
+void write_webhook_data(Writer& writer, const schemas::PipelineDeleted& event) {
+  begin(writer, event.project).end_object();
 }
 
 }  // namespace api::resources

@@ -3,8 +3,8 @@
 #include "schemas/events.h"
 #include "schemas/json_writer.h"
 
-/// The data of events of products `webhooks` (replays too) and `deliveries`, as event_json shows
-/// them.
+/// The data of events of products `webhooks` (replays and pipelines too) and `deliveries`, as
+/// event_json shows them.
 namespace api::resources {
 
 void write_webhook_data(schemas::json::Writer& writer, const schemas::EndpointCreated& event);
@@ -28,6 +28,11 @@ void write_webhook_data(schemas::json::Writer& writer, const schemas::ReplayPaus
 void write_webhook_data(schemas::json::Writer& writer, const schemas::ReplayResumed& event);
 void write_webhook_data(schemas::json::Writer& writer, const schemas::ReplayCancelled& event);
 void write_webhook_data(schemas::json::Writer& writer, const schemas::ReplayCompleted& event);
+void write_webhook_data(schemas::json::Writer& writer, const schemas::PipelineCreated& event);
+void write_webhook_data(schemas::json::Writer& writer, const schemas::PipelineChanged& event);
+void write_webhook_data(schemas::json::Writer& writer, const schemas::PipelinePaused& event);
+void write_webhook_data(schemas::json::Writer& writer, const schemas::PipelineResumed& event);
+void write_webhook_data(schemas::json::Writer& writer, const schemas::PipelineDeleted& event);
 
 /// The members of one attempt, without braces.
 void write_attempt(schemas::json::Writer& writer, const schemas::DeliveryAttempted& event);

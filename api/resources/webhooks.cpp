@@ -184,23 +184,6 @@ std::string shown_secret(std::string_view secret) {
   return key != nullptr ? key->public_text() : std::string(secret);
 }
 
-/// The mark at which deliveries begin.
-Result<std::string> start_mark(const Ask& ask, std::string_view start) {
-  const EventFilter filter;
-  const auto snapshot = ask.services.rows.snapshot();
-  const Feed feed(ask.services, *snapshot, ask.here(), filter);
-  if (start == "now") return feed.mark_of(feed.passed_now());
-  if (start == "beginning") return feed.mark_of(Feed::passed_nothing());
-  if (const auto time = schemas::parse_time(start)) {
-    return feed.mark_of(feed.passed_before(Feed::key_at(*time)));
-  }
-  const auto mark = decode_mark(ask.services, ask.caller(), start);
-  if (!mark) {
-    return schemas::invalid_field("/start", "must be now, beginning, a mark of your own or a time");
-  }
-  return feed.mark_of(feed.passed_at(*mark));
-}
-
 /// On the pool: keys and marks may have to be read.
 awaitable<Result<std::string>> seal(Ask& ask, const Uuid& id, std::string_view field,
                                     std::string text) {
@@ -216,26 +199,6 @@ awaitable<Result<std::string>> seal(Ask& ask, const Uuid& id, std::string_view f
                         text);
   };
   co_return co_await answer_on(ask.services.records, work);
-}
-
-void write_health(Writer& writer, const projections::Reader& reader, TopicId deliveries,
-                  const Endpoint& endpoint, const Entity& entity) {
-  const auto row = reader.get<projections::EndpointHealth>(deliveries, entity);
-  const auto health = row ? row->state : projections::EndpointHealth{};
-  const auto cursor = reader.get<projections::DeliveryCursor>(deliveries, entity);
-  const bool moved = cursor && cursor->state.generation == endpoint.generation;
-  writer.name("deliveries")
-      .begin_object()
-      .member("pending", health.pending)
-      .member("failing", health.failing)
-      .member("exhausted", health.exhausted)
-      .member("skipped", health.skipped)
-      .member("succeeded", health.succeeded)
-      .member("failing_since", health.failing_since)
-      .member("last_success_at", health.last_success)
-      .name("last_status");
-  health.last_status != 0 ? writer.value(health.last_status) : writer.null();
-  writer.member("cursor", moved ? cursor->state.mark : endpoint.start).end_object();
 }
 
 /// `reader`: for how its deliveries stand; null: that is not told.
@@ -262,7 +225,8 @@ void render_endpoint(std::string& out, const Ask& ask, const FoundRow& found,
       .member("reason", reason);
   if (secret) writer.member("secret", secret);
   if (reader != nullptr) {
-    write_health(writer, *reader, ask.deliveries().topic, state, found.entity);
+    write_health(writer, *reader, ask.deliveries().topic, {found.entity.id, {}, {}},
+                 state.generation, state.start);
   }
   write_times(writer, row.head).end_object();
 }
@@ -315,6 +279,43 @@ Answer act_on(Ask& ask, manager::Command command) {
 }
 
 }  // namespace
+
+Result<std::string> start_mark(const Ask& ask, std::string_view start) {
+  const EventFilter filter;
+  const auto snapshot = ask.services.rows.snapshot();
+  const Feed feed(ask.services, *snapshot, ask.here(), filter);
+  if (start == "now") return feed.mark_of(feed.passed_now());
+  if (start == "beginning") return feed.mark_of(Feed::passed_nothing());
+  if (const auto time = schemas::parse_time(start)) {
+    return feed.mark_of(feed.passed_before(Feed::key_at(*time)));
+  }
+  const auto mark = decode_mark(ask.services, ask.caller(), start);
+  if (!mark) {
+    return schemas::invalid_field("/start", "must be now, beginning, a mark of your own or a time");
+  }
+  return feed.mark_of(feed.passed_at(*mark));
+}
+
+void write_health(Writer& writer, const projections::Reader& reader, TopicId deliveries,
+                  const projections::Channel& channel, std::uint32_t generation,
+                  const std::string& start) {
+  const auto row = reader.get<projections::EndpointHealth>(deliveries, Entity{channel.id(), {}});
+  const auto health = row ? row->state : projections::EndpointHealth{};
+  const auto cursor = reader.get<projections::DeliveryCursor>(deliveries, channel.cursor());
+  const bool moved = cursor && cursor->state.generation == generation;
+  writer.name("deliveries")
+      .begin_object()
+      .member("pending", health.pending)
+      .member("failing", health.failing)
+      .member("exhausted", health.exhausted)
+      .member("skipped", health.skipped)
+      .member("succeeded", health.succeeded)
+      .member("failing_since", health.failing_since)
+      .member("last_success_at", health.last_success)
+      .name("last_status");
+  health.last_status != 0 ? writer.value(health.last_status) : writer.null();
+  writer.member("cursor", moved ? cursor->state.mark : start).end_object();
+}
 
 std::unexpected<schemas::Error> no_endpoint() {
   return edge::not_found("endpoint with this id");

@@ -5,6 +5,7 @@
 #include "api/resources/operation.h"
 #include "api/resources/parse.h"
 #include "projections/reader.h"
+#include "schemas/json_writer.h"
 #include "webhooks/endpoint.h"
 
 /// Endpoints: where an organization wants its events sent.
@@ -37,6 +38,14 @@ bool sees_endpoint_of(const Ask& ask, const std::optional<schemas::Uuid>& projec
 inline constexpr std::array<std::string_view, 3> delivery_orders{"entity", "none", "endpoint"};
 inline constexpr std::array<std::string_view, 2> delivery_formats{"structured", "data"};
 inline constexpr std::array<std::string_view, 2> signature_choices{"hmac", "ed25519"};
+/// The mark at which deliveries begin: now, beginning, a mark or a time. May block.
+Result<std::string> start_mark(const Ask& ask, std::string_view start);
+/// How a channel's deliveries stand, as member `deliveries`. `start`: its place while it has no
+/// cursor of this generation.
+void write_health(schemas::json::Writer& writer, const projections::Reader& reader,
+                  schemas::TopicId deliveries, const projections::Channel& channel,
+                  std::uint32_t generation, const std::string& start);
+
 inline constexpr std::array<std::string_view, 2> endpoint_kinds{"push", "pull"};
 inline constexpr std::array<std::string_view, 3> endpoint_states{"active", "paused", "disabled"};
 inline constexpr std::int64_t secret_overlap_max_seconds = 7 * 24 * 60 * 60;

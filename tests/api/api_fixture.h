@@ -16,6 +16,7 @@
 #include "api/resources/dispatch.h"
 #include "api/resources/metrics.h"
 #include "api/resources/routes.h"
+#include "api/resources/pipeline_run.h"
 #include "api/resources/sealed_fields.h"
 #include "api/resources/stream_hub.h"
 #include "api/services.h"
@@ -149,6 +150,7 @@ class ApiTest : public testing::Test {
   schemas::CursorCodec cursors_{1, hmac_key("mark")};
   schemas::HmacKey hmac_ = hmac_key("hmac");
   resources::SealedCache sealed_;
+  resources::TransformCache transforms_;
   webhooks::Egress egress_ = webhooks::Egress::parse().value();
   resources::StreamHub streams_;
   resources::Metrics metrics_{resources::operations()};
@@ -170,6 +172,7 @@ class ApiTest : public testing::Test {
                      .scans = scans_,
                      .records = records_,
                      .sealed = sealed_,
+                     .transforms = transforms_,
                      .streams = streams_,
                      .metrics = metrics_,
                      .readiness = [] { return Readiness{}; },

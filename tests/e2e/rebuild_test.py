@@ -242,11 +242,11 @@ class Killed(Rows):
 
     def test_a_half_made_one_is_told_in_the_status(self):
         with open(os.path.join(self.server.data, "rows", "5.progress"), "w", encoding="ascii") as file:
-            json.dump({"version": 5, "records": 5, "records_total": 10, "events_per_second": 7, "told": 1}, file)
+            json.dump({"version": 6, "records": 5, "records_total": 10, "events_per_second": 7, "told": 1}, file)
         self.addCleanup(os.remove, file.name)
         until(lambda: self.status()["builds"], "told")
         self.assertEqual(self.status()["builds"],
-                         [{"version": 5, "state": "interrupted", "records": 5, "records_total": 10, "events_per_second": 7}])
+                         [{"version": 6, "state": "interrupted", "records": 5, "records_total": 10, "events_per_second": 7}])
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ class Endpoints(ReplayTest):
         self.assertRegex(replay["id"], "^rpl_")
         self.assertEqual(replay.headers["Location"], f"/v2/replays/{replay['id']}")
         self.assertEqual((replay["state"], replay["sink"], replay["types"], replay["only"], replay["reason"]),
-                         ("running", {"endpoint_id": endpoint["id"], "product": None}, ["project.*"], None, None))
+                         ("running", {"endpoint_id": endpoint["id"], "pipeline_id": None, "product": None}, ["project.*"], None, None))
         again = self.taken(5)
         self.assertEqual({event for event, _ in again}, {event for event, _ in live})
         self.assertEqual({tag for _, tag in again}, {replay["id"]})
@@ -420,7 +420,7 @@ class Products(ReplayTest):
         for n in range(30):
             self.write(f"f{n % 7}", size=n)
         replay = self.replay_to(self.target)
-        self.assertEqual(replay["sink"], {"endpoint_id": None, "product": self.target})
+        self.assertEqual(replay["sink"], {"endpoint_id": None, "pipeline_id": None, "product": self.target})
         done = self.until_state(replay, "completed")
         self.assertEqual((done["progress"]["succeeded"], done["progress"]["exhausted"]), (30, 0))
         self.assertEqual(self.rows(self.target), self.rows(self.source))
