@@ -87,6 +87,7 @@ void add_cloud_event(HeaderWriter& headers, const schemas::BatchView& batch,
   if (const auto replay = batch.replay()) {
     headers.add("ce_replayid", schemas::to_text(schemas::ReplayId(*replay)));
   }
+  if (batch.hops() > 0) headers.add_text("ce_hops", "{}", batch.hops());
   if (!batch.traceparent().empty()) headers.add("ce_traceparent", batch.traceparent());
 }
 

@@ -30,6 +30,7 @@ class BadInput(ServerTest):
         cls.resource_id = cls.acme.post("/v2/resources", {"project_id": cls.project_id, "environment": "production", "kind": cls.kind, "name": "main", "units": 1})["id"]
         cls.endpoint_id, cls.policy_id, cls.delivery_id = cls.delivery(cls, cls.acme)
         cls.replay_id = cls.waiting_replay(cls, cls.acme, cls.endpoint_id)
+        cls.pipeline_id = cls.idle_pipeline(cls, cls.acme, cls.endpoint_id)
         cls.within = cls.platform.with_headers(Tidemark_Organization=cls.acme.organization)
         cls.operations = openapi.operations(cls.server.client())
         cls.sent = 0
@@ -56,7 +57,7 @@ class BadInput(ServerTest):
         for word, parameter in zip(words, words[1:]):
             if parameter.startswith("{"):
                 known = {"organizations": self.acme.organization, "projects": self.project_id, "keys": self.acme.key_id, "environments": "staging", "members": "user_1", "secrets": "TOKEN",
-                         "replays": self.replay_id, "endpoints": self.endpoint_id, "retry-policies": self.policy_id, "deliveries": self.delivery_id, "resources": self.resource_id, "quotas": self.kind, "resource-kinds": self.kind, "products": self.product, "integrations": self.product, "problems": "not-found", "{product}": "file", "{name}": "file", "{kind}": "a"}
+                         "replays": self.replay_id, "pipelines": self.pipeline_id, "endpoints": self.endpoint_id, "retry-policies": self.policy_id, "deliveries": self.delivery_id, "resources": self.resource_id, "quotas": self.kind, "resource-kinds": self.kind, "products": self.product, "integrations": self.product, "problems": "not-found", "{product}": "file", "{name}": "file", "{kind}": "a"}
                 self.assertIn(word, known, f"{operation.name}: teach this test an id of '{word}'")
                 values[parameter[1:-1]] = known[word]
         return values

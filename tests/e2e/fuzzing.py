@@ -46,6 +46,7 @@ class World:
         self.paused = self.within.post("/v2/webhooks/endpoints", {"url": "http://127.0.0.1:9/paused"})["id"]
         self.within.post(f"/v2/webhooks/endpoints/{self.paused}/pause")
         self.replay = None
+        self.pipeline = None
         self.mark, self.event_mark = None, None
         self.cursors, self.hooks = {}, {}
         self.platform.put(f"/v2/products/{self.product}", PROJECT_FILES)
@@ -72,6 +73,9 @@ class World:
         self.replay = self.replay or self.waiting_replay()
         self.ids["replay_id"] = self.replay
         self.ids["endpoint_id"], self.ids["retry_policy_id"], self.ids["delivery_id"] = self.hooks.values()
+        if not self.pipeline or self.within.get(f"/v2/pipelines/{self.pipeline}", expect="any").status != 200:
+            self.pipeline = ServerTest.idle_pipeline(None, self.within, self.paused)
+        self.ids["pipeline_id"] = self.pipeline
         self.within.post(f"/v2/webhooks/endpoints/{self.ids['endpoint_id']}/resume", {})
         self.mark = self.within.get("/v2/projects").mark
         self.event_mark = self.within.get("/v2/events?after=beginning&limit=1")["data"][0]["mark"]
@@ -123,7 +127,7 @@ class World:
         """The parameters that were made up, with values that are taken; those that cannot be known are left out."""
         good = {"at_least": self.mark, "as_of": self.mark, "fields": "id,version", "cursor": self.cursors.get(name_of(case)),
                 "project_id": self.ids["project_id"], "from": self.event_mark, "to": self.mark, "month": "2026-01",
-                "endpoint_id": self.ids["endpoint_id"], "replay_id": self.ids["replay_id"], "after": self.event_mark, "version": 1, "type": "project.*",
+                "endpoint_id": self.ids["endpoint_id"], "replay_id": self.ids["replay_id"], "pipeline_id": self.ids["pipeline_id"], "after": self.event_mark, "version": 1, "type": "project.*",
                 "environment": "production", "entity": "file"}
         given = {name: good.get(name, value) for name, value in made_up.items()}
         if name_of(case) == "diff_project":
@@ -152,6 +156,8 @@ class World:
             "rotate_endpoint_secret": {"overlap_seconds": 60}, "resend_deliveries": {"endpoint_id": self.ids["endpoint_id"], "state": "failing"},
             "replay_to_endpoint": {"from": "beginning", "filter": "false"},
             "request_replay": {"from": "beginning", "filter": "false", "sink": {"endpoint_id": self.ids["endpoint_id"]}},
+            "create_pipeline": {"name": "other", "source": {"types": ["nothing.at_all"]}, "sink": {"endpoint_id": self.ids["endpoint_id"]}},
+            "change_pipeline": {"name": unique("Changed")}, "resume_pipeline": {}, "dry_run_pipeline": {"change": {"condition": "true"}},
             "create_retry_policy": {"name": "other", "delays_seconds": [1, 2]}, "change_retry_policy": {"jitter": 0.5},
             "declare_product": PROJECT_FILES, "dry_run_product": PROJECT_FILES,
             "append_events": line, "append_entity_events": {"events": [event]},

@@ -288,6 +288,10 @@ class ServerTest(unittest.TestCase):
         """A replay that does not end, to such an endpoint: its id."""
         return client.post("/v2/replays", {"from": "beginning", "types": ["*"], "sink": {"endpoint_id": endpoint}})["id"]
 
+    def idle_pipeline(self, client, endpoint):
+        """A pipeline that nothing goes through, to such an endpoint: its id."""
+        return client.post("/v2/pipelines", {"name": "idle", "source": {"types": ["nothing.at_all"]}, "sink": {"endpoint_id": endpoint}})["id"]
+
     def project(self, **members):
         return self.acme.post("/v2/projects", {"name": "Web shop", "slug": unique("web-shop"), **members}, expect=201)
 

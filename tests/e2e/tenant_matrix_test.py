@@ -51,7 +51,7 @@ class Victim:
         self.client.post(f"/v2/resources/{resource['id']}/costs", {"amount": "1.00", "currency": "EUR", "from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z", "note": CANARY})
         server.platform.with_headers(Tidemark_Organization=self.client.organization).put(f"/v2/quotas/{CANARY}-{suffix}", {"count": 7, "units": 77})
         endpoint, policy, delivery = test.delivery(self.client, f"{CANARY}-{suffix}")
-        self.ids = {"replays": test.waiting_replay(self.client, endpoint), "endpoints": endpoint, "retry-policies": policy, "deliveries": delivery, "resources": resource["id"], "quotas": f"{CANARY}-{suffix}", "environments": f"{CANARY}-environment", "members": f"{CANARY}-member", "secrets": f"{CANARY}-secret", "organizations": self.client.organization, "projects": project["id"], "keys": self.client.key_id, "entity": self.entity}
+        self.ids = {"replays": test.waiting_replay(self.client, endpoint), "pipelines": test.idle_pipeline(self.client, endpoint), "endpoints": endpoint, "retry-policies": policy, "deliveries": delivery, "resources": resource["id"], "quotas": f"{CANARY}-{suffix}", "environments": f"{CANARY}-environment", "members": f"{CANARY}-member", "secrets": f"{CANARY}-secret", "organizations": self.client.organization, "projects": project["id"], "keys": self.client.key_id, "entity": self.entity}
         self.marks = [project.mark, written.mark, self.client.get("/v2/projects").mark]
         self.cursor = self.client.get("/v2/projects?limit=1")["next_cursor"]
         self.event = self.client.get("/v2/events?after=beginning&limit=1")["data"][0]["mark"]
@@ -63,7 +63,7 @@ class Victim:
 
 
 # Ids of the right form that nobody has.
-MISSING = {"replays": "rpl_01h2xcejqtf2nbrexx3vqjhp41", "endpoints": "we_01h2xcejqtf2nbrexx3vqjhp41", "retry-policies": "rp_01h2xcejqtf2nbrexx3vqjhp41", "deliveries": "dlv_01h2xcejqtf2nbrexx3vqjhp41", "resources": "res_01h2xcejqtf2nbrexx3vqjhp41", "quotas": "nothing", "organizations": "org_01h2xcejqtf2nbrexx3vqjhp41", "projects": "proj_01h2xcejqtf2nbrexx3vqjhp41",
+MISSING = {"replays": "rpl_01h2xcejqtf2nbrexx3vqjhp41", "pipelines": "pl_01h2xcejqtf2nbrexx3vqjhp41", "endpoints": "we_01h2xcejqtf2nbrexx3vqjhp41", "retry-policies": "rp_01h2xcejqtf2nbrexx3vqjhp41", "deliveries": "dlv_01h2xcejqtf2nbrexx3vqjhp41", "resources": "res_01h2xcejqtf2nbrexx3vqjhp41", "quotas": "nothing", "organizations": "org_01h2xcejqtf2nbrexx3vqjhp41", "projects": "proj_01h2xcejqtf2nbrexx3vqjhp41",
            "keys": "key_01h2xcejqtf2nbrexx3vqjhp41", "environments": "nothing", "members": "nobody", "secrets": "nothing", "entity": "nothing/of/that/name"}
 
 
@@ -294,7 +294,7 @@ class TenantMatrix(ServerTest):
     def own(self, caller):
         """Things of the caller's own, by the word before the path's parameter: what a write may be about."""
         made = caller.post("/v2/auth/keys", {"name": "own", "space": "test" if "le_test" in caller.key else "live", "permissions": []}, expect=201)
-        return {"environments": "staging", "members": "somebody", "secrets": "SOME", "organizations": caller.organization, "projects": caller.post("/v2/projects", {"name": "Own"})["id"], "keys": made["id"], **{word: MISSING[word] for word in ("resources", "endpoints", "retry-policies", "deliveries", "replays")}, "quotas": "nothing", "entity": "shared/name"}
+        return {"environments": "staging", "members": "somebody", "secrets": "SOME", "organizations": caller.organization, "projects": caller.post("/v2/projects", {"name": "Own"})["id"], "keys": made["id"], **{word: MISSING[word] for word in ("resources", "endpoints", "retry-policies", "deliveries", "replays", "pipelines")}, "quotas": "nothing", "entity": "shared/name"}
 
     def test_the_same_idempotency_key_for_every_write(self):
         """Two organizations, and the two spaces of one, write with one key: nobody is told of the other's request or answer."""

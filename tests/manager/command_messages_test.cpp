@@ -34,9 +34,9 @@ auto members(T& value) {
   using Plain = std::remove_const_t<T>;
   if constexpr (std::is_same_v<Plain, CommandContext>) {
     auto& [organization, space, actor, rights, correlation, traceparent, idempotency, if_match,
-           sequence, replay] = value;
+           sequence, replay, hops] = value;
     return std::tie(organization, space, actor, rights, correlation, traceparent, idempotency,
-                    if_match, sequence, replay);
+                    if_match, sequence, replay, hops);
   } else if constexpr (std::is_same_v<Plain, WrittenEvent>) {
     auto& [id, kind, entity, version] = value;
     return std::tie(id, kind, entity, version);

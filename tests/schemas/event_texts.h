@@ -45,7 +45,10 @@ inline std::string shown(const std::optional<Uuid>& id) {
 inline std::string shown(const DeliveredEvent& of) {
   return fmt::format("{} to {} '{}' at {}/{}/{} lane {} {}", hex(of.event), hex(of.endpoint),
                      of.type, static_cast<int>(of.topic), of.offset, of.index, of.lane,
-                     shown(of.replay));
+                     shown(of.replay)) +
+         (of.pipeline ? fmt::format(" made by {} version {} with {}", hex(*of.pipeline),
+                                    to_number(of.version), fmt::join(of.found, ","))
+                      : "");
 }
 inline std::string shown_sealed(std::optional<std::string_view> bytes) {
   return bytes ? hex(*bytes) : "none";
@@ -193,11 +196,29 @@ struct ShowData {
     return fmt::format("delivery skipped '{}'", d.reason);
   }
   std::string operator()(const DeliveryCursorMoved& d) const {
-    return fmt::format("delivery cursor moved {} {}", d.mark, d.generation);
+    return fmt::format("delivery cursor moved {} {}", d.mark, d.generation) +
+           (d.version == Version{} ? "" : fmt::format(" version {}", to_number(d.version)));
+  }
+  std::string operator()(const PipelineCreated& d) const {
+    return fmt::format("pipeline created {} {} {} {} paused {}", shown(d.project),
+                       shown(d.endpoint), d.config, d.start, d.paused);
+  }
+  std::string operator()(const PipelineChanged& d) const {
+    return fmt::format("pipeline changed {} {}", shown(d.project), d.config);
+  }
+  std::string operator()(const PipelinePaused& d) const {
+    return fmt::format("pipeline paused {} '{}'", shown(d.project), d.reason);
+  }
+  std::string operator()(const PipelineResumed& d) const {
+    return fmt::format("pipeline resumed {} {}", shown(d.project), shown(d.start));
+  }
+  std::string operator()(const PipelineDeleted& d) const {
+    return "pipeline deleted " + shown(d.project);
   }
   std::string operator()(const ReplayRequested& d) const {
     return fmt::format("replay requested {} {} {} {} {}", shown(d.project), shown(d.endpoint),
-                       d.config, d.from, d.to);
+                       d.config, d.from, d.to) +
+           (d.pipeline ? " through " + hex(*d.pipeline) : "");
   }
   std::string operator()(const ReplayPaused& d) const {
     return fmt::format("replay paused {} '{}'", shown(d.project), d.reason);

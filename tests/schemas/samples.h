@@ -102,6 +102,10 @@ inline SampleEvents sample_webhook_events() {
                           .lane = 0xfedc'ba98'7654'3210};
   auto replayed = of;
   replayed.replay = id_of(12);
+  auto made = of;
+  made.pipeline = id_of(14);
+  made.version = Version{3};
+  made.found = {7, 0};
   return {
       {"endpoint-created", EndpointCreated{.project = id_of(9),
                                            .config = R"({"url":"https://example.com/"})",
@@ -149,6 +153,23 @@ inline SampleEvents sample_webhook_events() {
       {"replay-resumed", ReplayResumed{std::nullopt}},
       {"replay-cancelled", ReplayCancelled{id_of(9), "asked"}},
       {"replay-completed", ReplayCompleted{id_of(9), 1'000, 3, 1}},
+      {"delivery-held-made", DeliveryHeld{made}},
+      {"delivery-cursor-moved-version", DeliveryCursorMoved{"tm1_there", 4, Version{3}}},
+      {"replay-requested-through", ReplayRequested{.project = {},
+                                                   .endpoint = {},
+                                                   .config = "{}",
+                                                   .from = "tm1_from",
+                                                   .to = "tm1_to",
+                                                   .pipeline = id_of(14)}},
+      {"pipeline-created", PipelineCreated{.project = id_of(9),
+                                           .endpoint = id_of(10),
+                                           .config = R"({"name":"p"})",
+                                           .start = "tm1_start",
+                                           .paused = true}},
+      {"pipeline-changed", PipelineChanged{id_of(9), R"({"name":"q"})"}},
+      {"pipeline-paused", PipelinePaused{id_of(9), "asked"}},
+      {"pipeline-resumed", PipelineResumed{std::nullopt, "tm1_now"}},
+      {"pipeline-deleted", PipelineDeleted{id_of(9)}},
   };
 }
 
