@@ -51,13 +51,12 @@ schemas::BatchHead head_of(const CommandContext& context, Time now) {
 
 /// Whether deciding it looks at rows of other products.
 bool refers(const Command& command) {
-  return std::holds_alternative<DeleteEnvironment>(command) ||
-         std::holds_alternative<CreateEndpoint>(command) ||
-         std::holds_alternative<ChangeEndpoint>(command) ||
-         std::holds_alternative<ResendDeliveries>(command) ||
-         std::holds_alternative<RequestReplay>(command) ||
-         std::holds_alternative<CreatePipeline>(command) ||
-         std::holds_alternative<ChangePipeline>(command) ||
+  const auto is_one_of = [&]<typename... Kinds>(std::variant<Kinds...>*) {
+    return (std::holds_alternative<Kinds>(command) || ...);
+  };
+  using Referring = std::variant<DeleteEnvironment, CreateEndpoint, ChangeEndpoint,
+                                 ResendDeliveries, RequestReplay, CreatePipeline, ChangePipeline>;
+  return is_one_of(static_cast<Referring*>(nullptr)) ||
          product_of(command) == eventstore::resources_product;
 }
 

@@ -7,6 +7,7 @@ namespace {
 
 namespace rpc = fb::rpc;
 using projections::Access;
+
 std::unexpected<schemas::Error> malformed() {
   return schemas::fail(schemas::ErrorCode::internal, "a message between processes is malformed");
 }

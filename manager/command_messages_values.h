@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "fb/batch_generated.h"
+#include "fb/rpc/commands_generated.h"
 #include "schemas/ids.h"
 
 /// What messages between processes are made of, as values of ours: command_messages_reader.cpp's

@@ -67,6 +67,8 @@ class World:
         self.ids["resource_id"] = self.resource("none")
         if not self.hooks or any(self.within.get(path, expect="any").status != 200 for path in self.hooks):
             endpoint, _, delivery = ServerTest.delivery(None, self.within, unique("hook"))
+            for row in list(self.within.pages("/v2/webhooks/retry-policies")):  # those that were made up: there may be a hundred
+                self.within.request("DELETE", f"/v2/webhooks/retry-policies/{row['id']}", expect="any")
             policy = self.within.post("/v2/webhooks/retry-policies", {"name": "unused", "delays_seconds": [1]})["id"]
             self.hooks = {f"/v2/webhooks/endpoints/{endpoint}": endpoint, f"/v2/webhooks/retry-policies/{policy}": policy,
                           f"/v2/webhooks/deliveries/{delivery}": delivery}

@@ -91,6 +91,39 @@ inline SampleEvents sample_resource_events() {
   };
 }
 
+inline SampleEvents sample_pipeline_events() {
+  const DeliveredEvent made{.endpoint = id_of(10),
+                            .event = id_of(11),
+                            .type = "project.created",
+                            .topic = TopicId{2},
+                            .offset = 12,
+                            .index = 3,
+                            .lane = 0xfedc'ba98'7654'3210,
+                            .replay = {},
+                            .pipeline = id_of(14),
+                            .version = Version{3},
+                            .found = {7, 0}};
+  return {
+      {"delivery-held-made", DeliveryHeld{made}},
+      {"delivery-cursor-moved-version", DeliveryCursorMoved{"tm1_there", 4, Version{3}}},
+      {"replay-requested-through", ReplayRequested{.project = {},
+                                                   .endpoint = {},
+                                                   .config = "{}",
+                                                   .from = "tm1_from",
+                                                   .to = "tm1_to",
+                                                   .pipeline = id_of(14)}},
+      {"pipeline-created", PipelineCreated{.project = id_of(9),
+                                           .endpoint = id_of(10),
+                                           .config = R"({"name":"p"})",
+                                           .start = "tm1_start",
+                                           .paused = true}},
+      {"pipeline-changed", PipelineChanged{id_of(9), R"({"name":"q"})"}},
+      {"pipeline-paused", PipelinePaused{id_of(9), "asked"}},
+      {"pipeline-resumed", PipelineResumed{std::nullopt, "tm1_now"}},
+      {"pipeline-deleted", PipelineDeleted{id_of(9)}},
+  };
+}
+
 inline SampleEvents sample_webhook_events() {
   const Time later{std::chrono::milliseconds{1'800'000'000'000}};
   const DeliveredEvent of{.endpoint = id_of(10),
@@ -102,10 +135,6 @@ inline SampleEvents sample_webhook_events() {
                           .lane = 0xfedc'ba98'7654'3210};
   auto replayed = of;
   replayed.replay = id_of(12);
-  auto made = of;
-  made.pipeline = id_of(14);
-  made.version = Version{3};
-  made.found = {7, 0};
   return {
       {"endpoint-created", EndpointCreated{.project = id_of(9),
                                            .config = R"({"url":"https://example.com/"})",
@@ -153,23 +182,6 @@ inline SampleEvents sample_webhook_events() {
       {"replay-resumed", ReplayResumed{std::nullopt}},
       {"replay-cancelled", ReplayCancelled{id_of(9), "asked"}},
       {"replay-completed", ReplayCompleted{id_of(9), 1'000, 3, 1}},
-      {"delivery-held-made", DeliveryHeld{made}},
-      {"delivery-cursor-moved-version", DeliveryCursorMoved{"tm1_there", 4, Version{3}}},
-      {"replay-requested-through", ReplayRequested{.project = {},
-                                                   .endpoint = {},
-                                                   .config = "{}",
-                                                   .from = "tm1_from",
-                                                   .to = "tm1_to",
-                                                   .pipeline = id_of(14)}},
-      {"pipeline-created", PipelineCreated{.project = id_of(9),
-                                           .endpoint = id_of(10),
-                                           .config = R"({"name":"p"})",
-                                           .start = "tm1_start",
-                                           .paused = true}},
-      {"pipeline-changed", PipelineChanged{id_of(9), R"({"name":"q"})"}},
-      {"pipeline-paused", PipelinePaused{id_of(9), "asked"}},
-      {"pipeline-resumed", PipelineResumed{std::nullopt, "tm1_now"}},
-      {"pipeline-deleted", PipelineDeleted{id_of(9)}},
   };
 }
 
@@ -216,6 +228,7 @@ inline std::vector<SampleBatch> sample_batches() {
   };
   std::ranges::move(sample_resource_events(), std::back_inserter(events));
   std::ranges::move(sample_webhook_events(), std::back_inserter(events));
+  std::ranges::move(sample_pipeline_events(), std::back_inserter(events));
   std::vector<SampleBatch> samples;
   for (const auto& [name, data] : events) {
     samples.push_back({name, plain_head(), {sample_event(data)}});
