@@ -156,7 +156,7 @@ class Process {
   std::optional<RowsTakeover> takeover_;
   std::unique_ptr<resources::Metrics> metrics_;
   resources::SealedCache sealed_;
-  resources::TransformCache transforms_;
+  resources::PipelineCache pipelines_;
   std::unique_ptr<resources::StreamHub> streams_;
   std::optional<Services> services_;
   std::unique_ptr<http::Router> router_;
@@ -314,7 +314,7 @@ Result<void> Process::listen() {
                              .scans = scans_,
                              .records = records_,
                              .sealed = sealed_,
-                             .transforms = transforms_,
+                             .pipelines = pipelines_,
                              .streams = *streams_,
                              .metrics = *metrics_,
                              .readiness = [this] { return readiness(); },

@@ -29,7 +29,7 @@ namespace resources {
 class Metrics;
 class SealedCache;
 class StreamHub;
-class TransformCache;
+class PipelineCache;
 }  // namespace resources
 
 /// What `/readyz` says: ready when there is no reason against it. A frozen organization is listed
@@ -77,7 +77,7 @@ struct Services {
   /// that what the rows do know is answered meanwhile. Joined as `scans` is.
   boost::asio::thread_pool& records;
   resources::SealedCache& sealed;
-  resources::TransformCache& transforms;
+  resources::PipelineCache& pipelines;
   resources::StreamHub& streams;
   resources::Metrics& metrics;
   /// Any thread.

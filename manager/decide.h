@@ -143,8 +143,6 @@ Result<void> check_room(const Context& context, std::string_view kind, std::size
                         std::string_view what);
 /// What is changed is not what it was made from any more.
 std::unexpected<schemas::Error> moved_on(Version based_on, Version current);
-/// A caller who is restricted to projects knows of pipelines to their endpoints only.
-bool may_see_pipeline(const Context& context, const projections::Pipeline& pipeline);
 /// A decision with one event about an entity that stands at `current` (0: new).
 Decision one_event(const Context& context, Entity subject, Version current,
                    schemas::EventData data);

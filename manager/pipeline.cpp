@@ -6,21 +6,11 @@ namespace manager {
 using projections::Endpoint;
 using projections::Pipeline;
 
-bool may_see_pipeline(const Context& context, const Pipeline& pipeline) {
-  if (context.rights == nullptr || !context.rights->projects) return true;
-  if (!pipeline.endpoint || !may_see_of(context, pipeline.project)) return false;
-  const auto endpoint = context.references
-                            ? context.references->own.get<Endpoint>(context.references->webhooks,
-                                                                    {*pipeline.endpoint, {}})
-                            : context.view.get<Endpoint>(context.topic, {*pipeline.endpoint, {}});
-  return endpoint && may_see_of(context, endpoint->state.project);
-}
-
 namespace {
 
 Result<projections::Row<Pipeline>> visible_pipeline(const Context& context, const Uuid& id) {
   auto row = context.view.get<Pipeline>(context.topic, {id, {}});
-  if (!row || !may_see_pipeline(context, row->state)) {
+  if (!row || !may_see_of(context, row->state.project)) {
     return fail(ErrorCode::not_found, "there is no pipeline with this id");
   }
   auto matched = check_if_match(context, row->head.version);
@@ -41,6 +31,19 @@ Result<void> check_references(const Context& context, const std::optional<Uuid>&
     return schemas::invalid_field("/project_id", "must be the project of the endpoint");
   }
   return {};
+}
+
+/// Without its endpoint, or where that is another project's now, it would be paused again.
+Result<void> check_endpoint(const Context& context, const Pipeline& pipeline) {
+  if (!pipeline.endpoint) return {};
+  const auto row = context.view.get<Endpoint>(context.topic, {*pipeline.endpoint, {}});
+  if (!row) {
+    return wrong_state("its endpoint was deleted; make another pipeline", to_text(pipeline.status));
+  }
+  const auto& project = row->state.project;
+  if (!project || project == pipeline.project) return {};
+  return wrong_state("its endpoint was moved to another project; move one of them",
+                     to_text(pipeline.status));
 }
 
 }  // namespace
@@ -91,6 +94,9 @@ Result<Decision> decide(const Context& context, const ResumePipeline& command) {
   if (!row) return std::unexpected(std::move(row).error());
   const bool active = row->state.status == Pipeline::Status::active;
   if (active && !command.start) return nothing(Pipeline::kind, {command.id, {}});
+  if (auto there = check_endpoint(context, row->state); !there) {
+    return std::unexpected(std::move(there).error());
+  }
   std::optional<std::string_view> start;
   if (command.start) start = *command.start;
   return one_event(context, {command.id, {}}, row->head.version,

@@ -17,7 +17,8 @@ bool may_see_replay(const Context& context, const Replay& replay) {
   if (replay.pipeline) {
     const auto pipeline =
         context.view.get<projections::Pipeline>(context.topic, {*replay.pipeline, {}});
-    return pipeline && may_see_pipeline(context, pipeline->state);
+    return pipeline && may_see_of(context, pipeline->state.project) &&
+           may_see_of(context, replay.project);
   }
   if (!replay.endpoint || !may_see_of(context, replay.project)) return false;
   const auto endpoint = context.view.get<Endpoint>(context.topic, {*replay.endpoint, {}});
@@ -69,7 +70,7 @@ Result<Decision> decide(const Context& context, const RequestReplay& command) {
   if (command.pipeline) {
     const auto pipeline =
         context.view.get<projections::Pipeline>(context.topic, {*command.pipeline, {}});
-    if (!pipeline || !may_see_pipeline(context, pipeline->state)) {
+    if (!pipeline || !may_see_of(context, pipeline->state.project)) {
       return schemas::invalid_field("/sink/pipeline_id", "there is no pipeline with this id");
     }
     if (pipeline->state.project && pipeline->state.project != command.project) {

@@ -310,13 +310,18 @@ namespace {
 Result<void> check_pipeline_resend(const Context& context, const projections::Row<Delivery>& row) {
   const auto pipeline = context.references->own.get<projections::Pipeline>(
       context.references->webhooks, {*row.state.pipeline, {}});
-  if (context.rights != nullptr && context.rights->projects &&
-      (!pipeline || !may_see_pipeline(context, pipeline->state))) {
+  const auto project = pipeline ? pipeline->state.project : std::nullopt;
+  if (!may_see_of(context, project)) {
     return fail(ErrorCode::not_found, "there is no delivery with this id");
   }
   if (auto matched = check_if_match(context, row.head.version); !matched) return matched;
-  if (pipeline) return {};
-  return wrong_state("its pipeline was deleted", projections::to_text(row.state.state));
+  if (!pipeline) {
+    return wrong_state("its pipeline was deleted", projections::to_text(row.state.state));
+  }
+  const bool is_written = row.state.state == DeliveryState::succeeded && !pipeline->state.endpoint;
+  if (!is_written) return {};
+  return wrong_state("it is written to the product; have it made once more by a replay",
+                     projections::to_text(row.state.state));
 }
 
 /// Why a delivery cannot be asked for again, if so.
@@ -341,7 +346,7 @@ Result<void> check_resend(const Context& context, const projections::Row<Deliver
   }
   if (row.state.endpoint.nil()) {
     return wrong_state(
-        "it was written to a product, or refused there; have what failed replayed: "
+        "it was made by a replay to a product or through a pipeline; have what failed replayed: "
         "only: failed, of: the replay",
         projections::to_text(row.state.state));
   }

@@ -267,7 +267,7 @@ Result<std::optional<Pipeline>> evolve(std::optional<Pipeline> state, const Even
                     .start = std::string(created->start),
                     .generation = 0,
                     .status = created->paused ? Status::paused : Status::active,
-                    .reason = created->paused ? "made so" : "",
+                    .reason = created->paused ? "created paused" : "",
                     .active_since = moment.recorded};
   }
   if (!state) return cannot_apply(data);

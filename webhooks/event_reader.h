@@ -26,6 +26,7 @@ struct Scope {
 struct PipelineStep {
   schemas::Uuid id;
   std::optional<schemas::Version> version;
+  std::optional<schemas::Uuid> of = {};  // as this replay had it, where it did
 };
 
 /// With what an event went through a pipeline before.

@@ -32,6 +32,7 @@ class EventWriter {
   struct Answer {
     unsigned status = 201;
     std::string body;
+    std::string reason = {};                // of a refusal, in short
     std::vector<std::uint64_t> found = {};  // the pipeline: schemas::DeliveredEvent
   };
   /// Reads the event on the pool, and goes on where it was awaited. Throws where our side cannot:

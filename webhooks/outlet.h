@@ -245,6 +245,7 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
   static constexpr std::size_t records_max = 1'000;  // of one command, and its bytes:
   static constexpr std::size_t records_bytes_max = std::size_t{1} << 20;
   static constexpr std::size_t body_kept = 4'096;
+  static constexpr std::size_t error_kept = 500;
   static constexpr std::chrono::seconds cursor_every{10};
   static constexpr std::size_t cursor_every_events = 10'000;
   static constexpr std::chrono::seconds idle_for{20};

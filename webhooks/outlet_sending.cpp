@@ -231,6 +231,7 @@ awaitable<Outlet::Answered> Outlet::republish(DeliveryRecord& record) {
                                                .pinned = {record.version, record.found}},
                                               parts_.pool);
   record.found = std::move(written.found);
+  if (!written.reason.empty()) record.error = shown_text(written.reason, error_kept);
   co_return Answered{
       HttpAnswerHead{
           .answer = {.status = written.status, .headers = {}, .body = std::move(written.body)},
@@ -361,17 +362,21 @@ void Outlet::on_answer(Attempting attempting, Answered answered, microseconds to
     outcome = Pace::Outcome::failed;
   } else if (const auto* exhausted = std::get_if<Exhausted>(&verdict.delivery)) {
     record.state = DeliveryState::exhausted;
-    record.error = record.error ? *record.error + "; " + exhausted->detail : exhausted->detail;
+    const bool says_why = record.error && !setup_.to_product.empty();
+    if (!says_why) {
+      record.error = record.error ? *record.error + "; " + exhausted->detail : exhausted->detail;
+    }
     outcome = Pace::Outcome::failed;
-  }
-  if (attempting.body.parks) {
-    record.state = DeliveryState::exhausted;
-    record.error = attempting.body.fault;
   }
   if (planted(schemas::Fault::record_success_whatever_came)) {
     record.state = DeliveryState::succeeded;
   }
   if (verdict.slow_down) outcome = Pace::Outcome::too_much;
+  if (attempting.body.parks) {  // no word of the receiver's
+    record.state = DeliveryState::exhausted;
+    record.error = shown_text(*attempting.body.fault, error_kept);
+    outcome = Pace::Outcome::good_retry;
+  }
   pace_.end(attempting.send, outcome);
   parts_.ended(setup_.scope.organization);
   this->record({attempting.sequence, std::move(record), verdict.disable_endpoint});

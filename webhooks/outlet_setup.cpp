@@ -128,7 +128,7 @@ Result<void> apply(const Replay& replay, OutletSetup& setup) {
   if (config->rate_per_second) setup.config.rate_per_second = config->rate_per_second;
   setup.products = std::move(config->products);
   if (!replay.pipeline) setup.to_product = std::move(config->product);
-  if (replay.pipeline) setup.pipeline = {*replay.pipeline, {}};
+  if (replay.pipeline) setup.pipeline = {*replay.pipeline, config->definition, config->of};
   if (config->only_failed) {
     setup.failed_of = config->of ? config->of : replay.pipeline ? replay.pipeline : replay.endpoint;
   }

@@ -1,7 +1,7 @@
 #include "webhooks/pipeline.h"
 
 #include <algorithm>
-#include <set>
+#include <array>
 
 #include "schemas/json_writer.h"
 #include "webhooks/endpoint.h"
@@ -26,7 +26,9 @@ bool is_identifier(std::string_view text) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
   };
   const auto more = [&](char c) { return letter(c) || (c >= '0' && c <= '9'); };
-  return !text.empty() && letter(text.front()) && std::ranges::all_of(text, more);
+  constexpr std::array reserved{"true", "false", "null", "in"};  // CEL's; others can be members
+  return !text.empty() && letter(text.front()) && std::ranges::all_of(text, more) &&
+         std::ranges::find(reserved, text) == reserved.end();
 }
 
 void read_source(ObjectReader& reader, PipelineConfig& config) {
@@ -122,8 +124,12 @@ PipelineConfig read_pipeline_config(ObjectReader& reader) {
     auto compiled = schemas::cel::Program::compile(config.condition, event_alone);
     if (!compiled) reader.wrong("condition", compiled.error().detail);
   }
-  reader.optional_objects("enrich", enrichments_max,
-                          [&](ObjectReader& one) { read_enrichment(one, config.enrich); });
+  const auto enrich = reader.optional_value("enrich");
+  const bool has_none = enrich && enrich->is_array() && enrich->size() == 0;
+  if (!has_none) {
+    reader.optional_objects("enrich", enrichments_max,
+                            [&](ObjectReader& one) { read_enrichment(one, config.enrich); });
+  }
   read_map(reader, config);
   reader.object("sink", [&](ObjectReader& sink) { read_sink(sink, config.sink); });
   config.priority = reader

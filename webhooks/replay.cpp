@@ -52,7 +52,9 @@ std::string to_json(const ReplayConfig& config) {
       .member("of", of)
       .member("rate_per_second", config.rate_per_second)
       .member("product", unless_empty(config.product))
-      .end_object();
+      .name("definition_version");
+  config.definition ? writer.value(to_number(*config.definition)) : writer.null();
+  writer.end_object();
   return json;
 }
 
@@ -63,6 +65,9 @@ schemas::Result<ReplayConfig> parse_replay_config(std::string_view json) {
   auto config = read_replay_config(reader);
   config.endpoint_filter = reader.optional_text("endpoint_filter").value_or("");
   config.product = reader.optional_text("product").value_or("");
+  if (const auto version = reader.optional_integer("definition_version", {.min = 1})) {
+    config.definition = schemas::Version{static_cast<std::uint64_t>(*version)};
+  }
   if (auto read = reader.finish(); !read) return std::unexpected(std::move(read).error());
   return config;
 }

@@ -23,14 +23,16 @@ struct ReplayConfig {
   bool only_failed = false;           // whose delivery is exhausted, the endpoint's own or:
   std::optional<schemas::Uuid> of;    // that of this replay
   std::optional<std::int64_t> rate_per_second;
-  std::string product;  // it goes to this one; empty: to an endpoint
+  std::string product;  // it goes to this one; empty: to an endpoint, or through a pipeline:
+  std::optional<schemas::Version> definition =
+      {};  // as this version; empty: as it was where each stands
 };
 
 /// A replay to a product names all that it takes; there are fewer (60 with those built in).
 inline constexpr std::size_t replayed_products_max = 200;
 
-/// Reads a replay's members of a request, or of what to_json wrote: all but `endpoint_filter` and
-/// `product`. What is wrong is noted at the reader.
+/// Reads a replay's members of a request, or of what to_json wrote: all but `endpoint_filter`,
+/// `product` and `definition_version`. What is wrong is noted at the reader.
 ReplayConfig read_replay_config(schemas::json::ObjectReader& reader);
 /// Of those, `only` and `of`.
 void read_which_failed(schemas::json::ObjectReader& reader, ReplayConfig& config);

@@ -44,7 +44,7 @@ Result<std::string> text_of(const Template& source, std::span<const Cel> values,
   if (!json) return cannot(member, json.error().detail);
   const auto document = schemas::json::parse(*json);
   const auto text = document ? document->root().as_string() : std::nullopt;
-  if (!text || text->empty()) return cannot(member, "comes to " + *json + ", which is no name");
+  if (!text || text->empty()) return cannot(member, "comes to no text, or to an empty one");
   return std::string(*text);
 }
 
@@ -111,7 +111,7 @@ Result<std::vector<std::string>> Transform::ids(Json event) const {
     }
     const auto document = schemas::json::parse(*json);
     const auto id = document ? document->root().as_string() : std::nullopt;
-    if (!id || id->empty()) return cannot(member, "comes to " + *json + ", which is no id");
+    if (!id || id->empty()) return cannot(member, "comes to no text, or to an empty one");
     ids.emplace_back(*id);
   }
   return ids;

@@ -32,6 +32,8 @@ class Transform {
   static schemas::Result<Transform> compile(const PipelineConfig& config);
 
   const PipelineConfig& config() const { return config_; }
+  /// There is neither filter nor condition.
+  bool takes_all() const { return !filter_ && !condition_; }
 
   /// Whether the filter of the source takes it and the condition does not refuse it. What the
   /// condition has no answer for is taken, so that `make` says so.

@@ -235,6 +235,17 @@ Result<Uuid> known_pipeline(const Ask& ask, std::string_view text) {
   return schemas::invalid_field("/pipeline_id", "there is no pipeline with this id");
 }
 
+/// What making a pipeline asks for, its deliveries being made again does.
+Result<void> may_make(const Ask& ask, const Uuid& pipeline) {
+  const auto place = ask.webhooks();
+  const projections::Reader reader(ask.services.rows, place.organization, place.space);
+  const auto row = reader.get<projections::Pipeline>(place.topic, {pipeline, {}});
+  if (!row) return {};
+  const auto config = webhooks::parse_pipeline_config(row->state.config);
+  if (!config) return std::unexpected(config.error());
+  return may_run(ask, *config);
+}
+
 }  // namespace
 
 // GET /v2/webhooks/deliveries
@@ -279,6 +290,14 @@ Answer get_delivery(Ask& ask) {
 Answer resend_delivery(Ask& ask) {
   auto id = delivery_in_path(ask);
   if (!id) co_return std::unexpected(std::move(id).error());
+  const auto place = ask.deliveries();
+  const projections::Reader reader(ask.services.rows, place.organization, place.space);
+  const auto known = reader.get<Delivery>(place.topic, {*id, {}});
+  if (known && known->state.pipeline && sees_delivery(ask, known->state)) {
+    if (auto may = may_make(ask, *known->state.pipeline); !may) {
+      co_return std::unexpected(std::move(may).error());
+    }
+  }
   auto outcome = co_await write(ask, ask.here(), manager::ResendDeliveries{{*id}});
   if (!outcome) co_return std::unexpected(std::move(outcome).error());
   std::string json;
@@ -300,6 +319,8 @@ Answer resend_deliveries(Ask& ask) {
   if (auto read = body.finish(); !read) co_return std::unexpected(std::move(read).error());
   auto channel = pipeline_text ? known_pipeline(ask, *pipeline_text) : known_endpoint(ask, *text);
   if (!channel) co_return std::unexpected(std::move(channel).error());
+  auto may = pipeline_text ? may_make(ask, *channel) : Result<void>();
+  if (!may) co_return std::unexpected(std::move(may).error());
   auto reading = co_await open_reading(ask, ask.deliveries(), View::snapshot);
   if (!reading) co_return std::unexpected(std::move(reading).error());
   const auto place = reading->place();

@@ -52,40 +52,50 @@ bool reached(const Services& services, const std::vector<MarkedPosition>& mark) 
   });
 }
 
+/// Of a fault's text.
+constexpr std::size_t reason_bytes_max = 1'000;
+/// Expressions cost what they cost: a read of events that go through a pipeline ends then, since
+/// others wait for its thread.
+constexpr std::chrono::milliseconds step_for{100};
+
 /// A pipeline as its events are read.
 class Step {
  public:
   Step(const Services& services, const webhooks::Scope& scope, const webhooks::PipelineStep& step)
       : services_(services), scope_(scope), step_(step) {
-    if (!step.version) versions_.emplace(services, services.rows, scope, step.id);
+    if (!step.version) versions_ = services.pipelines.versions(services, scope, step.id);
   }
-  /// `pinned`: as which version of it, and with what it was before.
-  bool takes(const projections::TimelineEvent& event, std::string_view product,
-             webhooks::Pinned& pinned) {
-    if (versions_) {
-      if (!pin(event, pinned)) return false;
-    } else {
+  /// `pinned`: as which version of it, and with what it was before. An error: not yet.
+  Result<bool> takes(const projections::TimelineEvent& event, std::string_view product,
+                     webhooks::Pinned& pinned) {
+    pinned = {};
+    if (step_.version) {
       pinned.version = *step_.version;
+    } else if (!pin(event, pinned)) {
+      return false;
     }
-    if (!transform_ || version_ != pinned.version) {
-      transform_ = transform_of(services_, scope_, step_.id, pinned.version);
+    if (!pipeline_ || version_ != pinned.version) {
+      auto pipeline = services_.pipelines.of(services_, scope_, step_.id, pinned.version);
+      if (!pipeline && pipeline.error().code == schemas::ErrorCode::invalid_request) return true;
+      if (!pipeline) return std::unexpected(std::move(pipeline).error());
+      pipeline_ = std::move(*pipeline);
       version_ = pinned.version;
     }
-    if (!transform_) return true;  // to say so
-    if (!is_of_source(transform_->config(), event.event().type(), product)) return false;
-    const auto document = schemas::json::parse(event_of(event, product));
-    ENSURE(document.has_value());
-    return transform_->takes(document->root());
+    return pipeline_->takes(event, product);
   }
 
  private:
-  /// As its delivery has it, if there is one; else as the place where it stands.
+  /// As its delivery has it, if there is one (that of a replay before, if it is of that one); else
+  /// as the place where it stands.
   bool pin(const projections::TimelineEvent& event, webhooks::Pinned& pinned) const {
     const projections::Reader reader(services_.rows, scope_.organization, scope_.space);
-    const auto id =
-        projections::delivery_id(step_.id, event.event().id().uuid(), event.batch.recorded());
     const auto deliveries = *services_.topics.find(eventstore::deliveries_product);
-    if (const auto row = reader.get<projections::Delivery>(deliveries, {id, {}})) {
+    for (const auto& channel : {step_.of, std::optional(step_.id)}) {
+      if (!channel) continue;
+      const auto id =
+          projections::delivery_id(*channel, event.event().id().uuid(), event.batch.recorded());
+      const auto row = reader.get<projections::Delivery>(deliveries, {id, {}});
+      if (!row) continue;
       pinned = {row->state.version, row->state.found};
       return true;
     }
@@ -97,8 +107,8 @@ class Step {
   const Services& services_;
   const webhooks::Scope& scope_;
   const webhooks::PipelineStep& step_;
-  std::optional<PipelineVersions> versions_;
-  std::shared_ptr<const webhooks::Transform> transform_;
+  std::shared_ptr<const PipelineVersions> versions_;
+  std::shared_ptr<const MadePipeline> pipeline_;
   schemas::Version version_{};
 };
 
@@ -139,20 +149,23 @@ Result<webhooks::EventBody> DeliveryReader::make(const webhooks::Scope& scope,
                                                  webhooks::Pinned& pinned) const {
   if (!wanted.pipeline) return render(wanted, event, product);
   const auto parked = [](std::string why) {
+    why.resize(std::min(why.size(), reason_bytes_max));
     return webhooks::EventBody{.text = {}, .fault = std::move(why), .parks = true};
   };
   const auto& pipeline = wanted.pipeline->id;
-  const auto transform = transform_of(services_, scope, pipeline, pinned.version);
-  if (!transform) return parked("the pipeline's version is not known any more");
-  auto ran = run_pipeline(services_, scope, *transform, event, product, pinned.found);
-  const auto is_final = [](const schemas::Error& error) {
-    return error.code == schemas::ErrorCode::invalid_request;
+  const auto not_made = [&](schemas::Error error) -> Result<webhooks::EventBody> {
+    using enum schemas::ErrorCode;
+    if (error.code == invalid_request) return parked(std::move(error.detail));
+    if (error.code == root_key_missing) return webhooks::EventBody{{}, std::move(error.detail)};
+    return std::unexpected(std::move(error));
   };
-  if (!ran && is_final(ran.error())) return parked(ran.error().detail);
-  if (!ran) return std::unexpected(std::move(ran).error());
+  const auto version = services_.pipelines.of(services_, scope, pipeline, pinned.version);
+  if (!version) return not_made(version.error());
+  auto ran = run_pipeline(services_, scope, (*version)->transform, event, product, pinned.found);
+  if (!ran) return not_made(std::move(ran).error());
   pinned.found = std::move(ran->found);
   std::vector<std::string> places;
-  auto data = in_clear(ran->made.data, ran->opened, places);
+  auto data = in_clear(ran->made, ran->opened, places);
   if (!data) return parked(data.error().detail);
   const auto id =
       projections::delivery_id(pipeline, event.event().id().uuid(), event.batch.recorded());
@@ -169,7 +182,7 @@ webhooks::EventBody DeliveryReader::render(const webhooks::Wanted& wanted,
   if (!shown) return {.text = {}, .fault = "the event cannot be shown: " + shown.error().detail};
   if (wanted.format == webhooks::DeliveryFormat::structured) return body;
   const auto document = schemas::json::parse(body.text);
-  ENSURE(document.has_value());
+  if (!document) return {.text = {}, .fault = "the event nests too deep to be cut"};
   return {.text = schemas::json::minify(*document->root().find("data"))};
 }
 
@@ -220,10 +233,16 @@ Result<webhooks::ReadEvents> DeliveryReader::read(const webhooks::Scope& scope,
   std::optional<Step> step;
   if (wanted.pipeline) step.emplace(services_, scope, *wanted.pipeline);
   Result<void> failed;
+  const auto until = services_.clock.monotonic() + step_for;
   const auto take = [&](const projections::TimelineEvent& event, std::string_view product,
                         const std::string& behind) {
     webhooks::Pinned pinned;
-    if (step && !step->takes(event, product, pinned)) return true;
+    if (step) {
+      const auto takes = step->takes(event, product, pinned);
+      if (!takes) failed = std::unexpected(takes.error());
+      if (!takes) return false;
+      if (!*takes) return services_.clock.monotonic() < until;
+    }
     webhooks::EventBody body;
     if (wanted.with_body) {
       auto made = make(scope, wanted, event, product, pinned);
@@ -246,7 +265,8 @@ Result<webhooks::ReadEvents> DeliveryReader::read(const webhooks::Scope& scope,
                            .mark = behind,
                            .body = std::move(body),
                            .pinned = std::move(pinned)});
-    return read.events.size() < events_max && bytes < bytes_max;
+    const bool more = read.events.size() < events_max && bytes < bytes_max;
+    return more && (!step || services_.clock.monotonic() < until);
   };
   auto walked = walk(scope, wanted, mark, take);
   if (!walked) return std::unexpected(std::move(walked).error());
@@ -265,17 +285,21 @@ Result<void> DeliveryReader::count(
     CountedEvents& counted) const {
   std::optional<Step> step;
   if (wanted.pipeline) step.emplace(services_, scope, *wanted.pipeline);
+  Result<void> failed;
   const auto take = [&](const projections::TimelineEvent& event, std::string_view product,
                         const std::string&) {
     webhooks::Pinned pinned;
-    if (step && !step->takes(event, product, pinned)) return true;
-    if (!counts || counts(event)) {
+    const auto takes = step ? step->takes(event, product, pinned) : Result<bool>(true);
+    if (!takes) failed = std::unexpected(takes.error());
+    if (!takes) return false;
+    if (*takes && (!counts || counts(event))) {
       ++counted.events;
       ++counted.types[std::string(event.event().type())];
     }
     return true;
   };
   auto walked = walk(scope, wanted, counted.mark, take);
+  if (!failed) return failed;
   if (!walked) return std::unexpected(std::move(walked).error());
   if (!walked->end) return walked->end;
   counted.complete = walked->reached_end;

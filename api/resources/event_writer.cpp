@@ -49,17 +49,21 @@ Result<void> take_over(const Services& services, const webhooks::EventWriter::Re
         "the replay");
   }
   const auto& [organization, space] = asked.scope;
-  Opened opened;
-  auto read = open_all(services.sealing, {organization, space, made.from, view.kind(), entity.name},
-                       json->text, opened);
-  const bool is_broken = !read && read.error().code != schemas::ErrorCode::root_key_missing;
-  if (is_broken) return refused("the event cannot be shown: " + read.error().detail);
-  if (!read) return read;
-  auto clear = in_clear(std::string(json->text), opened, made.sealed_places);
-  if (!clear) return std::unexpected(std::move(clear).error());
-  made.command.events.push_back({.kind = std::string(view.kind()),
+  webhooks::Transform::Made same{.kind = std::string(view.kind()),
                                  .entity = entity.name,
                                  .type = std::string(view.type()),
+                                 .data = {}};
+  Opened opened;
+  auto hidden =
+      hide_sealed(services.sealing, {organization, space, made.from, view.kind(), entity.name},
+                  json->text, opened);
+  if (!hidden) return std::unexpected(std::move(hidden).error());
+  same.data = std::move(*hidden);
+  auto clear = in_clear(same, opened, made.sealed_places);
+  if (!clear) return std::unexpected(std::move(clear).error());
+  made.command.events.push_back({.kind = std::move(same.kind),
+                                 .entity = std::move(same.entity),
+                                 .type = std::move(same.type),
                                  .data = std::move(*clear)});
   return {};
 }
@@ -67,17 +71,19 @@ Result<void> take_over(const Services& services, const webhooks::EventWriter::Re
 /// What a pipeline makes of it, checked as what a client sends is.
 Result<void> transform(const Services& services, const webhooks::EventWriter::Republished& asked,
                        const projections::TimelineEvent& event, Made& made) {
-  const auto transform = transform_of(services, asked.scope, *asked.pipeline, asked.pinned.version);
-  if (!transform) return refused("the pipeline's version is not known any more");
+  const auto pipeline =
+      services.pipelines.of(services, asked.scope, *asked.pipeline, asked.pinned.version);
+  if (!pipeline) return std::unexpected(pipeline.error());
   if (event.batch.hops() >= webhooks::hops_max) {
     return refused(
         fmt::format("it came of {} pipelines, one behind the other, and goes through no "
                     "more; is there a circle?",
                     event.batch.hops()));
   }
-  auto ran = run_pipeline(services, asked.scope, *transform, event, made.from, asked.pinned.found);
+  auto ran = run_pipeline(services, asked.scope, (*pipeline)->transform, event, made.from,
+                          asked.pinned.found);
   if (!ran) return std::unexpected(std::move(ran).error());
-  auto clear = in_clear(ran->made.data, ran->opened, made.sealed_places);
+  auto clear = in_clear(ran->made, ran->opened, made.sealed_places);
   if (!clear) return std::unexpected(std::move(clear).error());
   std::string json;
   schemas::json::Writer writer(json);
@@ -154,7 +160,12 @@ schemas::IdempotencyProof proof_of(const schemas::Uuid& delivery) {
 
 webhooks::EventWriter::Answer answer_of(const schemas::Error& error,
                                         std::vector<std::uint64_t> found) {
-  return {http::status_of(error.code), http::problem_json(error, ""), std::move(found)};
+  auto reason = error.detail;
+  if (!error.fields.empty()) {
+    reason += ": " + error.fields.front().where + ": " + error.fields.front().detail;
+  }
+  return {http::status_of(error.code), http::problem_json(error, ""), std::move(reason),
+          std::move(found)};
 }
 
 }  // namespace

@@ -1,11 +1,14 @@
 #include "api/resources/answers.h"
 #include "api/resources/delivery_reader.h"
 #include "api/resources/events.h"
+#include "api/resources/lists.h"
 #include "api/resources/pipeline_run.h"
 #include "api/resources/pipelines.h"
 #include "api/resources/pool.h"
 #include "api/resources/ranges.h"
 #include "api/resources/reading.h"
+#include "api/resources/stream_hub.h"
+#include "manager/manifest.h"
 #include "schemas/json_writer.h"
 
 /// What a pipeline would make of events of the past, beside what it makes of them as it is.
@@ -46,73 +49,93 @@ Result<Asked> parse_asked(const Ask& ask, const projections::Pipeline& now) {
   return asked;
 }
 
+/// What a declared product would say of what is written to it.
+class Sink {
+ public:
+  Sink(const Services& services, const std::string& product) : product_(product) {
+    if (product.empty()) return;
+    const auto identity = *services.topics.find(eventstore::identity_product);
+    const projections::Reader platform(services.rows, schemas::platform_organization, Space::live);
+    const auto row = platform.get<projections::Product>(identity, {{}, product});
+    auto manifest = row ? manager::Manifest::parse(row->state.manifest, 1)
+                        : Result<manager::Manifest>(schemas::fail(schemas::ErrorCode::not_found,
+                                                                  "there is no such product"));
+    if (manifest) manifest_ = std::move(*manifest);
+  }
+
+  /// Why it would be refused, if so.
+  std::optional<std::string> refuses(const Transform::Made& made, const std::string& data,
+                                     const std::vector<std::string>& sealed_places) const {
+    if (product_.empty()) return std::nullopt;
+    const auto kind = manifest_.kinds().find(made.kind);
+    if (kind == manifest_.kinds().end()) {
+      return product_ + " declares no kind '" + made.kind + "'";
+    }
+    const auto* type = kind->second.written_as(made.type);
+    if (type == nullptr) return product_ + " declares no type '" + made.type + "' of " + made.kind;
+    for (const auto& place : sealed_places) {
+      if (std::ranges::find(kind->second.sealed, place) == kind->second.sealed.end()) {
+        return "'" + place + "' is sealed where it comes from, and would not be in " + product_;
+      }
+    }
+    if (!type->second.schema) return std::nullopt;
+    const auto document = schemas::json::parse(data);
+    if (!document) return document.error().detail;
+    const auto faults = type->second.schema->check(document->root(), "/data");
+    if (faults.empty()) return std::nullopt;
+    return faults.front().where + ": " + faults.front().detail;
+  }
+
+ private:
+  std::string product_;
+  manager::Manifest manifest_;
+};
+
+/// What one version makes of an event.
+struct Made {
+  bool of_source = false;
+  bool parked = false;
+  std::string json;  // empty: nothing
+};
+
+/// As it goes on from step to step.
 class DryRun {
  public:
-  DryRun(const Services& services, webhooks::Scope scope, std::size_t limit)
-      : services_(services), scope_(scope), limit_(limit) {}
+  DryRun(const Services& services, webhooks::Scope scope, MadePipeline current,
+         std::optional<MadePipeline> changed, std::size_t limit)
+      : services_(services),
+        scope_(scope),
+        current_(std::move(current)),
+        changed_(std::move(changed)),
+        sink_(services, current_.transform.config().sink.product),
+        limit_(limit) {}
 
-  /// What one version makes of an event: JSON; empty: nothing.
-  struct Made {
-    bool of_source = false;
-    bool parked = false;
-    std::string json;
-  };
-  Result<Made> make(const Transform& transform, const std::optional<schemas::Uuid>& project,
-                    const projections::TimelineEvent& event, std::string_view product) const {
-    Made made;
-    if (!is_of_source(transform.config(), event.event().type(), product)) return made;
-    if (project && schemas::project_in(event.event().data()) != project) return made;
-    made.of_source = true;
-    const auto document = schemas::json::parse(event_of(event, product));
-    ENSURE(document.has_value());
-    if (!transform.takes(document->root())) return made;
-    Writer writer(made.json);
-    writer.begin_object();
-    auto ran = run_pipeline(services_, scope_, transform, event, product, {});
-    std::vector<std::string> places;
-    auto data = ran ? in_clear(ran->made.data, ran->opened, places)
-                    : Result<std::string>(std::unexpected(ran.error()));
-    if (!data && data.error().code != schemas::ErrorCode::invalid_request) {
-      return std::unexpected(std::move(data).error());
-    }
-    made.parked = !data;
-    if (data) {
-      writer.member("kind", ran->made.kind)
-          .member("entity", ran->made.entity)
-          .member("type", ran->made.type)
-          .name("data")
-          .raw(*data);
-    } else {
-      writer.member("error", data.error().detail);
-    }
-    writer.end_object();
-    return made;
+  /// Looks at the next events, for a moment.
+  Result<void> step(const Range& range) {
+    const DeliveryReader log(services_);
+    const webhooks::Wanted wanted{
+        .tests_of = {}, .types = {"*"}, .filter = {}, .project = {}, .until = range.to};
+    const auto end = services_.clock.monotonic() + step_for;
+    Result<void> failed;
+    const auto take = [&](const projections::TimelineEvent& event, std::string_view product,
+                          const std::string& behind) {
+      failed = look_at(event, product, behind);
+      if (failed) mark_ = behind;
+      enough_ = count_ >= limit_ || differences_.size() > page_bytes_max;
+      return failed && !enough_ && services_.clock.monotonic() < end;
+    };
+    if (mark_.empty()) mark_ = range.from;
+    const auto walked = log.pass(scope_, wanted, mark_, take);
+    if (!failed) return failed;
+    if (!walked) return std::unexpected(walked.error());
+    if (!walked->end) return walked->end;
+    if (!enough_) mark_ = walked->mark;
+    complete_ = walked->reached_end && !enough_;
+    return {};
   }
+  bool done() const { return complete_ || enough_; }
 
-  /// False: enough.
-  Result<bool> add(const projections::TimelineEvent& event, const std::string& mark,
-                   const std::optional<Made>& before, const Made& after) {
-    if (after.of_source) ++events_;
-    if (!after.json.empty()) ++taken_;
-    if (after.parked) ++parked_;
-    const std::string none;
-    const auto& was = before ? before->json : none;
-    if (was == after.json) return true;
-    if (count_++ > 0) differences_ += ',';
-    Writer writer(differences_);
-    writer.begin_object()
-        .member("event_id", to_text(event.event().id()))
-        .member("event_type", event.event().type())
-        .member("mark", mark)
-        .name("before")
-        .raw(was.empty() ? "null" : was)
-        .name("after")
-        .raw(after.json.empty() ? "null" : after.json)
-        .end_object();
-    return count_ < limit_;
-  }
-
-  std::string answer(bool complete, const std::string& next) const {
+  std::string answer() const {
     std::string json;
     Writer writer(json);
     writer.begin_object()
@@ -120,79 +143,101 @@ class DryRun {
         .member("taken", taken_)
         .member("parked", parked_)
         .name("differences")
-        .raw("[" + differences_ + "]")
-        .member("complete", complete)
-        .member("next", complete ? std::nullopt : std::optional(next))
+        .raw(differences_ + "]")
+        .member("complete", complete_)
+        .member("next", complete_ ? std::nullopt : std::optional(mark_))
         .end_object();
     return json;
   }
 
  private:
+  static constexpr std::chrono::milliseconds step_for{200};
+
+  Result<Made> make(const MadePipeline& pipeline, const projections::TimelineEvent& event,
+                    std::string_view product) const {
+    Made made;
+    made.of_source = pipeline.is_of_source(event, product);
+    if (!made.of_source || !pipeline.takes(event, product)) return made;
+    auto ran = run_pipeline(services_, scope_, pipeline.transform, event, product, {});
+    std::vector<std::string> places;
+    auto data = ran ? in_clear(ran->made, ran->opened, places)
+                    : Result<std::string>(std::unexpected(ran.error()));
+    if (!data && data.error().code != schemas::ErrorCode::invalid_request) {
+      return std::unexpected(std::move(data).error());
+    }
+    auto error =
+        data ? sink_.refuses(ran->made, *data, places) : std::optional(data.error().detail);
+    made.parked = error.has_value();
+    Writer writer(made.json);
+    writer.begin_object();
+    if (error) writer.member("error", *error);
+    if (!error) {
+      writer.member("kind", ran->made.kind)
+          .member("entity", ran->made.entity)
+          .member("type", ran->made.type)
+          .name("data")
+          .raw(*data);
+    }
+    writer.end_object();
+    return made;
+  }
+
+  Result<void> look_at(const projections::TimelineEvent& event, std::string_view product,
+                       const std::string& mark) {
+    Made before;
+    if (changed_) {
+      auto made = make(current_, event, product);
+      if (!made) return std::unexpected(std::move(made).error());
+      before = std::move(*made);
+    }
+    const auto after = make(changed_ ? *changed_ : current_, event, product);
+    if (!after) return std::unexpected(after.error());
+    events_ += after->of_source ? 1 : 0;
+    taken_ += after->json.empty() ? 0 : 1;
+    parked_ += after->parked ? 1 : 0;
+    if (before.json == after->json) return {};
+    if (count_++ > 0) differences_ += ',';
+    Writer writer(differences_);
+    writer.begin_object()
+        .member("event_id", to_text(event.event().id()))
+        .member("event_type", event.event().type())
+        .member("mark", mark)
+        .name("before")
+        .raw(before.json.empty() ? "null" : before.json)
+        .name("after")
+        .raw(after->json.empty() ? "null" : after->json)
+        .end_object();
+    return {};
+  }
+
   const Services& services_;
   webhooks::Scope scope_;
+  MadePipeline current_;
+  std::optional<MadePipeline> changed_;
+  Sink sink_;
   std::size_t limit_;
   std::uint64_t events_ = 0;
   std::uint64_t taken_ = 0;
   std::uint64_t parked_ = 0;
   std::size_t count_ = 0;
-  std::string differences_;
+  std::string differences_ = "[";
+  std::string mark_;
+  bool enough_ = false;
+  bool complete_ = false;
 };
 
-Result<std::string> run(const Ask& ask, const Asked& asked, const projections::Pipeline& now) {
-  const auto here = ask.here();
-  const webhooks::Scope scope{here.organization, here.space};
-  auto range = find_range(ask, asked.from, asked.to);
-  if (!range) return std::unexpected(std::move(range).error());
-  const auto config = webhooks::parse_pipeline_config(now.config);
-  if (!config) return std::unexpected(config.error());
-  const auto current = Transform::compile(*config);
-  if (!current) return std::unexpected(current.error());
-  std::optional<Transform> changed;
-  if (asked.change) {
-    auto compiled = Transform::compile(asked.change->config);
-    if (!compiled) return std::unexpected(std::move(compiled).error());
-    changed = std::move(*compiled);
-  }
-  DryRun dry_run(ask.services, scope, static_cast<std::size_t>(asked.limit));
-  const auto end = ask.services.clock.monotonic() + looked_for;
-  const DeliveryReader log(ask.services);
-  webhooks::Wanted wanted{.tests_of = {}, .types = {"*"}, .filter = {}, .project = {}};
-  wanted.until = range->to;
-  auto mark = range->from;
-  Result<void> failed;
-  bool enough = false;
-  const auto take = [&](const projections::TimelineEvent& event, std::string_view product,
-                        const std::string& behind) {
-    mark = behind;
-    std::optional<DryRun::Made> before;
-    if (changed) {
-      auto made = dry_run.make(*current, now.project, event, product);
-      if (!made) failed = std::unexpected(made.error());
-      if (made) before = std::move(*made);
-    }
-    const auto& project = asked.change ? asked.change->project : now.project;
-    auto after = dry_run.make(changed ? *changed : *current, project, event, product);
-    if (!after) failed = std::unexpected(after.error());
-    if (!failed) return false;
-    const auto more = dry_run.add(event, behind, before, *after);
-    enough = !*more || ask.services.clock.monotonic() > end;
-    return !enough;
-  };
-  while (true) {
-    auto walked = log.pass(scope, wanted, mark, take);
-    if (!walked) return std::unexpected(std::move(walked).error());
-    if (!failed) return std::unexpected(std::move(failed).error());
-    if (enough) return dry_run.answer(false, mark);
-    mark = walked->mark;
-    if (walked->reached_end) return dry_run.answer(true, mark);
-    if (ask.services.clock.monotonic() > end) return dry_run.answer(false, mark);
-  }
+Result<MadePipeline> made_of(const webhooks::PipelineConfig& config,
+                             const std::optional<schemas::Uuid>& project) {
+  auto transform = Transform::compile(config);
+  if (!transform) return std::unexpected(std::move(transform).error());
+  return MadePipeline{std::move(*transform), project};
 }
 
 }  // namespace
 
 // POST /v2/pipelines/{pipeline_id}/dry-run
 Answer dry_run_pipeline(Ask& ask) {
+  if (auto may = may_read_events(ask); !may) co_return std::unexpected(std::move(may).error());
   auto id = pipeline_in_path(ask);
   if (!id) co_return std::unexpected(std::move(id).error());
   const auto now = co_await pipeline_now(ask, *id);
@@ -206,10 +251,29 @@ Answer dry_run_pipeline(Ask& ask) {
   if (!may) co_return std::unexpected(std::move(may).error());
   auto reached = co_await reach_followed(ask, {}, marks_in(ask, asked->from, asked->to));
   if (!reached) co_return std::unexpected(std::move(reached).error());
-  auto work = [&] { return run(ask, *asked, now->state); };
-  auto json = co_await answer_on(ask.services.scans, work);
-  if (!json) co_return std::unexpected(std::move(json).error());
-  co_return http::json_response(200, std::move(*json));
+  auto find = [&] { return find_range(ask, asked->from, asked->to); };
+  const auto range = co_await answer_on(ask.services.records, find);
+  if (!range) co_return std::unexpected(range.error());
+  auto current = made_of(*config, now->state.project);
+  if (!current) co_return std::unexpected(std::move(current).error());
+  std::optional<MadePipeline> changed;
+  if (asked->change) {
+    auto made = made_of(asked->change->config, asked->change->project);
+    if (!made) co_return std::unexpected(std::move(made).error());
+    changed = std::move(*made);
+  }
+  const auto here = ask.here();
+  DryRun run(ask.services, {here.organization, here.space}, std::move(*current), std::move(changed),
+             static_cast<std::size_t>(asked->limit));
+  const auto end = ask.services.clock.monotonic() + looked_for;
+  // A step at a time, in line with others who read much.
+  while (!run.done() && ask.services.clock.monotonic() < end) {
+    const auto inside = co_await ask.services.streams.readers().enter(here.organization);
+    auto work = [&] { return run.step(*range); };
+    auto done = co_await answer_on(ask.services.scans, work);
+    if (!done) co_return std::unexpected(std::move(done).error());
+  }
+  co_return http::json_response(200, run.answer());
 }
 
 }  // namespace api::resources

@@ -1,6 +1,7 @@
 #include "api/resources/pipeline_run.h"
 
 #include <algorithm>
+#include <thread>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -9,6 +10,7 @@
 #include "api/resources/projects.h"
 #include "api/resources/resources.h"
 #include "api/resources/sealed_fields.h"
+#include "projections/trimming.h"
 #include "schemas/json_writer.h"
 #include "schemas/sealed_text.h"
 #include "schemas/type_pattern.h"
@@ -19,9 +21,14 @@ using projections::Pipeline;
 using projections::TimelineEvent;
 using schemas::ErrorCode;
 using schemas::Result;
+using schemas::json::Document;
 using webhooks::Transform;
 
 namespace {
+
+std::unexpected<schemas::Error> refused(std::string detail) {
+  return schemas::fail(ErrorCode::invalid_request, std::move(detail));
+}
 
 bool is_passed(const Passed& passed, const TimelineEvent& event) {
   const auto* last = passed.find(event.log.topic);
@@ -34,14 +41,20 @@ TopicId topic_of(const Services& services, std::string_view product) {
   return *services.topics.find(product);
 }
 
+schemas::Entity cursor_of(const schemas::Uuid& pipeline) {
+  return projections::Channel{{}, {}, pipeline}.cursor();
+}
+
 }  // namespace
+
+// ---- which version ----
 
 PipelineVersions::PipelineVersions(const Services& services, const projections::RowReader& rows,
                                    const webhooks::Scope& scope, const schemas::Uuid& pipeline) {
   using projections::DeliveryCursor;
   const projections::Reader reader(rows, scope.organization, scope.space);
   const auto deliveries = topic_of(services, eventstore::deliveries_product);
-  const auto entity = projections::Channel{{}, {}, pipeline}.cursor();
+  const auto entity = cursor_of(pipeline);
   const EventFilter filter;
   const Feed feed(services, rows, {scope.organization, scope.space}, filter);
   const auto state_at = [&](std::uint64_t version) {
@@ -72,73 +85,168 @@ std::optional<schemas::Version> PipelineVersions::at(const TimelineEvent& event)
   return begun_.front().first;
 }
 
-bool operator<(const TransformCache::Key& left, const TransformCache::Key& right) {
-  const auto tied = [](const TransformCache::Key& key) {
+bool operator<(const PipelineCache::Key& left, const PipelineCache::Key& right) {
+  const auto tied = [](const PipelineCache::Key& key) {
     return std::tuple(key.scope.organization.uuid(), key.scope.space, key.pipeline, key.version);
   };
   return tied(left) < tied(right);
 }
 
-std::shared_ptr<const Transform> TransformCache::find(const Key& key) {
-  const std::lock_guard lock(mutex_);
-  const auto found = kept_.find(key);
-  return found == kept_.end() ? nullptr : found->second;
-}
-
-void TransformCache::keep(const Key& key, std::shared_ptr<const Transform> transform) {
-  const std::lock_guard lock(mutex_);
-  if (kept_.size() >= kept_max) kept_.clear();
-  kept_.emplace(key, std::move(transform));
-}
-
-std::shared_ptr<const Transform> transform_of(const Services& services,
-                                              const webhooks::Scope& scope,
-                                              const schemas::Uuid& pipeline,
-                                              schemas::Version version) {
-  const TransformCache::Key key{scope, pipeline, version};
-  if (auto known = services.transforms.find(key)) return known;
+Result<std::shared_ptr<const MadePipeline>> PipelineCache::of(const Services& services,
+                                                              const webhooks::Scope& scope,
+                                                              const schemas::Uuid& pipeline,
+                                                              schemas::Version version) {
+  const Key key{scope, pipeline, to_number(version)};
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto known = made_.find(key); known != made_.end()) return known->second;
+  }
   const projections::Reader reader(services.rows, scope.organization, scope.space);
-  const auto row = reader.find_at(topic_of(services, eventstore::webhooks_product), Pipeline::kind,
-                                  {pipeline, {}}, version);
-  if (!row) return nullptr;
-  const auto config =
-      webhooks::parse_pipeline_config(projections::decode_row<Pipeline>(*row).state.config);
-  if (!config) return nullptr;
-  auto compiled = Transform::compile(*config);
-  if (!compiled) return nullptr;
-  auto transform = std::make_shared<const Transform>(std::move(*compiled));
-  services.transforms.keep(key, transform);
-  return transform;
+  const auto topic = topic_of(services, eventstore::webhooks_product);
+  const auto row = reader.find_at(topic, Pipeline::kind, {pipeline, {}}, version);
+  if (!row && reader.existence(topic, Pipeline::kind, {pipeline, {}}).version < version) {
+    return schemas::fail(ErrorCode::internal, "the pipeline's version is not read yet");
+  }
+  if (!row) return refused("the pipeline was deleted");
+  auto state = projections::decode_row<Pipeline>(*row).state;
+  const auto config = webhooks::parse_pipeline_config(state.config);
+  if (!config) return refused("the pipeline cannot be read: " + config.error().detail);
+  auto transform = Transform::compile(*config);
+  if (!transform) return refused("the pipeline cannot be read: " + transform.error().detail);
+  auto made = std::make_shared<const MadePipeline>(std::move(*transform), state.project);
+  const std::lock_guard lock(mutex_);
+  if (made_.size() >= kept_max) made_.clear();
+  made_.insert_or_assign(key, made);
+  return made;
 }
 
-Result<void> open_all(eventstore::Sealing& sealing, const SealedPlace& place, std::string_view json,
-                      Opened& opened) {
-  if (!schemas::may_hold_sealed(json)) return {};
-  auto text = open_sealed(sealing, place, json);
-  if (!text) return std::unexpected(std::move(text).error());
-  const auto sealed = schemas::json::parse(json);
-  const auto clear = schemas::json::parse(*text);
-  ENSURE(sealed.has_value() && clear.has_value());
-  schemas::json::rewrite(
-      sealed->root(),
+std::shared_ptr<const PipelineVersions> PipelineCache::versions(const Services& services,
+                                                                const webhooks::Scope& scope,
+                                                                const schemas::Uuid& pipeline) {
+  const projections::Reader reader(services.rows, scope.organization, scope.space);
+  const auto deliveries = topic_of(services, eventstore::deliveries_product);
+  // Before they are read: they may be of a later one.
+  const auto at =
+      reader.existence(deliveries, projections::DeliveryCursor::kind, cursor_of(pipeline));
+  const Key key{scope, pipeline, to_number(at.version)};
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto known = versions_.find(key); known != versions_.end()) return known->second;
+  }
+  auto versions =
+      std::make_shared<const PipelineVersions>(services, services.rows, scope, pipeline);
+  const std::lock_guard lock(mutex_);
+  if (versions_.size() >= kept_max) versions_.clear();
+  versions_.insert_or_assign(key, versions);
+  return versions;
+}
+
+// ---- what expressions see ----
+
+namespace {
+
+/// A copy of `root` with texts in the place of what is sealed. `clear`: what it is there; null: the
+/// texts alone.
+std::string hidden(schemas::json::Value root, const Document* clear, Opened& opened) {
+  return schemas::json::rewrite(
+      root,
       [&](std::string_view pointer, schemas::json::Value value) -> std::optional<std::string> {
         if (!value.is_string() || !schemas::parse_sealed_text(*value.as_string())) {
           return std::nullopt;
         }
-        if (const auto there = schemas::json::resolve(clear->root(), pointer)) {
-          opened.emplace(*value.as_string(), schemas::json::minify(*there));
-        }
-        return std::nullopt;
+        auto name = fmt::format("sealed:1:{}", opened.size());
+        const auto there =
+            clear != nullptr ? schemas::json::resolve(clear->root(), pointer) : std::nullopt;
+        auto quoted = schemas::json::quote(name);
+        opened.emplace(std::move(name), there ? schemas::json::minify(*there) : "null");
+        return quoted;
       });
-  return {};
 }
 
-std::string event_of(const TimelineEvent& event, std::string_view product) {
+Result<std::string> hide(const Services& services, const SealedPlace& place, std::string_view json,
+                         bool opens, Opened& opened) {
+  if (!schemas::may_hold_sealed(json)) return std::string(json);
+  const auto sealed = schemas::json::parse(json);
+  ENSURE(sealed.has_value());
+  if (!opens) return hidden(sealed->root(), nullptr, opened);
+  return hide_sealed(services.sealing, place, json, opened);
+}
+
+/// The event as its readers see it, but for sealed values.
+Result<Document> document_of(const Services& services, const webhooks::Scope& scope,
+                             const TimelineEvent& event, std::string_view product, bool opens,
+                             Opened& opened) {
   std::string text;
   const auto shown = append_event(text, event.batch, event.index, product, {}, nullptr);
-  ENSURE(shown.has_value());
-  return text;
+  if (!shown) return std::unexpected(shown.error());
+  const auto view = event.event();
+  const auto data = view.data();
+  const auto* json = std::get_if<schemas::Json>(&data);
+  if (json != nullptr && schemas::may_hold_sealed(json->text)) {
+    const auto entity = view.entity();
+    auto without =
+        hide(services, {scope.organization, scope.space, product, view.kind(), entity.name},
+             json->text, opens, opened);
+    if (!without) return std::unexpected(std::move(without).error());
+    text.replace(text.rfind(json->text), json->text.size(), *without);
+  }
+  auto document = schemas::json::parse(text);
+  if (!document) return refused("the event nests too deep for expressions");
+  return document;
 }
+
+bool is_of_project(const TimelineEvent& event, const schemas::Uuid& project) {
+  EventFilter filter;
+  auto access = std::make_shared<projections::Access>();
+  access->projects = {to_text(schemas::ProjectId(project))};
+  filter.access = std::move(access);
+  return filter.matches(event.event());
+}
+
+}  // namespace
+
+Result<std::string> hide_sealed(eventstore::Sealing& sealing, const SealedPlace& place,
+                                std::string_view json, Opened& opened) {
+  if (!schemas::may_hold_sealed(json)) return std::string(json);
+  auto text = open_sealed(sealing, place, json);
+  const bool is_broken = !text && text.error().code != ErrorCode::root_key_missing;
+  if (is_broken) return refused("a sealed value cannot be shown: " + text.error().detail);
+  if (!text) return std::unexpected(std::move(text).error());
+  const auto sealed = schemas::json::parse(json);
+  const auto clear = schemas::json::parse(*text);
+  ENSURE(sealed.has_value());
+  if (!clear) return refused("a sealed value cannot be shown: " + clear.error().detail);
+  return hidden(sealed->root(), &*clear, opened);
+}
+
+bool MadePipeline::is_of_source(const TimelineEvent& event, std::string_view product) const {
+  const auto& config = transform.config();
+  const auto matches = [&](const std::string& pattern) {
+    return schemas::type_fits(pattern, event.event().type());
+  };
+  if (std::ranges::none_of(config.types, matches)) return false;
+  // What it writes goes through it once more only where somebody says so.
+  const bool of_products = config.products.empty() ? product != config.sink.product
+                                                   : std::ranges::find(config.products, product) !=
+                                                         config.products.end();
+  return of_products && (!project || is_of_project(event, *project));
+}
+
+/// What no expression can look at is taken, so that the attempt says so.
+bool MadePipeline::takes(const TimelineEvent& event, std::string_view product) const {
+  if (!is_of_source(event, product)) return false;
+  if (transform.takes_all()) return true;
+  std::string text;
+  if (!append_event(text, event.batch, event.index, product, {}, nullptr)) return true;
+  auto document = schemas::json::parse(text);
+  if (document && schemas::may_hold_sealed(text)) {
+    Opened names;
+    document = schemas::json::parse(hidden(document->root(), nullptr, names));
+  }
+  return !document || transform.takes(document->root());
+}
+
+// ---- what comes out ----
 
 namespace {
 
@@ -163,20 +271,44 @@ struct Lookups {
     return schemas::Entity{{}, id};
   }
 
+  /// Where the log is shared, rows of another product may be read less far than the event was:
+  /// waits a moment for what this process knows to be there.
+  void wait_for(TopicId topic) const {
+    constexpr std::chrono::seconds young{5};
+    if (!services.log.shared() || services.clock.wall() - event.batch.recorded() > young) return;
+    const auto log = services.topics.log_of(topic, scope.organization);
+    const auto end = services.log.durable_end(log);
+    for (int i = 0; i < 100 && services.progress.applied_end(log) < end; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+  }
+
   /// As it was at the event, or in a version that was found before. Of the event's own product that
   /// is behind the event; of another, behind what was accepted no later.
-  std::optional<std::string> row(TopicId topic, const webhooks::Enrichment& enrichment,
-                                 const schemas::Entity& entity, const std::uint64_t* before) const {
+  Result<std::optional<std::string>> row(TopicId topic, const webhooks::Enrichment& enrichment,
+                                         const schemas::Entity& entity,
+                                         const std::uint64_t* before) const {
+    std::optional<std::string> row;
     if (before != nullptr) {
       if (*before == 0) return std::nullopt;
-      return reader.find_at(topic, enrichment.kind, entity, schemas::Version{*before});
+      row = reader.find_at(topic, enrichment.kind, entity, schemas::Version{*before});
+    } else {
+      if (topic != event.log.topic) wait_for(topic);
+      // Of what was accepted in the same millisecond the topic says what stands before.
+      const auto until =
+          event.batch.recorded() - std::chrono::milliseconds(topic > event.log.topic);
+      const auto offset = topic == event.log.topic ? static_cast<std::int64_t>(event.offset)
+                                                   : reader.offset_at(topic, until);
+      if (offset >= 0) row = reader.find_as_of(topic, enrichment.kind, entity, offset);
     }
-    // Of what was accepted in the same millisecond the topic says what stands before.
-    const auto until = event.batch.recorded() - std::chrono::milliseconds(topic > event.log.topic);
-    const auto offset = topic == event.log.topic ? static_cast<std::int64_t>(event.offset)
-                                                 : reader.offset_at(topic, until);
-    if (offset < 0) return std::nullopt;
-    return reader.find_as_of(topic, enrichment.kind, entity, offset);
+    if (!row || !projections::decode_head(*row, nullptr).trimmed) return row;
+    auto whole = projections::restore(
+        services.rows, services.log, services.topics.log_of(topic, scope.organization),
+        {scope.organization, scope.space, topic, enrichment.kind}, entity, *row);
+    if (whole) return std::optional(std::move(*whole));
+    if (whole.error().code != ErrorCode::history_trimmed) return std::unexpected(whole.error());
+    return refused(
+        fmt::format("the pipeline's enrich, '{}': {}", enrichment.as, whole.error().detail));
   }
 
   /// Appends the row as JSON; answers its version.
@@ -192,43 +324,53 @@ struct Lookups {
       return to_number(projections::decode_row<projections::Resource>(row).head.version);
     }
     const auto declared = projections::decode_row<projections::Declared>(row);
-    auto read = open_all(
-        services.sealing,
-        {scope.organization, scope.space, enrichment.product, enrichment.kind, entity.name},
-        declared.state.json, opened);
-    if (!read) return std::unexpected(std::move(read).error());
-    json += declared.state.json;
+    auto state =
+        hide(services,
+             {scope.organization, scope.space, enrichment.product, enrichment.kind, entity.name},
+             declared.state.json, true, opened);
+    if (!state) return std::unexpected(std::move(state).error());
+    json += *state;
     return to_number(declared.head.version);
   }
 
-  /// JSON: an object with a member for each.
-  Result<std::string> all(const Transform& transform, const std::vector<std::string>& ids,
-                          const std::vector<std::uint64_t>& before, Ran& ran) const {
+  /// An object with a member for each.
+  Result<Document> all(const Transform& transform, const std::vector<std::string>& ids,
+                       const std::vector<std::uint64_t>& before, Ran& ran) const {
     std::string json = "{";
     const auto& enrich = transform.config().enrich;
     for (std::size_t i = 0; i < enrich.size(); ++i) {
       if (i > 0) json += ',';
-      schemas::json::append_string(json, enrich[i].as);
+      json += schemas::json::quote(enrich[i].as);
       json += ':';
       const auto topic = services.topics.find(enrich[i].product);
       const auto entity = entity_of(enrich[i], ids[i]);
       std::optional<std::string> row;
       if (topic && entity && !ids[i].empty()) {
-        row = this->row(*topic, enrich[i], *entity,
-                        before.size() == enrich.size() ? &before[i] : nullptr);
+        auto found = this->row(*topic, enrich[i], *entity,
+                               before.size() == enrich.size() ? &before[i] : nullptr);
+        if (!found) return std::unexpected(std::move(found).error());
+        row = std::move(*found);
       }
-      if (!row) {
+      std::uint64_t version = 0;
+      if (row) {
+        auto appended = append(json, enrich[i], *entity, *row, ran.opened);
+        if (!appended) return std::unexpected(std::move(appended).error());
+        version = *appended;
+      } else {
         json += "null";
-        ran.found.push_back(0);
-        continue;
       }
-      auto version = append(json, enrich[i], *entity, *row, ran.opened);
-      if (!version) return std::unexpected(std::move(version).error());
-      ran.found.push_back(*version);
+      ran.found.push_back(version);
     }
-    return json + '}';
+    auto document = schemas::json::parse(json + '}');
+    if (!document) return refused("a row nests too deep for expressions");
+    return document;
   }
 };
+
+/// Whether something of what is sealed stands in a text.
+bool has_sealed(std::string_view text, const Opened& opened) {
+  return !opened.empty() && text.contains("sealed:1:");
+}
 
 }  // namespace
 
@@ -236,65 +378,53 @@ Result<Ran> run_pipeline(const Services& services, const webhooks::Scope& scope,
                          const Transform& transform, const TimelineEvent& event,
                          std::string_view product, const std::vector<std::uint64_t>& found) {
   Ran ran;
-  const auto text = event_of(event, product);
-  const auto document = schemas::json::parse(text);
-  ENSURE(document.has_value());
+  const auto document = document_of(services, scope, event, product, true, ran.opened);
+  if (!document) return std::unexpected(document.error());
   const auto ids = transform.ids(document->root());
   if (!ids) return std::unexpected(ids.error());
-  auto rows = Lookups{services, scope, event}.all(transform, *ids, found, ran);
-  if (!rows) return std::unexpected(std::move(rows).error());
-  const auto view = event.event();
-  const auto data = view.data();
-  if (const auto* json = std::get_if<schemas::Json>(&data)) {
-    const auto entity = view.entity();
-    auto opened = open_all(services.sealing,
-                           {scope.organization, scope.space, product, view.kind(), entity.name},
-                           json->text, ran.opened);
-    if (!opened) return std::unexpected(std::move(opened).error());
+  for (const auto& id : *ids) {
+    if (has_sealed(id, ran.opened)) {
+      return refused("the pipeline's enrich: an id is a sealed value, which is not looked up");
+    }
   }
-  const auto parsed = schemas::json::parse(*rows);
-  ENSURE(parsed.has_value());
-  auto made = transform.make(document->root(), parsed->root());
+  const auto rows = Lookups{services, scope, event}.all(transform, *ids, found, ran);
+  if (!rows) return std::unexpected(rows.error());
+  auto made = transform.make(document->root(), rows->root());
   if (!made) return std::unexpected(std::move(made).error());
   ran.made = std::move(*made);
   return ran;
 }
 
-Result<std::string> in_clear(const std::string& data, const Opened& opened,
+Result<std::string> in_clear(const Transform::Made& made, const Opened& opened,
                              std::vector<std::string>& places) {
-  if (opened.empty()) return data;
-  const auto document = schemas::json::parse(data);
-  if (!document) return std::unexpected(document.error());
-  std::optional<std::string> mixed;
+  for (const auto* name : {&made.kind, &made.entity, &made.type}) {
+    if (has_sealed(*name, opened)) {
+      return refused("a sealed value is in its kind, entity or type; it can be in data only");
+    }
+  }
+  if (!has_sealed(made.data, opened)) return made.data;
+  const auto document = schemas::json::parse(made.data);
+  if (!document) return refused("what the pipeline made: " + document.error().detail);
+  // In two steps, since what is in clear may say anything.
+  bool mixed = false;
   auto clear = schemas::json::rewrite(
       document->root(),
       [&](std::string_view pointer, schemas::json::Value value) -> std::optional<std::string> {
+        mixed = mixed || has_sealed(pointer, opened);
         const auto text = value.as_string();
         if (!text) return std::nullopt;
         const auto found = opened.find(*text);
-        if (found != opened.end()) {
-          places.emplace_back(pointer);
-          return found->second;
+        if (found == opened.end()) {
+          mixed = mixed || has_sealed(*text, opened);
+          return std::nullopt;
         }
-        const auto is_part = [&](const auto& one) { return text->contains(one.first); };
-        if (std::ranges::any_of(opened, is_part)) mixed = pointer;
-        return std::nullopt;
+        places.emplace_back(pointer);
+        return found->second;
       });
   if (!mixed) return clear;
-  return schemas::fail(ErrorCode::invalid_request,
-                       fmt::format("'{}' has a sealed value as a part; one can be passed on whole, "
-                                   "and not looked into",
-                                   *mixed));
-}
-
-bool is_of_source(const webhooks::PipelineConfig& config, std::string_view type,
-                  std::string_view product) {
-  const auto matches = [&](const std::string& pattern) {
-    return schemas::type_fits(pattern, type);
-  };
-  return std::ranges::any_of(config.types, matches) &&
-         (config.products.empty() ||
-          std::ranges::find(config.products, product) != config.products.end());
+  return refused(
+      "a sealed value became a part of something; it can be passed on whole, and not "
+      "looked into");
 }
 
 }  // namespace api::resources

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "api/resources/feed.h"
-#include "api/resources/sealed_fields.h"
 #include "api/services.h"
 #include "projections/timeline.h"
 #include "webhooks/event_reader.h"
@@ -19,8 +18,7 @@
 /// out.
 namespace api::resources {
 
-/// Which version of a pipeline is in effect where, as its cursor's history has it. Rows are read
-/// once, here.
+/// Which version of a pipeline is in effect where, as its cursor's history has it.
 class PipelineVersions {
  public:
   PipelineVersions(const Services& services, const projections::RowReader& rows,
@@ -32,37 +30,44 @@ class PipelineVersions {
   std::vector<std::pair<schemas::Version, Passed>> begun_;  // oldest first
 };
 
-/// What a version of a pipeline was asked to be, compiled; empty when there is none such.
-std::shared_ptr<const webhooks::Transform> transform_of(const Services& services,
-                                                        const webhooks::Scope& scope,
-                                                        const schemas::Uuid& pipeline,
-                                                        schemas::Version version);
+/// One version of a pipeline.
+struct MadePipeline {
+  webhooks::Transform transform;
+  std::optional<schemas::Uuid> project;  // only events of it
+
+  /// Whether its source takes the event: by type, product and project, then by filter and
+  /// condition.
+  bool is_of_source(const projections::TimelineEvent& event, std::string_view product) const;
+  bool takes(const projections::TimelineEvent& event, std::string_view product) const;
+};
+
 /// Kept, since one pipeline has many events. Any thread.
-class TransformCache {
+class PipelineCache {
  public:
   struct Key {
     webhooks::Scope scope;
     schemas::Uuid pipeline;
-    schemas::Version version{};
+    std::uint64_t version = 0;  // of the pipeline, or of its cursor
     friend bool operator<(const Key& left, const Key& right);
   };
-  std::shared_ptr<const webhooks::Transform> find(const Key& key);
-  void keep(const Key& key, std::shared_ptr<const webhooks::Transform> transform);
+  /// An error of code invalid_request: there is none such; another: not in these rows yet.
+  schemas::Result<std::shared_ptr<const MadePipeline>> of(const Services& services,
+                                                          const webhooks::Scope& scope,
+                                                          const schemas::Uuid& pipeline,
+                                                          schemas::Version version);
+  std::shared_ptr<const PipelineVersions> versions(const Services& services,
+                                                   const webhooks::Scope& scope,
+                                                   const schemas::Uuid& pipeline);
 
  private:
   static constexpr std::size_t kept_max = 256;
   std::mutex mutex_;
-  std::map<Key, std::shared_ptr<const webhooks::Transform>> kept_;
+  std::map<Key, std::shared_ptr<const MadePipeline>> made_;
+  std::map<Key, std::shared_ptr<const PipelineVersions>> versions_;
 };
 
-/// What was sealed and what it is in clear, JSON: expressions are given the former.
+/// What was sealed, by the text that stands for it in expressions, and in clear as JSON.
 using Opened = std::map<std::string, std::string, std::less<>>;
-/// Of an event's data, or of a declared entity's state.
-schemas::Result<void> open_all(eventstore::Sealing& sealing, const SealedPlace& place,
-                               std::string_view json, Opened& opened);
-
-/// The event as expressions see it: as its readers do, but for sealed values, which stay so.
-std::string event_of(const projections::TimelineEvent& event, std::string_view product);
 
 struct Ran {
   webhooks::Transform::Made made;
@@ -70,19 +75,23 @@ struct Ran {
   Opened opened;
 };
 /// One event through one version. `found`, where it went through before: the same rows again. An
-/// error of code invalid_request is the pipeline's, and final. May block.
+/// error of code invalid_request is final: it says what is wrong with the pipeline or the event.
+/// May block.
 schemas::Result<Ran> run_pipeline(const Services& services, const webhooks::Scope& scope,
                                   const webhooks::Transform& transform,
                                   const projections::TimelineEvent& event, std::string_view product,
                                   const std::vector<std::uint64_t>& found);
 
 /// The data with what is sealed in clear; `places` says where that was. An error (invalid_request):
-/// a sealed value became part of another text.
-schemas::Result<std::string> in_clear(const std::string& data, const Opened& opened,
+/// a sealed value became part of something else.
+schemas::Result<std::string> in_clear(const webhooks::Transform::Made& made, const Opened& opened,
                                       std::vector<std::string>& places);
 
-/// Whether a pipeline takes an event of this product; of the types that it names.
-bool is_of_source(const webhooks::PipelineConfig& config, std::string_view type,
-                  std::string_view product);
+/// An event's data or an entity's state, with texts in the place of what is sealed: from sealed:1:0
+/// on, so that nobody can take them for others or look into them. An error of code invalid_request:
+/// what is sealed does not open.
+struct SealedPlace;
+schemas::Result<std::string> hide_sealed(eventstore::Sealing& sealing, const SealedPlace& place,
+                                         std::string_view json, Opened& opened);
 
 }  // namespace api::resources

@@ -43,11 +43,8 @@ void check_products(const Ask& ask, ObjectReader& reader, const PipelineConfig& 
                                "projects, or kind resource of resources");
   }
   const auto& to = config.sink.product;
-  if (!to.empty() && (ask.caller().restricted() || !declared_topic(ask.services, to))) {
+  if (!to.empty() && !declared_topic(ask.services, to)) {
     reader.wrong("sink", "product: there is no declared product of this name");
-  }
-  if (ask.caller().restricted() && !config.enrich.empty()) {
-    reader.wrong("enrich", "is not for keys that are restricted to projects");
   }
 }
 
@@ -71,6 +68,19 @@ Result<Asked> parse_create(const Ask& ask) {
   auto read = reader.finish();
   if (!read) return std::unexpected(std::move(read).error());
   return asked;
+}
+
+/// The same as the manager's, which a dry run does not ask.
+Result<void> check_project(const Ask& ask, const std::optional<Uuid>& project) {
+  if (!sees_endpoint_of(ask, project)) {
+    return schemas::invalid_field("/project_id",
+                                  "must be one of the projects that the key is restricted to");
+  }
+  if (!project) return {};
+  const auto place = ask.projects();
+  const projections::Reader rows(ask.services.rows, place.organization, place.space);
+  if (rows.get<projections::Project>(place.topic, {*project, {}})) return {};
+  return schemas::invalid_field("/project_id", "there is no project with this id");
 }
 
 /// `reader`: for how its deliveries stand; null: that is not told.
@@ -106,14 +116,16 @@ std::string json_of(const Ask& ask, const manager::Outcome& outcome) {
   return json;
 }
 
-/// An endpoint is one that events are sent to.
-awaitable<Result<void>> check_endpoint(Ask& ask, const PipelineConfig& config) {
+/// An endpoint is one that events are sent to; its project is the pipeline's.
+awaitable<Result<void>> check_endpoint(Ask& ask, AskedPipeline& asked) {
+  const auto& config = asked.config;
   if (!config.sink.endpoint) co_return Result<void>();
   const auto endpoint = co_await endpoint_now(ask, *config.sink.endpoint);
   if (!endpoint && endpoint.error().code == schemas::ErrorCode::not_found) {
     co_return schemas::invalid_field("/sink/endpoint_id", "there is no endpoint with this id");
   }
   if (!endpoint) co_return std::unexpected(endpoint.error());
+  if (!asked.project) asked.project = endpoint->state.project;
   const auto known = webhooks::parse_endpoint_config(endpoint->state.config);
   if (known && known->kind == webhooks::EndpointKind::push) co_return Result<void>();
   co_return schemas::invalid_field("/sink/endpoint_id",
@@ -139,12 +151,7 @@ Result<Uuid> pipeline_in_path(const Ask& ask) {
 }
 
 bool sees_pipeline(const Ask& ask, const Pipeline& pipeline) {
-  if (!ask.caller().restricted()) return true;
-  if (!pipeline.endpoint || !sees_endpoint_of(ask, pipeline.project)) return false;
-  const auto place = ask.webhooks();
-  const projections::Reader reader(ask.services.rows, place.organization, place.space);
-  const auto endpoint = reader.get<Endpoint>(place.topic, {*pipeline.endpoint, {}});
-  return endpoint && sees_endpoint_of(ask, endpoint->state.project);
+  return sees_endpoint_of(ask, pipeline.project);
 }
 
 awaitable<Result<PipelineNow>> pipeline_now(Ask& ask, const Uuid& id) {
@@ -159,6 +166,12 @@ awaitable<Result<PipelineNow>> pipeline_now(Ask& ask, const Uuid& id) {
 
 Result<void> may_run(const Ask& ask, const PipelineConfig& config) {
   if (auto may = may_read_events(ask); !may) return may;
+  const bool is_more = !config.enrich.empty() || !config.sink.product.empty();
+  if (ask.caller().restricted() && is_more) {
+    return schemas::fail(schemas::ErrorCode::forbidden,
+                         "a key that is restricted to projects has events sent to their endpoints, "
+                         "with neither enrich nor a product as sink");
+  }
   for (const auto& one : config.enrich) {
     const bool is_built_in =
         one.product == eventstore::projects_product || one.product == eventstore::resources_product;
@@ -187,17 +200,22 @@ Result<AskedPipeline> patched(const Ask& ask, const Pipeline& now, Value patch) 
                     before->sink.product == asked.config.sink.product;
   if (!same) reader.wrong("sink", "endpoint_id and product stay; make another pipeline");
   if (auto read = reader.finish(); !read) return std::unexpected(std::move(read).error());
-  if (!patch.find("project_id")) asked.project = now.project;
+  if (!patch.find("project_id")) {
+    asked.project = now.project;
+  } else if (auto there = check_project(ask, asked.project); !there) {
+    return std::unexpected(std::move(there).error());
+  }
   return asked;
 }
 
 // POST /v2/pipelines
 Answer create_pipeline(Ask& ask) {
+  if (auto may = may_read_events(ask); !may) co_return std::unexpected(std::move(may).error());
   auto asked = parse_create(ask);
   if (!asked) co_return std::unexpected(std::move(asked).error());
   auto& [config, project] = asked->pipeline;
   if (auto may = may_run(ask, config); !may) co_return std::unexpected(std::move(may).error());
-  auto checked = co_await check_endpoint(ask, config);
+  auto checked = co_await check_endpoint(ask, asked->pipeline);
   if (!checked) co_return std::unexpected(std::move(checked).error());
   auto find_start = [&] { return start_mark(ask, asked->start); };
   auto start = co_await answer_on(ask.services.records, find_start);
@@ -249,6 +267,7 @@ Answer get_pipeline(Ask& ask) {
 
 // PATCH /v2/pipelines/{pipeline_id}
 Answer change_pipeline(Ask& ask) {
+  if (auto may = may_read_events(ask); !may) co_return std::unexpected(std::move(may).error());
   auto id = pipeline_in_path(ask);
   if (!id) co_return std::unexpected(std::move(id).error());
   constexpr int attempts_max = 5;

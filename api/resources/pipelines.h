@@ -21,7 +21,7 @@ Answer pause_pipeline(Ask& ask);
 Answer resume_pipeline(Ask& ask);
 Answer dry_run_pipeline(Ask& ask);  // pipeline_dry_run.cpp
 
-/// Whether the caller may know of it: of one to an endpoint that it knows of.
+/// Whether the caller may know of it.
 bool sees_pipeline(const Ask& ask, const projections::Pipeline& pipeline);
 /// The pipeline that the path names; whether it is there is another question.
 Result<schemas::Uuid> pipeline_in_path(const Ask& ask);
@@ -37,7 +37,7 @@ struct AskedPipeline {
   webhooks::PipelineConfig config;
   std::optional<schemas::Uuid> project;
 };
-/// The pipeline's members, patched; its sink stays where it goes. Errors are under `prefix`.
+/// The pipeline's members, patched; where it goes stays, and its project is the caller's to name.
 Result<AskedPipeline> patched(const Ask& ask, const projections::Pipeline& now,
                               schemas::json::Value patch);
 /// Whoever has events made into something reads them and what they are enriched with, and may write
@@ -59,7 +59,7 @@ inline constexpr std::array<Field, 3> pipeline_source_fields{
           .many = Many::list,
           .nullable = true,
           .items_max = webhooks::replayed_products_max,
-          .description = "only events of these"},
+          .description = "only events of these; when left out of all but the sink's"},
     Field{.name = "filter",
           .nullable = true,
           .min = 1,
@@ -113,10 +113,10 @@ inline constexpr std::array<Field, 7> pipeline_config_fields{
           .fields = enrichment_fields,
           .description = "rows as they were at the event"},
     Field{.name = "map",
-          .type = Type::map,
+          .type = Type::object,
           .nullable = true,
-          .description = "what becomes its data: JSON with expressions in CEL in its texts; the "
-                         "event's data when left out",
+          .description = "what becomes its data: JSON with expressions in CEL in its texts, of at "
+                         "most 64 KiB; the event's data when left out",
           .example = R"({"name": "${event.data.name}"})"},
     Field{.name = "priority", .nullable = true, .choices = priorities},
     Field{.name = "project_id", .nullable = true, .description = "only events of this project"},
@@ -191,7 +191,7 @@ inline constexpr std::array<Field, 17> pipeline_fields{
     Field{.name = "definition_version",
           .type = Type::integer,
           .need = Need::required,
-          .description = "the version in which what it makes was last changed"},
+          .description = "the version in which it was last changed"},
     Field{.name = "state", .need = Need::required, .choices = pipeline_states},
     Field{.name = "reason",
           .need = Need::required,

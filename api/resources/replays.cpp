@@ -50,6 +50,7 @@ struct Asked {
   std::string to;
   bool dry_run = false;
   bool names_types = false;
+  bool as_it_is = false;  // the pipeline
 };
 
 void read_range(ObjectReader& reader, Asked& asked) {
@@ -122,6 +123,10 @@ Result<Asked> parse_request(const Ask& ask) {
     reader.wrong("of", "must name the replay whose failures are meant");
   }
   choose_products(ask, reader, asked.config);
+  const auto as =
+      reader.optional_choice<bool>("definition", {{"pinned", false}, {"current", true}});
+  if (as && !asked.pipeline) reader.wrong("definition", "is of replays through a pipeline");
+  asked.as_it_is = as.value_or(false);
   const auto types = ask.body().find("types");
   asked.names_types = types && !types->is_null();
   if (const auto text = reader.optional_text("project_id", {.characters_max = 1'000})) {
@@ -294,8 +299,10 @@ webhooks::Wanted wanted_of(const Asked& asked, const Range& range,
           .filter = std::move(filter),
           .project = asked.project,
           .until = range.to,
-          .pipeline = asked.pipeline ? std::optional(webhooks::PipelineStep{*asked.pipeline, {}})
-                                     : std::nullopt};
+          .pipeline = asked.pipeline
+                          ? std::optional(webhooks::PipelineStep{
+                                *asked.pipeline, asked.config.definition, asked.config.of})
+                          : std::nullopt};
 }
 
 Answer count_events(Ask& ask, const Asked& asked, const Range& range,
@@ -336,7 +343,8 @@ Answer count_events(Ask& ask, const Asked& asked, const Range& range,
 
 Answer request(Ask& ask, Asked asked, std::optional<Uuid> endpoint_project) {
   if (endpoint_project && asked.project && asked.project != endpoint_project) {
-    co_return schemas::invalid_field("/project_id", "must be the project of the endpoint");
+    co_return schemas::invalid_field("/project_id",
+                                     "must be the project of the endpoint or the pipeline");
   }
   if (endpoint_project) asked.project = endpoint_project;
   if (!sees_endpoint_of(ask, asked.project)) {
@@ -415,6 +423,7 @@ Answer request_through(Ask& ask, Asked asked) {
   if (auto may = may_send_through(ask, pipeline->state); !may) {
     co_return std::unexpected(std::move(may).error());
   }
+  if (asked.as_it_is) asked.config.definition = pipeline->state.version;
   co_return co_await request(ask, std::move(asked), pipeline->state.project);
 }
 
@@ -560,7 +569,9 @@ Answer resume_replay(Ask& ask) {
   Result<void> may;
   if (state.pipeline) {
     const auto pipeline = co_await pipeline_now(ask, *state.pipeline);
+    const bool is_gone = !pipeline && pipeline.error().code == schemas::ErrorCode::not_found;
     if (pipeline) may = may_send_through(ask, pipeline->state);
+    if (!pipeline && !is_gone) may = std::unexpected(pipeline.error());
   } else {
     may = may_send(ask, config->product);
   }

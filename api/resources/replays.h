@@ -28,6 +28,7 @@ Result<schemas::Uuid> replay_in_path(const Ask& ask);
 inline constexpr std::array<std::string_view, 4> replay_states{"running", "paused", "cancelled",
                                                                "completed"};
 inline constexpr std::array<std::string_view, 1> only_choices{"failed"};
+inline constexpr std::array<std::string_view, 2> definition_choices{"pinned", "current"};
 inline constexpr std::array<Field, 7> replay_range_fields{
     Field{.name = "from",
           .need = Need::required,
@@ -65,30 +66,36 @@ inline constexpr std::array<Field, 3> replay_sink_fields{
           .nullable = true,
           .description = "events are written to this declared product"}};
 inline constexpr auto request_replay_fields = joined(
-    std::array{Field{.name = "sink",
-                     .type = Type::object,
-                     .need = Need::required,
-                     .fields = replay_sink_fields,
-                     .description = "where the events go"},
-               Field{.name = "types",
-                     .many = Many::list,
-                     .nullable = true,
-                     .min = 1,
-                     .max = 101,
-                     .items_max = webhooks::types_max,
-                     .description =
-                         "exact types, or beginnings with * behind; when left out all, or what the "
-                         "endpoint wants, with its filter",
-                     .example = R"(["project.*"])"},
-               Field{.name = "products",
-                     .many = Many::list,
-                     .nullable = true,
-                     .items_max = webhooks::replayed_products_max,
-                     .description = "only events of these; of all when left out, into a product "
-                                    "of all other declared ones"},
-               Field{.name = "project_id",
-                     .nullable = true,
-                     .description = "only events of this project; the endpoint's when left out"}},
+    std::array{
+        Field{.name = "sink",
+              .type = Type::object,
+              .need = Need::required,
+              .fields = replay_sink_fields,
+              .description = "where the events go"},
+        Field{.name = "types",
+              .many = Many::list,
+              .nullable = true,
+              .min = 1,
+              .max = 101,
+              .items_max = webhooks::types_max,
+              .description =
+                  "exact types, or beginnings with * behind; when left out all, or what the "
+                  "endpoint wants, with its filter",
+              .example = R"(["project.*"])"},
+        Field{.name = "products",
+              .many = Many::list,
+              .nullable = true,
+              .items_max = webhooks::replayed_products_max,
+              .description = "only events of these; of all when left out, into a product "
+                             "of all other declared ones"},
+        Field{.name = "project_id",
+              .nullable = true,
+              .description = "only events of this project; the endpoint's when left out"},
+        Field{.name = "definition",
+              .nullable = true,
+              .choices = definition_choices,
+              .description = "through a pipeline: as it was where each event stands (pinned, "
+                             "when left out), or all as it is now (current)"}},
     replay_range_fields);
 
 inline constexpr std::array<Field, 8> replay_progress_fields{
@@ -109,7 +116,7 @@ inline constexpr std::array<Field, 8> replay_progress_fields{
     Field{.name = "succeeded", .type = Type::integer, .need = Need::required},
     Field{.name = "exhausted", .type = Type::integer, .need = Need::required},
     Field{.name = "skipped", .type = Type::integer, .need = Need::required}};
-inline constexpr std::array<Field, 19> replay_fields{
+inline constexpr std::array<Field, 20> replay_fields{
     Field{.name = "id", .need = Need::required},
     Field{.name = "organization_id", .need = Need::required},
     Field{.name = "project_id", .need = Need::required, .nullable = true},
@@ -126,6 +133,11 @@ inline constexpr std::array<Field, 19> replay_fields{
     Field{.name = "of", .need = Need::required, .nullable = true},
     Field{
         .name = "rate_per_second", .type = Type::integer, .need = Need::required, .nullable = true},
+    Field{.name = "definition_version",
+          .type = Type::integer,
+          .need = Need::required,
+          .nullable = true,
+          .description = "of the pipeline; null: for each event that where it stands"},
     Field{.name = "from", .need = Need::required},
     Field{.name = "to", .need = Need::required},
     Field{.name = "state", .need = Need::required, .choices = replay_states},

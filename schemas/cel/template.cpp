@@ -13,6 +13,7 @@ namespace schemas::cel {
 namespace {
 
 std::unexpected<Error> wrong(std::string_view pointer, std::string_view what) {
+  if (pointer.empty()) return fail(ErrorCode::invalid_request, std::string(what));
   return fail(ErrorCode::invalid_request, fmt::format("'{}' {}", pointer, what));
 }
 
@@ -132,10 +133,15 @@ struct Template::Evaluating {
   std::span<const Value> variables;
   Memory& memory;
   std::string out;
+  std::size_t steps = 0;
+
+  static std::unexpected<Error> too_large(const Node& node) {
+    return wrong(node.pointer, "makes it larger than 1 MiB");
+  }
 
   /// False: it is left out.
   Result<bool> append(const Node& node) {
-    if (out.size() > bytes_max) return wrong(node.pointer, "makes it larger than 1 MiB");
+    if (out.size() > bytes_max) return too_large(node);
     if (!node.literal.empty()) {
       out += node.literal;
       return true;
@@ -167,6 +173,8 @@ struct Template::Evaluating {
 
   Result<Value> value_of(const Node& node, const Program& program) {
     const auto value = program.evaluate(variables, memory);
+    steps += memory.spent();
+    if (steps > steps_max) return wrong(node.pointer, "is one step too many for the whole");
     if (value.is_error())
       return wrong(node.pointer, "comes to an error: " + std::string(value.text()));
     return value;
@@ -177,17 +185,23 @@ struct Template::Evaluating {
     if (!value) return std::unexpected(std::move(value).error());
     if (value->kind() == Kind::optional && value->inner() == nullptr) return false;
     const auto shown = value->kind() == Kind::optional ? *value->inner() : *value;
-    if (!append_json(out, shown)) {
-      return wrong(node.pointer,
-                   fmt::format("comes to {}, which JSON has no form for", shown.type_name()));
+    switch (append_json(out, shown, bytes_max)) {
+      case Appended::yes:
+        return true;
+      case Appended::too_large:
+        return too_large(node);
+      case Appended::no_form:
+        break;
     }
-    return true;
+    return wrong(node.pointer,
+                 fmt::format("comes to {}, which JSON has no form for", shown.type_name()));
   }
 
   Result<bool> append_parts(const Node& node) {
     std::string text;
     for (const auto& part : node.parts) {
       text += part.text;
+      if (out.size() + text.size() > bytes_max) return too_large(node);
       if (part.program.empty()) continue;
       const auto value = value_of(node, part.program.front());
       if (!value) return std::unexpected(value.error());
@@ -214,7 +228,7 @@ struct Template::Evaluating {
 
 namespace {
 
-bool append_map(std::string& out, Value map) {
+Appended append_map(std::string& out, Value map, std::size_t bytes_max) {
   std::set<std::string> names;
   out += '{';
   for (Items i(map); i.has(); i.next()) {
@@ -222,70 +236,75 @@ bool append_map(std::string& out, Value map) {
     if (!names.empty()) out += ',';
     json::append_string(out, name);
     out += ':';
-    if (!names.insert(std::move(name)).second || !append_json(out, i.value())) return false;
+    if (!names.insert(std::move(name)).second) return Appended::no_form;
+    const auto appended = append_json(out, i.value(), bytes_max);
+    if (appended != Appended::yes) return appended;
   }
   out += '}';
-  return true;
+  return Appended::yes;
 }
 
-bool append_list(std::string& out, Value list) {
+Appended append_list(std::string& out, Value list, std::size_t bytes_max) {
   out += '[';
   bool first = true;
   for (Items i(list); i.has(); i.next()) {
     if (!std::exchange(first, false)) out += ',';
-    if (!append_json(out, i.value())) return false;
+    const auto appended = append_json(out, i.value(), bytes_max);
+    if (appended != Appended::yes) return appended;
   }
   out += ']';
-  return true;
+  return Appended::yes;
 }
 
-bool append_scalar(std::string& out, Value value) {
+Appended append_scalar(std::string& out, Value value) {
   json::Writer writer(out);
   switch (value.kind()) {
     case Kind::null:
       writer.null();
-      return true;
+      return Appended::yes;
     case Kind::boolean:
       writer.value(value.as_boolean());
-      return true;
+      return Appended::yes;
     case Kind::integer:
       writer.value(value.as_integer());
-      return true;
+      return Appended::yes;
     case Kind::unsigned_integer:
       writer.value(value.as_unsigned());
-      return true;
+      return Appended::yes;
     case Kind::real:
-      if (!std::isfinite(value.as_real())) return false;
+      if (!std::isfinite(value.as_real())) return Appended::no_form;
       writer.value(value.as_real());
-      return true;
+      return Appended::yes;
     case Kind::string:
       writer.value(value.text());
-      return true;
+      return Appended::yes;
     case Kind::bytes:
       writer.value(base64(bytes_of(value.text())));
-      return true;
+      return Appended::yes;
     case Kind::timestamp:
     case Kind::duration:
       writer.value(to_text(value));
-      return true;
+      return Appended::yes;
     default:
-      return false;
+      return Appended::no_form;
   }
 }
 
 }  // namespace
 
-bool append_json(std::string& out, Value value) {
+/// Of a list that holds itself many times over each time counts: it is written so often.
+Appended append_json(std::string& out, Value value, std::size_t bytes_max) {
   const auto before = out.size();
-  bool appended = false;
+  auto appended = Appended::no_form;
   if (value.kind() == Kind::map) {
-    appended = append_map(out, value);
+    appended = append_map(out, value, bytes_max);
   } else if (value.kind() == Kind::list) {
-    appended = append_list(out, value);
+    appended = append_list(out, value, bytes_max);
   } else {
     appended = append_scalar(out, value);
   }
-  if (!appended) out.resize(before);
+  if (appended == Appended::yes && out.size() > bytes_max) appended = Appended::too_large;
+  if (appended != Appended::yes) out.resize(before);
   return appended;
 }
 

@@ -31,6 +31,7 @@ class Template {
 
   static constexpr std::size_t expressions_max = 200;
   static constexpr std::size_t bytes_max = std::size_t{1} << 20;  // of what it comes to
+  static constexpr std::size_t steps_max = 200'000;               // of all expressions
 
  private:
   struct Part {
@@ -52,8 +53,10 @@ class Template {
   Node root_;
 };
 
-/// A value as JSON. False, and nothing appended, for one that has none: errors, types, numbers that
-/// are not finite, maps in which two keys have the same text.
-bool append_json(std::string& out, Value value);
+/// A value as JSON, as long as `out` has at most so many bytes then. Nothing is appended for what
+/// has no form: errors, types, numbers that are not finite, maps in which two keys have the same
+/// text.
+enum class Appended : std::uint8_t { yes, no_form, too_large };
+Appended append_json(std::string& out, Value value, std::size_t bytes_max);
 
 }  // namespace schemas::cel

@@ -150,7 +150,7 @@ class ApiTest : public testing::Test {
   schemas::CursorCodec cursors_{1, hmac_key("mark")};
   schemas::HmacKey hmac_ = hmac_key("hmac");
   resources::SealedCache sealed_;
-  resources::TransformCache transforms_;
+  resources::PipelineCache pipelines_;
   webhooks::Egress egress_ = webhooks::Egress::parse().value();
   resources::StreamHub streams_;
   resources::Metrics metrics_{resources::operations()};
@@ -172,7 +172,7 @@ class ApiTest : public testing::Test {
                      .scans = scans_,
                      .records = records_,
                      .sealed = sealed_,
-                     .transforms = transforms_,
+                     .pipelines = pipelines_,
                      .streams = streams_,
                      .metrics = metrics_,
                      .readiness = [] { return Readiness{}; },

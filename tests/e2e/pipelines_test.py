@@ -158,7 +158,7 @@ class Parking(PipelineTest):
         self.assertIn("the pipeline's condition", errors[0])
         self.assertIn("the pipeline's map: '/n'", errors[1])
         # Sent again they are made as they were: by the version of then.
-        self.patch(pipeline, map={"n": "${event.data.?n.orValue(7)}"}, condition="!has(event.data.size) || event.data.size > 1")
+        self.patch(pipeline, map={"half": None, "n": "${event.data.?n.orValue(7)}"}, condition="!has(event.data.size) || event.data.size > 1")
         row = self.deliveries_of(pipeline, "&state=exhausted")[0]
         self.owner.post(f"/v2/webhooks/deliveries/{row['id']}/resend", expect=202)
         self.until_made(pipeline, succeeded=2, exhausted=2)
@@ -166,6 +166,28 @@ class Parking(PipelineTest):
         self.assertEqual((replayed["progress"]["succeeded"], replayed["progress"]["exhausted"]), (0, 2))
         again = self.owner.post("/v2/webhooks/deliveries/resend", {"pipeline_id": pipeline["id"], "state": "exhausted"})
         self.assertEqual(again["resent"], 2)
+        # Or as it is by now, mended.
+        mended = self.replay(pipeline, only="failed", definition="current")
+        self.assertEqual((mended["progress"]["succeeded"], mended["progress"]["exhausted"], mended["definition_version"]), (2, 0, 2))
+        self.assertEqual(self.notes(), {"a": {"half": 5, "n": 1}, "b": {"n": 1}, "c": {"n": 7}, "d": {"half": 1, "n": 4}})
+        self.problem(self.owner.post("/v2/replays", {"from": "beginning", "sink": {"product": self.target}, "definition": "current"}, expect=422),
+                     "invalid-request", pointer="/definition")
+
+    def test_what_is_written_is_not_written_again_by_a_resend(self):
+        pipeline = self.create()
+        self.write("a", size=1)
+        self.until_made(pipeline, succeeded=1)
+        row, = self.deliveries_of(pipeline)
+        self.problem(self.owner.post(f"/v2/webhooks/deliveries/{row['id']}/resend", expect=409), "invalid-transition", detail="replay")
+
+    def test_the_row_says_why(self):
+        pipeline = self.create(map={"n": "${event.data.n}"})
+        refused = self.create(sink={"product": self.target, "kind": "nothing", "type": "note.written"})
+        self.write("a", size=1)
+        self.until_made(pipeline, exhausted=1)
+        self.until_made(refused, exhausted=1)
+        self.assertIn("the pipeline's map: '/n' comes to an error", self.deliveries_of(pipeline)[0]["error"])
+        self.assertIn("nothing", self.deliveries_of(refused)[0]["error"])
 
     def test_what_the_product_refuses_parks_and_is_replayed_once_it_takes_it(self):
         strict = unique("strict")
@@ -210,7 +232,7 @@ class Versions(PipelineTest):
         for n in range(10):
             self.write(f"f{n}", size=n)
         pipeline = self.create(paused=True, condition="event.data.size > 6", map={"size": "${event.data.size}"})
-        self.assertEqual((pipeline["state"], pipeline["reason"]), ("paused", "made so"))
+        self.assertEqual((pipeline["state"], pipeline["reason"]), ("paused", "created paused"))
         shown = self.act(pipeline, "dry-run")
         self.assertEqual((shown["events"], shown["taken"], shown["parked"], shown["complete"], shown["next"]), (10, 3, 0, True, None))
         self.assertEqual([(one["before"], one["after"]["entity"], one["after"]["type"], one["after"]["data"]) for one in shown["differences"]],
@@ -226,8 +248,58 @@ class Versions(PipelineTest):
         rest = self.act(pipeline, "dry-run", {"from": page["next"]})
         self.assertEqual([one["after"]["data"]["size"] for one in rest["differences"]], [9])
         self.assertEqual((self.notes(), self.read(pipeline)["version"]), ({}, 1))
+        refused = self.act(pipeline, "dry-run", {"change": {"sink": {"type": "note.unknown"}}})
+        self.assertIn("note.unknown", refused["differences"][0]["after"]["error"])
         self.problem(self.act(pipeline, "dry-run", {"change": {"map": {"a": "${"}}}, 422), "invalid-request", pointer="/change/map")
         self.problem(self.act(pipeline, "dry-run", {"change": 1}, 422), "invalid-request", pointer="/change")
+
+
+class Odd(PipelineTest):
+    """Events and rows that nobody thinks of."""
+
+    def test_what_nests_too_deep_for_expressions_parks_and_holds_up_nothing(self):
+        deep = json.loads("[" * 60 + "]" * 60)
+        pipeline = self.create(source={"types": ["settings.changed", "project.created"]}, condition="event.type != ''", map={"a": "${event.kind}"})
+        project = self.project()
+        self.owner.patch(f"/v2/projects/{project}/settings", {"deep": json.loads("[" * 62 + "]" * 62)})
+        self.owner.patch(f"/v2/projects/{project}/settings", {"less": deep})
+        self.project()
+        self.until_made(pipeline, succeeded=3, exhausted=1)
+        self.assertIn("too deep", self.deliveries_of(pipeline, "&state=exhausted")[0]["error"])
+        self.assertEqual(self.act(pipeline, "dry-run")["parked"], 1)
+
+    def test_few_values_that_are_many_bytes_end_at_a_mebibyte(self):
+        laughs = "cel.bind(a, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], BODY)"
+        for outer, inner in zip("abcdefgh", "bcdefghi"):
+            laughs = laughs.replace("BODY", f"cel.bind({inner}, [{', '.join(outer * 10)}], BODY)")
+        pipeline = self.create(map={"a": "${" + laughs.replace("BODY", "i") + "}"})
+        self.write("a", size=1)
+        self.until_made(pipeline, exhausted=1)
+        self.assertIn("1 MiB", self.deliveries_of(pipeline)[0]["error"])
+
+    def test_rows_whose_history_is_trimmed(self):
+        bounded = unique("bounded")
+        self.server.declare(bounded, {"kinds": {"file": {**FILES["kinds"]["file"], "keep_versions": 1}}})
+        pipeline = self.create(paused=True, start="beginning", source={"products": [self.source]}, map={"size": "${rows.one == null ? 0 : rows.one.size}"},
+                               enrich=[{"as": "one", "product": bounded, "kind": "file", "id": "one"}])
+        for n in range(1, 4):
+            self.write("one", bounded, size=n)
+            time.sleep(0.01)
+            self.write(f"f{n}", size=0)
+            time.sleep(0.01)
+        self.act(pipeline, "resume")
+        self.until_made(pipeline, succeeded=3)
+        self.assertEqual(self.notes(), {f"f{n}": {"size": n} for n in range(1, 4)})
+
+    def test_what_it_writes_itself_is_not_its_source_unless_said_so(self):
+        pipeline = self.create(source={}, sink={"product": self.source}, map={"size": "${event.data.size + 1}"}, condition="event.type == 'file.added'")
+        other = unique("other")
+        self.server.declare(other, FILES)
+        self.write("a", other, size=1)
+        self.until_made(pipeline, succeeded=1)
+        self.write("b", size=1)
+        time.sleep(0.3)
+        self.assertEqual([event["subject"] for event in self.events(self.source)], ["a", "b"])
 
 
 class States(PipelineTest):
@@ -301,7 +373,13 @@ class States(PipelineTest):
         for missing in granted:
             key = self.server.key(self.owner.organization, [each for each in granted if each != missing])
             self.problem(key.post("/v2/pipelines", body, expect=403), "forbidden")
-        self.server.key(self.owner.organization, granted).post("/v2/pipelines", body, expect=201)
+        pipeline = self.server.key(self.owner.organization, granted).post("/v2/pipelines", {**body, "map": {"n": "${event.data.n}"}}, expect=201)
+        self.write("a", size=1)
+        self.until_made(pipeline, exhausted=1)
+        row, = self.deliveries_of(pipeline)
+        resender = self.server.key(self.owner.organization, ["webhooks:*"])
+        self.problem(resender.post(f"/v2/webhooks/deliveries/{row['id']}/resend", expect=403), "forbidden")
+        self.problem(resender.post("/v2/webhooks/deliveries/resend", {"pipeline_id": pipeline["id"], "state": "exhausted"}, expect=403), "forbidden")
 
 
 class Sealed(PipelineTest):
@@ -327,6 +405,16 @@ class Sealed(PipelineTest):
         self.assertIn("passed on whole", error)
         dry = self.act(good, "dry-run")
         self.assertEqual(dry["differences"][0]["after"]["data"]["to"], "ada@example.org")
+        self.assertIn("'/cc' is sealed", self.act(open_, "dry-run")["differences"][0]["after"]["error"])
+        # Nothing of it is in what expressions are given, nor where names are made of it.
+        told = self.create(source=source, map={"text": "${event.data.email.split(':').size()}", "same": "${event.data.email == 'sealed:1:0'}"})
+        for members in ({"sink": {**sink, "entity": "${event.data.email}"}}, {"map": {"${event.id}": "x", "m": "${{event.data.email: 1}}"}},
+                        {"enrich": [{"as": "x", "product": people, "kind": "person", "id": "${event.data.email}"}]}):
+            broken = self.create(source=source, start="beginning", **{"sink": sink, **members})
+            self.until_made(broken, exhausted=1)
+            self.assertIn("sealed value", self.deliveries_of(broken)[0]["error"])
+        dry = self.act(told, "dry-run")
+        self.assertEqual(dry["differences"][0]["after"]["data"], {"text": 3, "same": True})
 
 
 class ToEndpoints(PipelineTest):
@@ -370,6 +458,7 @@ class ToEndpoints(PipelineTest):
         self.owner.request("DELETE", f"/v2/webhooks/endpoints/{endpoint['id']}", expect=204)
         self.assertEqual(self.until(lambda: self.read(pipeline)["reason"]), "its endpoint was deleted")
         self.assertEqual(self.read(pipeline)["state"], "paused")
+        self.problem(self.act(pipeline, "resume", expect=409), "invalid-transition", detail="deleted")
 
     def test_a_project_sees_what_is_its_own(self):
         mine, other = self.project("mine"), self.project("other")
@@ -378,13 +467,28 @@ class ToEndpoints(PipelineTest):
         body = {"name": "p", "source": {"types": ["member.*"]}, "sink": {"endpoint_id": endpoint["id"]}, "project_id": mine}
         pipeline = key.post("/v2/pipelines", body, expect=201)
         self.problem(key.post("/v2/pipelines", {**body, "project_id": other}, expect=422), "invalid-request", pointer="/project_id")
-        self.problem(key.post("/v2/pipelines", {**body, "sink": {"product": self.target}}, expect=422), "invalid-request", pointer="/sink")
-        self.problem(self.create(422, sink={"endpoint_id": endpoint["id"]}), "invalid-request", pointer="/project_id")
+        self.problem(key.post("/v2/pipelines", {**body, "sink": {"product": self.target}}, expect=403), "forbidden")
+        row = [{"as": "p", "product": "projects", "kind": "project", "id": other}]
+        self.problem(key.post("/v2/pipelines", {**body, "enrich": row}, expect=403), "forbidden")
+        self.assertEqual(self.create(sink={"endpoint_id": endpoint["id"]})["project_id"], mine)
+        for patch in ({"project_id": None}, {"project_id": other}):
+            for refused in (key.patch(f"/v2/pipelines/{pipeline['id']}", patch, expect=422),
+                            key.post(f"/v2/pipelines/{pipeline['id']}/dry-run", {"change": patch}, expect=422)):
+                self.assertIn("/project_id", self.problem(refused, "invalid-request")["errors"][0]["pointer"])
+        # Somebody who may has it enriched: those who are restricted see it, and have it made no other way.
+        enriched = self.owner.patch(f"/v2/pipelines/{pipeline['id']}", {"enrich": row}, expect=200)
+        for what in ("dry-run", "resume"):
+            self.problem(key.post(f"/v2/pipelines/{pipeline['id']}/{what}", {}, expect=403), "forbidden")
+        self.problem(key.post("/v2/replays", {"from": "beginning", "sink": {"pipeline_id": pipeline["id"]}}, expect=403), "forbidden")
+        self.assertEqual(self.owner.patch(f"/v2/pipelines/{pipeline['id']}", {"enrich": []}, expect=200)["version"], enriched["version"] + 1)
         hidden = self.create()
-        self.assertEqual([row["id"] for row in key.pages("/v2/pipelines")], [pipeline["id"]])
+        self.assertIn(pipeline["id"], [row["id"] for row in key.pages("/v2/pipelines")])
+        self.assertNotIn(hidden["id"], [row["id"] for row in key.pages("/v2/pipelines")])
         self.problem(key.get(f"/v2/pipelines/{hidden['id']}", expect=404), "not-found")
         for project in (other, mine):
             self.owner.put(f"/v2/projects/{project}/members/ann", {"role": "owner"})
+        dry = key.post(f"/v2/pipelines/{pipeline['id']}/dry-run", {})
+        self.assertEqual((dry["events"], dry["taken"]), (1, 1))
         got, = self.receiver.take(1)
         self.assertEqual(json.loads(got[2])["causationid"], list(self.owner.events("type=member.*"))[1]["id"])
 

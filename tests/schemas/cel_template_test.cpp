@@ -108,6 +108,13 @@ TEST(CelTemplate, ItHasLimits) {
   EXPECT_FALSE(compile(many + R"("${1}"])"));
   EXPECT_TRUE(made(R"({"a":"${event.list.map(i, i).size()}"})", {.steps = 3, .bytes = 100})
                   .contains("'/a' comes to an error"));
+  // A list of lists of lists … that are all the same: few values, many bytes.
+  std::string laughs = "event.list";
+  for (char name = 'z'; name > 'a'; --name) {
+    laughs = "cel.bind(" + std::string(1, name) + ", [" + laughs + ", " + laughs.substr(0, 0) +
+             "1], [" + std::string(1, name) + "," + std::string(1, name) + "])";
+  }
+  EXPECT_TRUE(made("\"${" + laughs + "}\"").contains("1 MiB")) << made("\"${" + laughs + "}\"");
   const std::string part = R"("${'x'.replace('x', ')" + std::string(9'000, 'y') + R"(')}",)";
   std::string large = "[";
   for (int i = 0; i < 150; ++i) large += part;
