@@ -256,7 +256,7 @@ class TenantMatrix(ServerTest):
                         continue  # it is this caller's own
                     with self.subTest(where, member=member, word=word):
                         values = [self.victim.ids[word], MISSING[word]]
-                        if member == "filter":
+                        if member in ("filter", "condition"):
                             values = [f"event.subject == '{value}'" for value in values]
                         foreign, missing = (self.ask(caller, operation, MISSING, body={**operation.body(), member: [value] if "array" in kind else value})
                                             for value in values)
