@@ -14,7 +14,8 @@ using schemas::Result;
 bool was_surely_not_tried(const Result<Outcome>& result) {
   if (result) return false;
   const auto code = result.error().code;
-  return code == ErrorCode::not_owner || code == ErrorCode::no_owner;
+  return code == ErrorCode::not_owner || code == ErrorCode::no_owner ||
+         code == ErrorCode::mark_not_reached;  // its rows are not so far yet
 }
 
 /// That a process is not the owner is between processes; to a client there is none now.

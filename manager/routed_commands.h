@@ -17,9 +17,9 @@ namespace manager {
 /// What another process wrote is answered once this one's rows have it too, so that who reads here
 /// next finds it (after two seconds the answer comes anyway; its mark finds it everywhere).
 ///
-/// A command that was surely not carried out, because its partition was just moving or its writer
-/// went away, is asked again until `patience` is over; the caller sees a slow answer instead of a
-/// refusal. Lines of a sequence are asked once: their order is worth more.
+/// A command that was surely not carried out, because its partition was just moving, its writer
+/// went away or has not read so far yet, is asked again until `patience` is over; the caller sees a
+/// slow answer instead of a refusal. Lines of a sequence are asked once: their order is worth more.
 class RoutedCommands final : public Commands {
  public:
   /// Who should be asked; null: this process. Any thread.

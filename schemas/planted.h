@@ -59,9 +59,14 @@ enum class Fault : std::uint8_t {
   record_success_whatever_came,
   ignore_retry_after,
   count_redirects_as_success,
+  replay_past_its_end,
+  make_all_as_it_is_now,
+  look_rows_up_as_they_are,
+  forget_hops,
+  write_sealed_in_clear,
 };
 
-inline constexpr std::array<std::string_view, 41> fault_names{
+inline constexpr std::array<std::string_view, 46> fault_names{
     "none",
     "skip_commit_sync",
     "acknowledge_before_sync",
@@ -103,9 +108,13 @@ inline constexpr std::array<std::string_view, 41> fault_names{
     "record_success_whatever_came",
     "ignore_retry_after",
     "count_redirects_as_success",
+    "replay_past_its_end",
+    "make_all_as_it_is_now",
+    "look_rows_up_as_they_are",
+    "forget_hops",
+    "write_sealed_in_clear",
 };
-static_assert(static_cast<std::size_t>(Fault::count_redirects_as_success) + 1 ==
-              fault_names.size());
+static_assert(static_cast<std::size_t>(Fault::write_sealed_in_clear) + 1 == fault_names.size());
 
 #ifdef TIDEMARK_PLANTED
 bool planted(Fault fault);

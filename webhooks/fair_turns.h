@@ -1,12 +1,12 @@
 #pragma once
 
-#include <array>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <unordered_map>
 
 #include "schemas/ids.h"
+#include "webhooks/priority_lines.h"
 
 namespace webhooks {
 
@@ -28,14 +28,7 @@ class FairTurns {
 
  private:
   std::deque<schemas::OrganizationId> organizations_;
-  /// By Priority, and how much of its share each has not had.
-  struct Waiting {
-    std::array<std::deque<std::shared_ptr<Outlet>>, 3> lines;
-    std::array<int, 3> credit{};
-    bool empty() const;
-    std::shared_ptr<Outlet> next();
-  };
-  std::unordered_map<schemas::OrganizationId, Waiting> waiting_;
+  std::unordered_map<schemas::OrganizationId, PriorityLines<std::shared_ptr<Outlet>>> waiting_;
 };
 
 }  // namespace webhooks

@@ -14,6 +14,7 @@
 #include "schemas/crypto.h"
 #include "schemas/json_reader.h"
 #include "schemas/json_writer.h"
+#include "schemas/planted.h"
 #include "schemas/sealed_text.h"
 
 namespace api::resources {
@@ -102,13 +103,14 @@ Result<void> transform(const Services& services, const webhooks::EventWriter::Re
   made.command = read_batch(reader, asked.product);
   if (auto read = reader.finish(); !read) return read;
   made.correlation = event.batch.correlation();
-  made.hops = event.batch.hops() + 1;
+  if (!planted(schemas::Fault::forget_hops)) made.hops = event.batch.hops() + 1;
   made.found = std::move(ran->found);
   return {};
 }
 
 /// A value that was sealed is sealed where it is written, too.
 Result<void> check_sealed(const Made& made) {
+  if (planted(schemas::Fault::write_sealed_in_clear)) return {};
   const auto document = schemas::json::parse(made.command.events.front().data);
   ENSURE(document.has_value());
   for (const auto& place : made.sealed_places) {

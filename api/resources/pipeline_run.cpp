@@ -12,6 +12,7 @@
 #include "api/resources/sealed_fields.h"
 #include "projections/trimming.h"
 #include "schemas/json_writer.h"
+#include "schemas/planted.h"
 #include "schemas/sealed_text.h"
 #include "schemas/type_pattern.h"
 
@@ -79,6 +80,7 @@ PipelineVersions::PipelineVersions(const Services& services, const projections::
 
 std::optional<schemas::Version> PipelineVersions::at(const TimelineEvent& event) const {
   for (auto begun = begun_.rbegin(); begun != begun_.rend(); ++begun) {
+    if (planted(schemas::Fault::make_all_as_it_is_now)) return begun->first;
     if (!is_passed(begun->second, event)) return begun->first;
   }
   if (begun_.empty()) return std::nullopt;
@@ -289,7 +291,9 @@ struct Lookups {
                                          const schemas::Entity& entity,
                                          const std::uint64_t* before) const {
     std::optional<std::string> row;
-    if (before != nullptr) {
+    if (planted(schemas::Fault::look_rows_up_as_they_are)) {
+      row = reader.find(topic, enrichment.kind, entity);
+    } else if (before != nullptr) {
       if (*before == 0) return std::nullopt;
       row = reader.find_at(topic, enrichment.kind, entity, schemas::Version{*before});
     } else {

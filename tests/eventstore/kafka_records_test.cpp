@@ -62,6 +62,7 @@ TEST(KafkaRecords, a_single_event_is_a_cloud_event) {
                    {"ce_recordedtime", "2026-09-21T14:13:20.456Z"},
                    {"ce_actor", schemas::to_text(head.actor)},
                    {"ce_correlationid", "req_0123456789"},
+                   {"ce_hops", std::to_string(head.hops)},
                    {"ce_traceparent", std::string(head.traceparent)}}));
   EXPECT_EQ(key_of(events_head(batch), batch.bytes), "org_platform");
 }
