@@ -147,11 +147,9 @@ std::unexpected<schemas::Error> too_much() {
 
 schemas::Result<std::string> restore(const RowReader& rows, eventstore::Log& log, LogId id,
                                      const KindScope& scope, const Entity& entity,
-                                     const std::string& trimmed) {
-  constexpr std::size_t events_max = 100'000;
-  constexpr std::size_t bytes_max = std::size_t{256} << 20;  // parsed
+                                     const std::string& trimmed, const RestoreLimits& limits) {
   constexpr std::size_t piece = 256;
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+  const auto until = std::chrono::steady_clock::now() + limits.time;
   const auto head = decode_head(trimmed, nullptr);
   const Reader reader(rows, scope.organization, scope.space);
   EventsBack events(log, id);
@@ -177,7 +175,7 @@ schemas::Result<std::string> restore(const RowReader& rows, eventstore::Log& log
       changes.push_back({std::string(json->text), json->fold, batch->recorded()});
       bytes += json->text.size();
       const bool late = std::chrono::steady_clock::now() > until;
-      if (changes.size() > events_max || bytes > bytes_max || late) return too_much();
+      if (changes.size() > limits.events || bytes > limits.bytes || late) return too_much();
       whole = json->fold == schemas::Fold::replace;
       if (whole) break;
     }
@@ -185,7 +183,7 @@ schemas::Result<std::string> restore(const RowReader& rows, eventstore::Log& log
   std::optional<Declared> state;
   for (auto change = changes.rbegin(); change != changes.rend(); ++change) {
     bytes += state ? state->json.size() : 0;
-    if (bytes > bytes_max || std::chrono::steady_clock::now() > until) return too_much();
+    if (bytes > limits.bytes || std::chrono::steady_clock::now() > until) return too_much();
     auto after =
         evolve(std::move(state), schemas::Json{change->json, change->fold}, {change->recorded});
     if (!after) return std::unexpected(std::move(after).error());

@@ -42,10 +42,16 @@ void trim_history(const Trimming& trimming, TrimAllowance& left, WriteSet& chang
 /// From which offset on lists of this kind can be read as of; 0 when nothing is trimmed.
 Offset kept_from(const RowReader& rows, const KindScope& scope);
 
+/// What a row may take to be folded anew.
+struct RestoreLimits {
+  std::size_t events = 100'000;
+  std::size_t bytes = std::size_t{256} << 20;  // parsed
+  std::chrono::seconds time{2};
+};
 /// The row of a moment whose state is trimmed, whole: folded from the entity's events. Reads the
-/// log, and so blocks: a second or two, for more work than that is history_trimmed.
+/// log, and so blocks; what would take more than it may is history_trimmed.
 schemas::Result<std::string> restore(const RowReader& rows, eventstore::Log& log, LogId id,
                                      const KindScope& scope, const Entity& entity,
-                                     const std::string& trimmed);
+                                     const std::string& trimmed, const RestoreLimits& limits = {});
 
 }  // namespace projections

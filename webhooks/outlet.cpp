@@ -129,7 +129,7 @@ Outlet::Looked Outlet::look_at_log(const std::string& place) const {
       if (is_passed_over(event)) passed_over.insert(event.id);
     }
     return {std::move(read), std::move(passed_over)};
-  } catch (const projections::StoreFailure& failure) {
+  } catch (const std::exception& failure) {
     return {schemas::fail(schemas::ErrorCode::internal, failure.what()), {}};
   }
 }

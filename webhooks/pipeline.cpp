@@ -31,30 +31,33 @@ bool is_identifier(std::string_view text) {
          std::ranges::find(reserved, text) == reserved.end();
 }
 
-void read_source(ObjectReader& reader, PipelineConfig& config) {
+void read_source(ObjectReader& reader, PipelineConfig& config, bool compiles) {
   config.types = read_types(reader);
   auto products = reader.optional_texts("products", replayed_products_max, {.characters_max = 100});
   refuse_empty_list(reader, "products");
   if (products) config.products = std::move(*products);
-  config.filter = read_filter(reader);
+  config.filter =
+      compiles ? read_filter(reader) : reader.optional_text("filter", expression_rule).value_or("");
 }
 
 /// A text with expressions, over these variables.
 std::string read_text_template(ObjectReader& reader, std::string_view name,
-                               std::span<const std::string_view> variables, bool needed) {
+                               std::span<const std::string_view> variables, bool compiles,
+                               bool needed = false) {
   auto text = needed ? std::optional(reader.text(name, expression_rule))
                      : reader.optional_text(name, expression_rule);
   if (!text) return {};
+  if (!compiles) return std::move(*text);
   auto compiled = compile_text(*text, variables);
   if (!compiled) reader.wrong(name, compiled.error().detail);
   return std::move(*text);
 }
 
-void read_enrichment(ObjectReader& reader, std::vector<Enrichment>& enrich) {
+void read_enrichment(ObjectReader& reader, std::vector<Enrichment>& enrich, bool compiles) {
   Enrichment one{.as = reader.text("as", {.characters_max = 50}),
                  .product = reader.text("product", {.characters_max = 100}),
                  .kind = reader.text("kind", {.characters_max = 100}),
-                 .id = read_text_template(reader, "id", event_alone, true)};
+                 .id = read_text_template(reader, "id", event_alone, compiles, true)};
   const auto same = [&](const Enrichment& other) { return other.as == one.as; };
   if (!one.as.empty() && !is_identifier(one.as)) {
     reader.wrong("as", "must be a name as expressions have: letters, digits and _");
@@ -64,7 +67,7 @@ void read_enrichment(ObjectReader& reader, std::vector<Enrichment>& enrich) {
   enrich.push_back(std::move(one));
 }
 
-void read_sink(ObjectReader& reader, PipelineConfig::Sink& sink) {
+void read_sink(ObjectReader& reader, PipelineConfig::Sink& sink, bool compiles) {
   const auto endpoint = reader.optional_text("endpoint_id", {.characters_max = 100});
   sink.product = reader.optional_text("product", {.characters_max = 100}).value_or("");
   if (endpoint) {
@@ -75,17 +78,18 @@ void read_sink(ObjectReader& reader, PipelineConfig::Sink& sink) {
   } else if (sink.product.empty()) {
     reader.wrong("product", "is missing; name a declared product, or an endpoint_id");
   }
-  sink.kind = read_text_template(reader, "kind", event_and_rows, false);
-  sink.entity = read_text_template(reader, "entity", event_and_rows, false);
-  sink.type = read_text_template(reader, "type", event_and_rows, false);
+  sink.kind = read_text_template(reader, "kind", event_and_rows, compiles);
+  sink.entity = read_text_template(reader, "entity", event_and_rows, compiles);
+  sink.type = read_text_template(reader, "type", event_and_rows, compiles);
 }
 
-void read_map(ObjectReader& reader, PipelineConfig& config) {
+void read_map(ObjectReader& reader, PipelineConfig& config, bool compiles) {
   const auto map = reader.optional_value("map");
   if (!map || map->is_null()) return;
   config.map = schemas::json::minify(*map);
   if (!map->is_object()) return reader.wrong("map", "must be an object");
   if (config.map.size() > map_bytes_max) return reader.wrong("map", "must have at most 64 KiB");
+  if (!compiles) return;
   auto compiled = schemas::cel::Template::compile(*map, event_and_rows);
   if (!compiled) reader.wrong("map", compiled.error().detail);
 }
@@ -114,24 +118,26 @@ std::string_view to_text(Priority priority) {
   return "";
 }
 
-PipelineConfig read_pipeline_config(ObjectReader& reader) {
+PipelineConfig read_pipeline_config(ObjectReader& reader, bool compiles) {
   PipelineConfig config;
   config.name = reader.text("name", {.characters_max = 100});
   config.types = {"*"};
-  reader.optional_object("source", [&](ObjectReader& source) { read_source(source, config); });
+  reader.optional_object("source",
+                         [&](ObjectReader& source) { read_source(source, config, compiles); });
   config.condition = reader.optional_text("condition", expression_rule).value_or("");
-  if (!config.condition.empty()) {
+  if (compiles && !config.condition.empty()) {
     auto compiled = schemas::cel::Program::compile(config.condition, event_alone);
     if (!compiled) reader.wrong("condition", compiled.error().detail);
   }
   const auto enrich = reader.optional_value("enrich");
   const bool has_none = enrich && enrich->is_array() && enrich->size() == 0;
   if (!has_none) {
-    reader.optional_objects("enrich", enrichments_max,
-                            [&](ObjectReader& one) { read_enrichment(one, config.enrich); });
+    reader.optional_objects("enrich", enrichments_max, [&](ObjectReader& one) {
+      read_enrichment(one, config.enrich, compiles);
+    });
   }
-  read_map(reader, config);
-  reader.object("sink", [&](ObjectReader& sink) { read_sink(sink, config.sink); });
+  read_map(reader, config, compiles);
+  reader.object("sink", [&](ObjectReader& sink) { read_sink(sink, config.sink, compiles); });
   config.priority = reader
                         .optional_choice<Priority>("priority", {{"normal", Priority::normal},
                                                                 {"high", Priority::high},
@@ -185,7 +191,7 @@ schemas::Result<PipelineConfig> parse_pipeline_config(std::string_view json) {
   auto document = schemas::json::parse(json);
   if (!document) return std::unexpected(std::move(document).error());
   ObjectReader reader(document->root());
-  auto config = read_pipeline_config(reader);
+  auto config = read_pipeline_config(reader, false);
   if (auto read = reader.finish(); !read) return std::unexpected(std::move(read).error());
   return config;
 }

@@ -49,10 +49,10 @@ inline constexpr std::uint8_t hops_max = 8;
 
 /// Reads a pipeline's members of a request or of what to_json wrote. What is wrong is noted at the
 /// reader, also an expression that does not compile; whether the sink is there is not asked.
-PipelineConfig read_pipeline_config(schemas::json::ObjectReader& reader);
+PipelineConfig read_pipeline_config(schemas::json::ObjectReader& reader, bool compiles = true);
 /// All members, always in the same order.
 std::string to_json(const PipelineConfig& config);
-/// Of what to_json wrote.
+/// Of what to_json wrote; nothing is compiled.
 schemas::Result<PipelineConfig> parse_pipeline_config(std::string_view json);
 
 }  // namespace webhooks

@@ -15,8 +15,9 @@ using Cel = schemas::cel::Value;
 
 namespace {
 
-/// What one expression may cost.
+/// What one expression may cost, and all of an event's that say what is looked up, or made.
 constexpr schemas::cel::Limits limits{.steps = 20'000, .bytes = std::size_t{1} << 20};
+constexpr std::size_t steps_max = 200'000;
 
 std::unexpected<schemas::Error> cannot(std::string_view member, std::string_view why) {
   return schemas::fail(schemas::ErrorCode::invalid_request,
@@ -39,8 +40,8 @@ Result<std::optional<Template>> text_template(const std::string& source) {
 
 /// What a text with expressions comes to; it must be one.
 Result<std::string> text_of(const Template& source, std::span<const Cel> values, Memory& memory,
-                            std::string_view member) {
-  auto json = source.evaluate(values, memory);
+                            std::size_t& steps, std::string_view member) {
+  auto json = source.evaluate(values, memory, steps);
   if (!json) return cannot(member, json.error().detail);
   const auto document = schemas::json::parse(*json);
   const auto text = document ? document->root().as_string() : std::nullopt;
@@ -100,10 +101,11 @@ bool Transform::takes(Json event) const {
 Result<std::vector<std::string>> Transform::ids(Json event) const {
   Memory memory(limits);
   const Cel values[] = {Cel::of(event)};
+  std::size_t steps = steps_max;
   std::vector<std::string> ids;
   for (std::size_t i = 0; i < ids_.size(); ++i) {
     const auto member = fmt::format("enrich, id of '{}'", config_.enrich[i].as);
-    auto json = ids_[i].evaluate(values, memory);
+    auto json = ids_[i].evaluate(values, memory, steps);
     if (!json) return cannot(member, json.error().detail);
     if (*json == "null") {
       ids.emplace_back();
@@ -119,6 +121,7 @@ Result<std::vector<std::string>> Transform::ids(Json event) const {
 
 Result<Transform::Made> Transform::make(Json event, Json rows) const {
   Memory memory(limits);
+  std::size_t steps = steps_max;
   const Cel values[] = {Cel::of(event), Cel::of(rows)};
   if (condition_) {
     const auto answer = condition_->evaluate({values, 1}, memory);
@@ -135,7 +138,7 @@ Result<Transform::Made> Transform::make(Json event, Json rows) const {
   const auto text = [&](const std::optional<Template>& source, std::string_view member,
                         std::string_view name) -> Result<std::string> {
     if (!source) return own(name);
-    return text_of(*source, values, memory, member);
+    return text_of(*source, values, memory, steps, member);
   };
   auto kind = text(kind_, "sink, kind", "kind");
   if (!kind) return std::unexpected(std::move(kind).error());
@@ -150,7 +153,7 @@ Result<Transform::Made> Transform::make(Json event, Json rows) const {
     made.data = data ? schemas::json::minify(*data) : "{}";
     return made;
   }
-  auto data = map_->evaluate(values, memory);
+  auto data = map_->evaluate(values, memory, steps);
   if (!data) return cannot("map", data.error().detail);
   made.data = std::move(*data);
   return made;

@@ -96,7 +96,7 @@ class Step {
       const auto id =
           projections::delivery_id(*channel, event.event().id().uuid(), event.batch.recorded());
       const auto row = reader.get<projections::Delivery>(deliveries, {id, {}});
-      if (!row) continue;
+      if (!row || row->state.pipeline != step_.id) continue;
       pinned = {row->state.version, row->state.found};
       return true;
     }
@@ -168,6 +168,7 @@ Result<webhooks::EventBody> DeliveryReader::make(const webhooks::Scope& scope,
   std::vector<std::string> places;
   auto data = in_clear(ran->made, ran->opened, places);
   if (!data) return parked(data.error().detail);
+  if (!schemas::json::parse(*data)) return parked("what the pipeline made nests too deep");
   const auto id =
       projections::delivery_id(pipeline, event.event().id().uuid(), event.batch.recorded());
   if (wanted.format == webhooks::DeliveryFormat::data)
@@ -288,6 +289,7 @@ Result<void> DeliveryReader::count(
   std::optional<Step> step;
   if (wanted.pipeline) step.emplace(services_, scope, *wanted.pipeline);
   Result<void> failed;
+  const auto until = services_.clock.monotonic() + step_for;
   const auto take = [&](const projections::TimelineEvent& event, std::string_view product,
                         const std::string&) {
     webhooks::Pinned pinned;
@@ -298,7 +300,7 @@ Result<void> DeliveryReader::count(
       ++counted.events;
       ++counted.types[std::string(event.event().type())];
     }
-    return true;
+    return !step || services_.clock.monotonic() < until;
   };
   auto walked = walk(scope, wanted, counted.mark, take);
   if (!failed) return failed;

@@ -37,6 +37,23 @@ struct Made {
   std::vector<std::uint64_t> found;
 };
 
+/// JSON pointers of what is sealed.
+std::vector<std::string> sealed_places(std::string_view json) {
+  std::vector<std::string> places;
+  if (!schemas::may_hold_sealed(json)) return places;
+  const auto document = schemas::json::parse(json);
+  ENSURE(document.has_value());
+  schemas::json::rewrite(
+      document->root(),
+      [&](std::string_view pointer, schemas::json::Value value) -> std::optional<std::string> {
+        if (value.is_string() && schemas::parse_sealed_text(*value.as_string())) {
+          places.emplace_back(pointer);
+        }
+        return std::nullopt;
+      });
+  return places;
+}
+
 /// The event as it would have been sent, were it sent to that product.
 Result<void> take_over(const Services& services, const webhooks::EventWriter::Republished& asked,
                        const projections::TimelineEvent& event, Made& made) {
@@ -50,21 +67,15 @@ Result<void> take_over(const Services& services, const webhooks::EventWriter::Re
         "the replay");
   }
   const auto& [organization, space] = asked.scope;
-  webhooks::Transform::Made same{.kind = std::string(view.kind()),
+  auto clear = open_sealed(services.sealing,
+                           {organization, space, made.from, view.kind(), entity.name}, json->text);
+  const bool is_broken = !clear && clear.error().code != schemas::ErrorCode::root_key_missing;
+  if (is_broken) return refused("the event cannot be shown: " + clear.error().detail);
+  if (!clear) return std::unexpected(std::move(clear).error());
+  made.sealed_places = sealed_places(json->text);
+  made.command.events.push_back({.kind = std::string(view.kind()),
                                  .entity = entity.name,
                                  .type = std::string(view.type()),
-                                 .data = {}};
-  Opened opened;
-  auto hidden =
-      hide_sealed(services.sealing, {organization, space, made.from, view.kind(), entity.name},
-                  json->text, opened);
-  if (!hidden) return std::unexpected(std::move(hidden).error());
-  same.data = std::move(*hidden);
-  auto clear = in_clear(same, opened, made.sealed_places);
-  if (!clear) return std::unexpected(std::move(clear).error());
-  made.command.events.push_back({.kind = std::move(same.kind),
-                                 .entity = std::move(same.entity),
-                                 .type = std::move(same.type),
                                  .data = std::move(*clear)});
   return {};
 }
@@ -75,33 +86,15 @@ Result<void> transform(const Services& services, const webhooks::EventWriter::Re
   const auto pipeline =
       services.pipelines.of(services, asked.scope, *asked.pipeline, asked.pinned.version);
   if (!pipeline) return std::unexpected(pipeline.error());
-  if (event.batch.hops() >= webhooks::hops_max) {
-    return refused(
-        fmt::format("it came of {} pipelines, one behind the other, and goes through no "
-                    "more; is there a circle?",
-                    event.batch.hops()));
-  }
+  if (auto near = check_hops(event); !near) return near;
   auto ran = run_pipeline(services, asked.scope, (*pipeline)->transform, event, made.from,
                           asked.pinned.found);
   if (!ran) return std::unexpected(std::move(ran).error());
   auto clear = in_clear(ran->made, ran->opened, made.sealed_places);
   if (!clear) return std::unexpected(std::move(clear).error());
-  std::string json;
-  schemas::json::Writer writer(json);
-  writer.begin_object().name("events").begin_array().begin_object();
-  writer.member("kind", ran->made.kind)
-      .member("entity", ran->made.entity)
-      .member("type", ran->made.type)
-      .name("data")
-      .raw(*clear)
-      .end_object()
-      .end_array()
-      .end_object();
-  const auto document = schemas::json::parse(json);
-  if (!document) return refused("what the pipeline made: " + document.error().detail);
-  schemas::json::ObjectReader reader(document->root());
-  made.command = read_batch(reader, asked.product);
-  if (auto read = reader.finish(); !read) return read;
+  auto command = command_of(ran->made, *clear, asked.product);
+  if (!command) return std::unexpected(std::move(command).error());
+  made.command = std::move(*command);
   made.correlation = event.batch.correlation();
   if (!planted(schemas::Fault::forget_hops)) made.hops = event.batch.hops() + 1;
   made.found = std::move(ran->found);
@@ -171,6 +164,35 @@ webhooks::EventWriter::Answer answer_of(const schemas::Error& error,
 }
 
 }  // namespace
+
+Result<void> check_hops(const projections::TimelineEvent& event) {
+  if (event.batch.hops() < webhooks::hops_max) return {};
+  return refused(
+      fmt::format("it came of {} pipelines, one behind the other, and goes through no "
+                  "more; is there a circle?",
+                  event.batch.hops()));
+}
+
+Result<AppendEvents> command_of(const webhooks::Transform::Made& made, std::string_view clear,
+                                const std::string& product) {
+  std::string json;
+  schemas::json::Writer writer(json);
+  writer.begin_object().name("events").begin_array().begin_object();
+  writer.member("kind", made.kind)
+      .member("entity", made.entity)
+      .member("type", made.type)
+      .name("data")
+      .raw(clear)
+      .end_object()
+      .end_array()
+      .end_object();
+  const auto document = schemas::json::parse(json);
+  if (!document) return refused("what the pipeline made: " + document.error().detail);
+  schemas::json::ObjectReader reader(document->root());
+  auto command = read_batch(reader, product);
+  if (auto read = reader.finish(); !read) return std::unexpected(std::move(read).error());
+  return command;
+}
 
 boost::asio::awaitable<EventWriter::Answer> EventWriter::write(Republished event,
                                                                boost::asio::thread_pool& pool) {

@@ -1,5 +1,6 @@
 #include "api/resources/answers.h"
 #include "api/resources/delivery_reader.h"
+#include "api/resources/event_writer.h"
 #include "api/resources/events.h"
 #include "api/resources/lists.h"
 #include "api/resources/pipeline_run.h"
@@ -64,9 +65,16 @@ class Sink {
   }
 
   /// Why it would be refused, if so.
-  std::optional<std::string> refuses(const Transform::Made& made, const std::string& data,
+  std::optional<std::string> refuses(const projections::TimelineEvent& event,
+                                     const Transform::Made& made, const std::string& data,
                                      const std::vector<std::string>& sealed_places) const {
     if (product_.empty()) return std::nullopt;
+    if (const auto near = check_hops(event); !near) return near.error().detail;
+    if (const auto command = command_of(made, data, product_); !command) {
+      const auto& error = command.error();
+      if (error.fields.empty()) return error.detail;
+      return error.fields.front().where + ": " + error.fields.front().detail;
+    }
     const auto kind = manifest_.kinds().find(made.kind);
     if (kind == manifest_.kinds().end()) {
       return product_ + " declares no kind '" + made.kind + "'";
@@ -74,7 +82,10 @@ class Sink {
     const auto* type = kind->second.written_as(made.type);
     if (type == nullptr) return product_ + " declares no type '" + made.type + "' of " + made.kind;
     for (const auto& place : sealed_places) {
-      if (std::ranges::find(kind->second.sealed, place) == kind->second.sealed.end()) {
+      const auto holds = [&](const std::string& sealed) {
+        return place == sealed || place.starts_with(sealed + '/');
+      };
+      if (std::ranges::none_of(kind->second.sealed, holds)) {
         return "'" + place + "' is sealed where it comes from, and would not be in " + product_;
       }
     }
@@ -166,7 +177,7 @@ class DryRun {
       return std::unexpected(std::move(data).error());
     }
     auto error =
-        data ? sink_.refuses(ran->made, *data, places) : std::optional(data.error().detail);
+        data ? sink_.refuses(event, ran->made, *data, places) : std::optional(data.error().detail);
     made.parked = error.has_value();
     Writer writer(made.json);
     writer.begin_object();

@@ -165,32 +165,34 @@ std::string hidden(schemas::json::Value root, const Document* clear, Opened& ope
       });
 }
 
-Result<std::string> hide(const Services& services, const SealedPlace& place, std::string_view json,
-                         bool opens, Opened& opened) {
+/// The same of what it is in clear. An error of code invalid_request: it does not open.
+Result<std::string> hide_sealed(eventstore::Sealing& sealing, const SealedPlace& place,
+                                std::string_view json, Opened& opened) {
   if (!schemas::may_hold_sealed(json)) return std::string(json);
+  auto text = open_sealed(sealing, place, json);
+  const bool is_broken = !text && text.error().code != ErrorCode::root_key_missing;
+  if (is_broken) return refused("a sealed value cannot be shown: " + text.error().detail);
+  if (!text) return std::unexpected(std::move(text).error());
   const auto sealed = schemas::json::parse(json);
+  const auto clear = schemas::json::parse(*text);
   ENSURE(sealed.has_value());
-  if (!opens) return hidden(sealed->root(), nullptr, opened);
-  return hide_sealed(services.sealing, place, json, opened);
+  if (!clear) return refused("a sealed value cannot be shown: " + clear.error().detail);
+  return hidden(sealed->root(), &*clear, opened);
 }
 
-/// The event as its readers see it, but for sealed values.
-Result<Document> document_of(const Services& services, const webhooks::Scope& scope,
-                             const TimelineEvent& event, std::string_view product, bool opens,
-                             Opened& opened) {
+/// The event as its readers see it, but for its data, of which `hide` makes what expressions see.
+using Hide = std::function<Result<std::string>(std::string_view json)>;
+Result<Document> document_of(const TimelineEvent& event, std::string_view product,
+                             const Hide& hide) {
   std::string text;
   const auto shown = append_event(text, event.batch, event.index, product, {}, nullptr);
   if (!shown) return std::unexpected(shown.error());
-  const auto view = event.event();
-  const auto data = view.data();
+  const auto data = event.event().data();
   const auto* json = std::get_if<schemas::Json>(&data);
   if (json != nullptr && schemas::may_hold_sealed(json->text)) {
-    const auto entity = view.entity();
-    auto without =
-        hide(services, {scope.organization, scope.space, product, view.kind(), entity.name},
-             json->text, opens, opened);
-    if (!without) return std::unexpected(std::move(without).error());
-    text.replace(text.rfind(json->text), json->text.size(), *without);
+    const auto without = hide(json->text);
+    if (!without) return std::unexpected(without.error());
+    text.replace(text.rfind(json->text), json->text.size(), *without);  // the last member
   }
   auto document = schemas::json::parse(text);
   if (!document) return refused("the event nests too deep for expressions");
@@ -206,20 +208,6 @@ bool is_of_project(const TimelineEvent& event, const schemas::Uuid& project) {
 }
 
 }  // namespace
-
-Result<std::string> hide_sealed(eventstore::Sealing& sealing, const SealedPlace& place,
-                                std::string_view json, Opened& opened) {
-  if (!schemas::may_hold_sealed(json)) return std::string(json);
-  auto text = open_sealed(sealing, place, json);
-  const bool is_broken = !text && text.error().code != ErrorCode::root_key_missing;
-  if (is_broken) return refused("a sealed value cannot be shown: " + text.error().detail);
-  if (!text) return std::unexpected(std::move(text).error());
-  const auto sealed = schemas::json::parse(json);
-  const auto clear = schemas::json::parse(*text);
-  ENSURE(sealed.has_value());
-  if (!clear) return refused("a sealed value cannot be shown: " + clear.error().detail);
-  return hidden(sealed->root(), &*clear, opened);
-}
 
 bool MadePipeline::is_of_source(const TimelineEvent& event, std::string_view product) const {
   const auto& config = transform.config();
@@ -238,19 +226,23 @@ bool MadePipeline::is_of_source(const TimelineEvent& event, std::string_view pro
 bool MadePipeline::takes(const TimelineEvent& event, std::string_view product) const {
   if (!is_of_source(event, product)) return false;
   if (transform.takes_all()) return true;
-  std::string text;
-  if (!append_event(text, event.batch, event.index, product, {}, nullptr)) return true;
-  auto document = schemas::json::parse(text);
-  if (document && schemas::may_hold_sealed(text)) {
+  const auto document = document_of(event, product, [](std::string_view json) {
+    const auto sealed = schemas::json::parse(json);
+    ENSURE(sealed.has_value());
     Opened names;
-    document = schemas::json::parse(hidden(document->root(), nullptr, names));
-  }
+    return Result<std::string>(hidden(sealed->root(), nullptr, names));
+  });
   return !document || transform.takes(document->root());
 }
 
 // ---- what comes out ----
 
 namespace {
+
+/// A row whose history is trimmed is folded anew if that is little: others wait for the thread, and
+/// what is little is so at any time.
+constexpr projections::RestoreLimits restore_limits{
+    .events = 1'000, .bytes = std::size_t{4} << 20, .time = std::chrono::minutes(1)};
 
 struct Lookups {
   const Services& services;
@@ -273,16 +265,21 @@ struct Lookups {
     return schemas::Entity{{}, id};
   }
 
-  /// Where the log is shared, rows of another product may be read less far than the event was:
-  /// waits a moment for what this process knows to be there.
-  void wait_for(TopicId topic) const {
-    constexpr std::chrono::seconds young{5};
-    if (!services.log.shared() || services.clock.wall() - event.batch.recorded() > young) return;
+  /// Rows of another product may be read less far than the event was: waits a moment for them. An
+  /// error: they are not there yet.
+  Result<void> wait_for(TopicId topic) const {
     const auto log = services.topics.log_of(topic, scope.organization);
+    if (services.progress.frozen({scope.organization, scope.space, topic})) return late();
     const auto end = services.log.durable_end(log);
-    for (int i = 0; i < 100 && services.progress.applied_end(log) < end; ++i) {
+    for (int i = 0; i < 25; ++i) {
+      if (services.progress.applied_end(log) >= end) return {};
+      if (services.progress.applied(log).recorded > event.batch.recorded()) return {};
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
+    return late();
+  }
+  static std::unexpected<schemas::Error> late() {
+    return schemas::fail(ErrorCode::internal, "rows to be looked up are not read yet");
   }
 
   /// As it was at the event, or in a version that was found before. Of the event's own product that
@@ -297,7 +294,9 @@ struct Lookups {
       if (*before == 0) return std::nullopt;
       row = reader.find_at(topic, enrichment.kind, entity, schemas::Version{*before});
     } else {
-      if (topic != event.log.topic) wait_for(topic);
+      if (topic != event.log.topic) {
+        if (auto there = wait_for(topic); !there) return std::unexpected(there.error());
+      }
       // Of what was accepted in the same millisecond the topic says what stands before.
       const auto until =
           event.batch.recorded() - std::chrono::milliseconds(topic > event.log.topic);
@@ -308,7 +307,7 @@ struct Lookups {
     if (!row || !projections::decode_head(*row, nullptr).trimmed) return row;
     auto whole = projections::restore(
         services.rows, services.log, services.topics.log_of(topic, scope.organization),
-        {scope.organization, scope.space, topic, enrichment.kind}, entity, *row);
+        {scope.organization, scope.space, topic, enrichment.kind}, entity, *row, restore_limits);
     if (whole) return std::optional(std::move(*whole));
     if (whole.error().code != ErrorCode::history_trimmed) return std::unexpected(whole.error());
     return refused(
@@ -328,10 +327,10 @@ struct Lookups {
       return to_number(projections::decode_row<projections::Resource>(row).head.version);
     }
     const auto declared = projections::decode_row<projections::Declared>(row);
-    auto state =
-        hide(services,
-             {scope.organization, scope.space, enrichment.product, enrichment.kind, entity.name},
-             declared.state.json, true, opened);
+    auto state = hide_sealed(
+        services.sealing,
+        {scope.organization, scope.space, enrichment.product, enrichment.kind, entity.name},
+        declared.state.json, opened);
     if (!state) return std::unexpected(std::move(state).error());
     json += *state;
     return to_number(declared.head.version);
@@ -347,9 +346,10 @@ struct Lookups {
       json += schemas::json::quote(enrich[i].as);
       json += ':';
       const auto topic = services.topics.find(enrich[i].product);
+      if (!topic) return late();
       const auto entity = entity_of(enrich[i], ids[i]);
       std::optional<std::string> row;
-      if (topic && entity && !ids[i].empty()) {
+      if (entity && !ids[i].empty()) {
         auto found = this->row(*topic, enrich[i], *entity,
                                before.size() == enrich.size() ? &before[i] : nullptr);
         if (!found) return std::unexpected(std::move(found).error());
@@ -373,7 +373,14 @@ struct Lookups {
 
 /// Whether something of what is sealed stands in a text.
 bool has_sealed(std::string_view text, const Opened& opened) {
-  return !opened.empty() && text.contains("sealed:1:");
+  constexpr std::string_view begin = "sealed:1:";
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  for (auto at = text.find(begin); at != text.npos; at = text.find(begin, at + 1)) {
+    auto end = at + begin.size();
+    while (end < text.size() && is_digit(text[end])) ++end;
+    if (opened.contains(text.substr(at, end - at))) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -382,7 +389,12 @@ Result<Ran> run_pipeline(const Services& services, const webhooks::Scope& scope,
                          const Transform& transform, const TimelineEvent& event,
                          std::string_view product, const std::vector<std::uint64_t>& found) {
   Ran ran;
-  const auto document = document_of(services, scope, event, product, true, ran.opened);
+  const auto view = event.event();
+  const auto entity = view.entity();
+  const SealedPlace place{scope.organization, scope.space, product, view.kind(), entity.name};
+  const auto document = document_of(event, product, [&](std::string_view json) {
+    return hide_sealed(services.sealing, place, json, ran.opened);
+  });
   if (!document) return std::unexpected(document.error());
   const auto ids = transform.ids(document->root());
   if (!ids) return std::unexpected(ids.error());
@@ -409,8 +421,8 @@ Result<std::string> in_clear(const Transform::Made& made, const Opened& opened,
   if (!has_sealed(made.data, opened)) return made.data;
   const auto document = schemas::json::parse(made.data);
   if (!document) return refused("what the pipeline made: " + document.error().detail);
-  // In two steps, since what is in clear may say anything.
   bool mixed = false;
+  std::size_t bytes = made.data.size();
   auto clear = schemas::json::rewrite(
       document->root(),
       [&](std::string_view pointer, schemas::json::Value value) -> std::optional<std::string> {
@@ -422,9 +434,14 @@ Result<std::string> in_clear(const Transform::Made& made, const Opened& opened,
           mixed = mixed || has_sealed(*text, opened);
           return std::nullopt;
         }
+        bytes += found->second.size();
+        if (bytes > schemas::cel::Template::bytes_max) return "null";
         places.emplace_back(pointer);
         return found->second;
       });
+  if (bytes > schemas::cel::Template::bytes_max && !places.empty()) {
+    return refused("what the pipeline made is larger than 1 MiB");
+  }
   if (!mixed) return clear;
   return refused(
       "a sealed value became a part of something; it can be passed on whole, and not "

@@ -60,7 +60,7 @@ class PipelineCache {
                                                    const schemas::Uuid& pipeline);
 
  private:
-  static constexpr std::size_t kept_max = 256;
+  static constexpr std::size_t kept_max = 64;
   std::mutex mutex_;
   std::map<Key, std::shared_ptr<const MadePipeline>> made_;
   std::map<Key, std::shared_ptr<const PipelineVersions>> versions_;
@@ -86,12 +86,5 @@ schemas::Result<Ran> run_pipeline(const Services& services, const webhooks::Scop
 /// a sealed value became part of something else.
 schemas::Result<std::string> in_clear(const webhooks::Transform::Made& made, const Opened& opened,
                                       std::vector<std::string>& places);
-
-/// An event's data or an entity's state, with texts in the place of what is sealed: from sealed:1:0
-/// on, so that nobody can take them for others or look into them. An error of code invalid_request:
-/// what is sealed does not open.
-struct SealedPlace;
-schemas::Result<std::string> hide_sealed(eventstore::Sealing& sealing, const SealedPlace& place,
-                                         std::string_view json, Opened& opened);
 
 }  // namespace api::resources

@@ -269,8 +269,11 @@ void render_replay(std::string& out, const Ask& ask, const FoundRow& found,
       .member("product", *config->root().find("product"))
       .end_object();
   for (const auto& [name, value] : config->root().members()) {
-    if (name != "product") writer.member(name, value);
+    if (name != "product" && name != "definition_version") writer.member(name, value);
   }
+  const auto definition = config->root().find("definition_version");  // older ones have none
+  definition ? writer.member("definition_version", *definition)
+             : writer.name("definition_version").null();
   writer.member("from", state.from)
       .member("to", state.to)
       .member("state", to_text(state.status))
@@ -422,6 +425,14 @@ Answer request_through(Ask& ask, Asked asked) {
   if (!pipeline) co_return std::unexpected(pipeline.error());
   if (auto may = may_send_through(ask, pipeline->state); !may) {
     co_return std::unexpected(std::move(may).error());
+  }
+  if (asked.config.of) {
+    const auto place = ask.webhooks();
+    const projections::Reader reader(ask.services.rows, place.organization, place.space);
+    const auto of = reader.get<Replay>(place.topic, {*asked.config.of, {}});
+    if (!of || of->state.pipeline != asked.pipeline) {
+      co_return schemas::invalid_field("/of", "must be a replay through this pipeline");
+    }
   }
   if (asked.as_it_is) asked.config.definition = pipeline->state.version;
   co_return co_await request(ask, std::move(asked), pipeline->state.project);

@@ -8,15 +8,17 @@
 namespace schemas::cel {
 
 struct Program::Impl {
-  Memory constants{{.steps = 20'000, .bytes = std::size_t{256} << 10}};
+  explicit Impl(std::size_t bytes) : constants({.steps = 20'000, .bytes = bytes}) {}
+  Memory constants;
   Compiled compiled;
 };
 
 Result<Program> Program::compile(std::string_view source,
-                                 std::span<const std::string_view> variables) {
+                                 std::span<const std::string_view> variables,
+                                 std::size_t constants_bytes_max) {
   auto syntax = parse(source);
   if (!syntax) return std::unexpected(std::move(syntax).error());
-  auto impl = std::make_shared<Impl>();
+  auto impl = std::make_shared<Impl>(constants_bytes_max);
   auto compiled = cel::compile(**syntax, source, variables, impl->constants);
   if (!compiled) return std::unexpected(std::move(compiled).error());
   impl->compiled = std::move(*compiled);

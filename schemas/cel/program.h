@@ -20,7 +20,8 @@ class Program {
   /// Names may have dots: of `a.b` and `a`, `a.b.c` is the field c of the first. An error is
   /// invalid_request; its detail says what is wrong and at which character.
   static Result<Program> compile(std::string_view source,
-                                 std::span<const std::string_view> variables);
+                                 std::span<const std::string_view> variables,
+                                 std::size_t constants_bytes_max = std::size_t{256} << 10);
 
   /// One value for each of the variables, in their order. The result lives in `memory`, which
   /// forgets what it held, and in the values; it is an error if there is no other.

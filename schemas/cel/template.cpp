@@ -107,7 +107,8 @@ struct Template::Compiling {
         if (end == text.npos) {
           return wrong(node.pointer, "has a ${ that no } ends; write $${ for the characters");
         }
-        auto program = Program::compile(text.substr(begin, end - begin), variables);
+        auto program =
+            Program::compile(text.substr(begin, end - begin), variables, constants_bytes_max);
         if (!program) return wrong(node.pointer, program.error().detail);
         if (++expressions > expressions_max)
           return wrong(node.pointer, "is one expression too many; there may be 200");
@@ -132,8 +133,8 @@ struct Template::Compiling {
 struct Template::Evaluating {
   std::span<const Value> variables;
   Memory& memory;
+  std::size_t& steps;
   std::string out;
-  std::size_t steps = 0;
 
   static std::unexpected<Error> too_large(const Node& node) {
     return wrong(node.pointer, "makes it larger than 1 MiB");
@@ -173,8 +174,10 @@ struct Template::Evaluating {
 
   Result<Value> value_of(const Node& node, const Program& program) {
     const auto value = program.evaluate(variables, memory);
-    steps += memory.spent();
-    if (steps > steps_max) return wrong(node.pointer, "is one step too many for the whole");
+    if (memory.spent() > steps) {
+      return wrong(node.pointer, "is too much work, with what was evaluated before");
+    }
+    steps -= memory.spent();
     if (value.is_error())
       return wrong(node.pointer, "comes to an error: " + std::string(value.text()));
     return value;
@@ -318,8 +321,9 @@ Result<Template> Template::compile(json::Value source,
   return made;
 }
 
-Result<std::string> Template::evaluate(std::span<const Value> variables, Memory& memory) const {
-  Evaluating evaluating{.variables = variables, .memory = memory, .out = {}};
+Result<std::string> Template::evaluate(std::span<const Value> variables, Memory& memory,
+                                       std::size_t& steps) const {
+  Evaluating evaluating{.variables = variables, .memory = memory, .steps = steps, .out = {}};
   auto appended = evaluating.append(root_);
   if (!appended) return std::unexpected(std::move(appended).error());
   if (!*appended) return std::string("null");

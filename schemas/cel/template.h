@@ -26,12 +26,14 @@ class Template {
   /// An error is invalid_request; its detail names the place, as a JSON pointer.
   static Result<Template> compile(json::Value source, std::span<const std::string_view> variables);
 
-  /// One value for each of the variables. An error (invalid_request) says where and why.
-  Result<std::string> evaluate(std::span<const Value> variables, Memory& memory) const;
+  /// One value for each of the variables. An error (invalid_request) says where and why. `steps`
+  /// are those that are left for all expressions, of this template and of others; they are taken.
+  Result<std::string> evaluate(std::span<const Value> variables, Memory& memory,
+                               std::size_t& steps) const;
 
   static constexpr std::size_t expressions_max = 200;
-  static constexpr std::size_t bytes_max = std::size_t{1} << 20;  // of what it comes to
-  static constexpr std::size_t steps_max = 200'000;               // of all expressions
+  static constexpr std::size_t bytes_max = std::size_t{1} << 20;             // of what it comes to
+  static constexpr std::size_t constants_bytes_max = std::size_t{32} << 10;  // of one expression
 
  private:
   struct Part {

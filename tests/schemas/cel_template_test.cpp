@@ -17,7 +17,7 @@ Result<Template> compile(std::string_view source) {
 }
 
 /// What it comes to; what is wrong with it, where it comes to nothing.
-std::string made(std::string_view source, Limits limits = {}) {
+std::string made(std::string_view source, Limits limits = {}, std::size_t steps_max = 200'000) {
   const auto event = json::parse(
       R"({"id":"e","n":3,"x":0.5,"big":18446744073709551615,"name":"Ada \"L\"","none":null,
           "list":[1,"a"],"map":{"b":1,"a":[]},"at":"2026-01-02T03:04:05Z"})");
@@ -26,8 +26,10 @@ std::string made(std::string_view source, Limits limits = {}) {
   if (!source_template) return source_template.error().detail;
   const Value values[] = {Value::of(event->root()), Value::of(rows->root())};
   Memory memory(limits);
-  auto json = source_template->evaluate(values, memory);
-  const auto again = source_template->evaluate(values, memory);
+  std::size_t steps = steps_max;
+  auto json = source_template->evaluate(values, memory, steps);
+  steps = steps_max;
+  const auto again = source_template->evaluate(values, memory, steps);
   EXPECT_EQ(json.has_value(), again.has_value());
   if (json) EXPECT_EQ(*json, *again);
   return json ? *json : json.error().detail;
@@ -102,6 +104,9 @@ TEST(CelTemplate, WhatIsWrongIsSaidWithItsPlace) {
 }
 
 TEST(CelTemplate, ItHasLimits) {
+  std::string work = "[";
+  for (int i = 0; i < 150; ++i) work += R"("${event.list.map(i, i).size()}",)";
+  EXPECT_TRUE(made(work + "1]", {}, 1'000).contains("too much work"));
   std::string many = "[";
   for (std::size_t i = 0; i < Template::expressions_max; ++i) many += R"("${1}",)";
   EXPECT_TRUE(compile(many + "1]"));
