@@ -4,16 +4,20 @@ tells of rows. REBUILD_KILLS sets another number of kills."""
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import time
 
-from harness import PROGRAM, Server, ServerTest, run, tidemark, unique
+from harness import PROGRAM, ROOT, Server, ServerTest, run, tidemark, unique
 from mixed_load import World, check
 
 KILLS = int(os.environ.get("REBUILD_KILLS", "12"))
 SECONDS = 60
+# Of the rows, which their directory is called by.
+with open(os.path.join(ROOT, "api", "rows_directory.h"), encoding="utf-8") as header:
+    VERSION = re.search(r"rows_version = (\d+);", header.read())[1]
 
 
 def until(condition, what):
@@ -185,7 +189,7 @@ class Killed(Rows):
         self.fill()
         self.server.stop()
         expected = self.hash()
-        building = os.path.join(self.server.data, "rows", "5.building")
+        building = os.path.join(self.server.data, "rows", f"{VERSION}.building")
         shutil.copytree(os.path.join(self.server.data, "rows", self.whole()[-1]), building)
         done = json.loads(self.projections("rebuild", "--json").stdout)
         self.assertEqual(done["records"], 0, "everything was there already")
@@ -216,9 +220,9 @@ class Killed(Rows):
         self.server.stop()
         rows = os.path.join(self.server.data, "rows")
         before = self.whole()
-        shutil.copytree(os.path.join(other.data, "rows", "5"), os.path.join(rows, "5.98"))  # of another log
-        os.mkdir(os.path.join(rows, "5.99"))
-        with open(os.path.join(rows, "5.99", "CURRENT"), "w", encoding="ascii") as file:
+        shutil.copytree(os.path.join(other.data, "rows", VERSION), os.path.join(rows, f"{VERSION}.98"))  # of another log
+        os.mkdir(os.path.join(rows, f"{VERSION}.99"))
+        with open(os.path.join(rows, f"{VERSION}.99", "CURRENT"), "w", encoding="ascii") as file:
             file.write("MANIFEST-000001\n")
         self.server.start()
         self.assertEqual(self.whole(), before)
@@ -232,7 +236,7 @@ class Killed(Rows):
         other.organization().post("/v2/projects", {"name": "Elsewhere", "slug": "elsewhere"})
         other.stop()
         before = self.status()["generation"]
-        shutil.copytree(os.path.join(other.data, "rows", "5"), os.path.join(self.server.data, "rows", f"5.{before + 1}"))
+        shutil.copytree(os.path.join(other.data, "rows", VERSION), os.path.join(self.server.data, "rows", f"{VERSION}.{before + 1}"))
         until(lambda: "are not taken over yet" in self.server.output(), "refused")
         self.assertEqual(self.status()["generation"], before)
         self.acme.post("/v2/projects", {"name": "Goes on", "slug": unique("goes-on")})
@@ -241,12 +245,12 @@ class Killed(Rows):
         self.assertEqual(self.status()["generation"], before)
 
     def test_a_half_made_one_is_told_in_the_status(self):
-        with open(os.path.join(self.server.data, "rows", "5.progress"), "w", encoding="ascii") as file:
-            json.dump({"version": 6, "records": 5, "records_total": 10, "events_per_second": 7, "told": 1}, file)
+        with open(os.path.join(self.server.data, "rows", f"{VERSION}.progress"), "w", encoding="ascii") as file:
+            json.dump({"version": int(VERSION), "records": 5, "records_total": 10, "events_per_second": 7, "told": 1}, file)
         self.addCleanup(os.remove, file.name)
         until(lambda: self.status()["builds"], "told")
         self.assertEqual(self.status()["builds"],
-                         [{"version": 6, "state": "interrupted", "records": 5, "records_total": 10, "events_per_second": 7}])
+                         [{"version": int(VERSION), "state": "interrupted", "records": 5, "records_total": 10, "events_per_second": 7}])
 
 
 if __name__ == "__main__":
