@@ -10,7 +10,6 @@
 namespace api::resources {
 namespace {
 
-using projections::Endpoint;
 using projections::FoundRow;
 using projections::Pipeline;
 using schemas::Entity;
