@@ -468,7 +468,7 @@ class Decoder {
             .state = known(from.state(), schemas::DeliveryState::skipped),
             .next = to_time(from.next()),
             .version = Version{from.version()},
-            .found = to_vector(from.found(), [](std::uint64_t version) { return version; })};
+            .found = to_numbers(from.found())};
   }
 
   std::optional<projections::UnitCost> to_unit_cost(const rpc::UnitCost* from) {

@@ -1,5 +1,7 @@
 #include "schemas/batch_webhooks.h"
 
+#include <cstring>
+
 #include "schemas/batch_values.h"
 
 namespace schemas {
@@ -49,9 +51,13 @@ flatbuffers::Offset<fb::DeliveredEvent> write(FlatBufferBuilder& b, const Delive
                                   to_number(of.version), found);
 }
 
+/// The verifier does not look whether elements are aligned.
 std::vector<std::uint64_t> numbers(const flatbuffers::Vector<std::uint64_t>* from) {
-  if (from == nullptr) return {};
-  return {from->begin(), from->end()};
+  if (from == nullptr || from->size() == 0) return {};
+  std::vector<std::uint64_t> numbers(from->size());
+  std::memcpy(numbers.data(), from->Data(), numbers.size() * sizeof(std::uint64_t));
+  for (auto& number : numbers) number = flatbuffers::EndianScalar(number);
+  return numbers;
 }
 
 DeliveredEvent read(const fb::DeliveredEvent& of) {

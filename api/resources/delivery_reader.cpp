@@ -211,11 +211,10 @@ Result<DeliveryReader::Walked> DeliveryReader::walk(const webhooks::Scope& scope
   const Feed feed(services_, *snapshot, {scope.organization, scope.space}, filter);
   auto passed = feed.passed_at(*positions);
   std::optional<RangeEnd> range_end;
-  if (has_end) range_end = end_at(feed, until);
+  if (has_end && !planted(schemas::Fault::replay_past_its_end)) range_end = end_at(feed, until);
   const auto in_range = [&](const projections::TimelineEvent& event, std::string_view product,
                             const std::string& behind) {
-    const bool ends = range_end && !planted(schemas::Fault::replay_past_its_end);
-    if (ends && !range_end->contains(event)) return true;
+    if (range_end && !range_end->contains(event)) return true;
     return take(event, product, behind);
   };
   const auto end =
