@@ -1,6 +1,7 @@
 #include "fb/rpc/commands_generated.h"
 #include "manager/command_messages.h"
 #include "manager/command_messages_values.h"
+#include "schemas/batch_values.h"
 
 namespace manager {
 namespace {
@@ -468,7 +469,7 @@ class Decoder {
             .state = known(from.state(), schemas::DeliveryState::skipped),
             .next = to_time(from.next()),
             .version = Version{from.version()},
-            .found = to_numbers(from.found())};
+            .found = schemas::buffer::numbers(from.found())};
   }
 
   std::optional<projections::UnitCost> to_unit_cost(const rpc::UnitCost* from) {

@@ -59,14 +59,6 @@ auto to_vector(const Items* items, const Make& make) {
   for (const auto& item : *items) result.push_back(make(item));
   return result;
 }
-/// The verifier does not look whether elements are aligned.
-inline std::vector<std::uint64_t> to_numbers(const flatbuffers::Vector<std::uint64_t>* from) {
-  if (from == nullptr || from->size() == 0) return {};
-  std::vector<std::uint64_t> numbers(from->size());
-  std::memcpy(numbers.data(), from->Data(), numbers.size() * sizeof(std::uint64_t));
-  for (auto& number : numbers) number = flatbuffers::EndianScalar(number);
-  return numbers;
-}
 inline std::vector<std::string> to_strings(const TextVector* texts) {
   return to_vector(texts, [](const flatbuffers::String* text) { return text->str(); });
 }

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "fb/batch_generated.h"
 #include "schemas/ids.h"
@@ -35,6 +36,14 @@ inline Time to_time(std::int64_t milliseconds) {
 }
 inline std::int64_t to_number(Time time) {
   return time.time_since_epoch().count();
+}
+/// The verifier does not look whether elements are aligned.
+inline std::vector<std::uint64_t> numbers(const flatbuffers::Vector<std::uint64_t>* from) {
+  if (from == nullptr || from->size() == 0) return {};
+  std::vector<std::uint64_t> numbers(from->size());
+  std::memcpy(numbers.data(), from->Data(), numbers.size() * sizeof(std::uint64_t));
+  for (auto& number : numbers) number = flatbuffers::EndianScalar(number);
+  return numbers;
 }
 
 }  // namespace schemas::buffer

@@ -1,12 +1,11 @@
 #include "schemas/batch_webhooks.h"
 
-#include <cstring>
-
 #include "schemas/batch_values.h"
 
 namespace schemas {
 namespace {
 
+using buffer::numbers;
 using buffer::optional_uuid;
 using buffer::optional_view;
 using buffer::to_number;
@@ -49,15 +48,6 @@ flatbuffers::Offset<fb::DeliveredEvent> write(FlatBufferBuilder& b, const Delive
                                   static_cast<std::uint16_t>(of.topic), of.offset, of.index,
                                   of.lane, Bound(of.replay).get(), Bound(of.pipeline).get(),
                                   to_number(of.version), found);
-}
-
-/// The verifier does not look whether elements are aligned.
-std::vector<std::uint64_t> numbers(const flatbuffers::Vector<std::uint64_t>* from) {
-  if (from == nullptr || from->size() == 0) return {};
-  std::vector<std::uint64_t> numbers(from->size());
-  std::memcpy(numbers.data(), from->Data(), numbers.size() * sizeof(std::uint64_t));
-  for (auto& number : numbers) number = flatbuffers::EndianScalar(number);
-  return numbers;
 }
 
 DeliveredEvent read(const fb::DeliveredEvent& of) {

@@ -107,7 +107,6 @@ Result<void> apply(const Uuid& id, const Pipeline& pipeline, OutletSetup& setup)
   setup.config.types = std::move(config->types);
   setup.config.order = DeliveryOrder::entity;
   setup.products = std::move(config->products);
-  setup.filter = nullptr;
   setup.to_product = std::move(config->sink.product);
   setup.pipeline = {id, pipeline.version};
   setup.priority = config->priority;

@@ -33,9 +33,7 @@ bool is_identifier(std::string_view text) {
 
 void read_source(ObjectReader& reader, PipelineConfig& config, bool compiles) {
   config.types = read_types(reader);
-  auto products = reader.optional_texts("products", replayed_products_max, {.characters_max = 100});
-  refuse_empty_list(reader, "products");
-  if (products) config.products = std::move(*products);
+  config.products = read_products(reader);
   config.filter =
       compiles ? read_filter(reader) : reader.optional_text("filter", expression_rule).value_or("");
 }

@@ -10,13 +10,17 @@ using schemas::json::ObjectReader;
 ReplayConfig read_replay_config(ObjectReader& reader) {
   ReplayConfig config;
   config.types = read_types(reader);
-  auto products = reader.optional_texts("products", replayed_products_max, {.characters_max = 100});
-  refuse_empty_list(reader, "products");
-  if (products) config.products = std::move(*products);
+  config.products = read_products(reader);
   config.filter = read_filter(reader);
   config.rate_per_second = reader.optional_integer("rate_per_second", {.min = 1, .max = rate_max});
   read_which_failed(reader, config);
   return config;
+}
+
+std::vector<std::string> read_products(ObjectReader& reader) {
+  auto products = reader.optional_texts("products", replayed_products_max, {.characters_max = 100});
+  refuse_empty_list(reader, "products");
+  return std::move(products).value_or(std::vector<std::string>());
 }
 
 void read_which_failed(ObjectReader& reader, ReplayConfig& config) {

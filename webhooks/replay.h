@@ -34,7 +34,9 @@ inline constexpr std::size_t replayed_products_max = 200;
 /// Reads a replay's members of a request, or of what to_json wrote: all but `endpoint_filter`,
 /// `product` and `definition_version`. What is wrong is noted at the reader.
 ReplayConfig read_replay_config(schemas::json::ObjectReader& reader);
-/// Of those, `only` and `of`.
+/// `products` of replays and pipelines; empty: all.
+std::vector<std::string> read_products(schemas::json::ObjectReader& reader);
+/// Of a replay's, `only` and `of`.
 void read_which_failed(schemas::json::ObjectReader& reader, ReplayConfig& config);
 /// All members, always in the same order.
 std::string to_json(const ReplayConfig& config);

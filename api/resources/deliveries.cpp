@@ -240,10 +240,7 @@ Result<void> may_make(const Ask& ask, const Uuid& pipeline) {
   const auto place = ask.webhooks();
   const projections::Reader reader(ask.services.rows, place.organization, place.space);
   const auto row = reader.get<projections::Pipeline>(place.topic, {pipeline, {}});
-  if (!row) return {};
-  const auto config = webhooks::parse_pipeline_config(row->state.config);
-  if (!config) return std::unexpected(config.error());
-  return may_run(ask, *config);
+  return row ? may_run(ask, row->state) : Result<void>();
 }
 
 }  // namespace

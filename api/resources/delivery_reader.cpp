@@ -27,13 +27,6 @@ EventFilter filter_of(const webhooks::Wanted& wanted) {
 struct RangeEnd {
   Passed passed;
   TimelineKey key;
-
-  bool contains(const projections::TimelineEvent& event) const {
-    const auto* last = passed.find(event.log.topic);
-    if (last == nullptr) return false;
-    const auto offset = static_cast<std::int64_t>(event.offset);
-    return offset < last->offset || (offset == last->offset && event.index <= last->index);
-  }
 };
 
 RangeEnd end_at(const Feed& feed, const std::vector<MarkedPosition>& mark) {
@@ -171,8 +164,9 @@ Result<webhooks::EventBody> DeliveryReader::make(const webhooks::Scope& scope,
   if (!schemas::json::parse(*data)) return parked("what the pipeline made nests too deep");
   const auto id =
       projections::delivery_id(pipeline, event.event().id().uuid(), event.batch.recorded());
-  if (wanted.format == webhooks::DeliveryFormat::data)
+  if (wanted.format == webhooks::DeliveryFormat::data) {
     return webhooks::EventBody{std::move(*data), {}, id};
+  }
   return webhooks::EventBody{made_event(event, pipeline, id, ran->made, *data), {}, id};
 }
 
@@ -214,7 +208,7 @@ Result<DeliveryReader::Walked> DeliveryReader::walk(const webhooks::Scope& scope
   if (has_end && !planted(schemas::Fault::replay_past_its_end)) range_end = end_at(feed, until);
   const auto in_range = [&](const projections::TimelineEvent& event, std::string_view product,
                             const std::string& behind) {
-    if (range_end && !range_end->contains(event)) return true;
+    if (range_end && !range_end->passed.contains(event)) return true;
     return take(event, product, behind);
   };
   const auto end =

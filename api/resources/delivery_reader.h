@@ -38,10 +38,8 @@ class DeliveryReader final : public webhooks::EventReader {
     bool complete = false;
   };
   /// Passes the next few thousand that are wanted, as far as `take` says.
-  schemas::Result<Walked> pass(const webhooks::Scope& scope, const webhooks::Wanted& wanted,
-                               const std::string& mark, const Feed::Take& take) const {
-    return walk(scope, wanted, mark, take);
-  }
+  schemas::Result<Walked> walk(const webhooks::Scope& scope, const webhooks::Wanted& wanted,
+                               const std::string& mark, const Feed::Take& take) const;
   /// Counts the next few thousand that are wanted behind `counted.mark`, of those that `counts`
   /// says (empty: all).
   schemas::Result<void> count(const webhooks::Scope& scope, const webhooks::Wanted& wanted,
@@ -49,8 +47,6 @@ class DeliveryReader final : public webhooks::EventReader {
                               CountedEvents& counted) const;
 
  private:
-  schemas::Result<Walked> walk(const webhooks::Scope& scope, const webhooks::Wanted& wanted,
-                               const std::string& mark, const Feed::Take& take) const;
   webhooks::EventBody render(const webhooks::Wanted& wanted,
                              const projections::TimelineEvent& event,
                              std::string_view product) const;

@@ -79,11 +79,22 @@ bool EventFilter::matches(const schemas::EventView& event) const {
   const auto subject = schemas::entity_text(event.kind(), event.entity());
   if (!subjects.empty() && !one_of(subjects, subject)) return false;
   if (!restricted) return true;
-  const bool is_of_project = schemas::id_prefix(event.kind()) == schemas::ProjectTag::prefix;
+  const auto project = project_of(event);
+  return project && one_of(*access->projects, to_text(schemas::ProjectId(*project)));
+}
+
+std::optional<schemas::Uuid> project_of(const schemas::EventView& event) {
+  const bool is_below_one = schemas::id_prefix(event.kind()) == schemas::ProjectTag::prefix;
   const auto project =
-      is_of_project ? std::optional(event.entity().id) : schemas::project_in(event.data());
-  return project && !project->nil() &&
-         one_of(*access->projects, to_text(schemas::ProjectId(*project)));
+      is_below_one ? std::optional(event.entity().id) : schemas::project_in(event.data());
+  return project && !project->nil() ? project : std::nullopt;
+}
+
+bool Passed::contains(const TimelineEvent& event) const {
+  const auto* last = find(event.log.topic);
+  if (last == nullptr) return false;
+  const auto offset = static_cast<std::int64_t>(event.offset);
+  return offset < last->offset || (offset == last->offset && event.index <= last->index);
 }
 
 const MarkedPosition* Passed::find(TopicId topic) const {

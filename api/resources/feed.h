@@ -38,12 +38,16 @@ struct EventFilter {
   bool matches(const schemas::EventView& event) const;
 };
 
+/// The project that an event belongs to, by its entity or by what it says; empty: to none.
+std::optional<schemas::Uuid> project_of(const schemas::EventView& event);
+
 /// Where a reader of events stands: behind the organization's own last event that it passed, for
 /// each topic that has one. Topics that are not named have passed nothing.
 struct Passed {
   std::vector<MarkedPosition> positions;  // by topic
 
   const MarkedPosition* find(TopicId topic) const;
+  bool contains(const TimelineEvent& event) const;
   void set(const MarkedPosition& position);
 };
 

@@ -136,7 +136,7 @@ class DryRun {
       return failed && !enough_ && services_.clock.monotonic() < end;
     };
     if (mark_.empty()) mark_ = range.from;
-    const auto walked = log.pass(scope_, wanted, mark_, take);
+    const auto walked = log.walk(scope_, wanted, mark_, take);
     if (!failed) return failed;
     if (!walked) return std::unexpected(walked.error());
     if (!walked->end) return walked->end;

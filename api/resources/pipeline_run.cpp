@@ -31,13 +31,6 @@ std::unexpected<schemas::Error> refused(std::string detail) {
   return schemas::fail(ErrorCode::invalid_request, std::move(detail));
 }
 
-bool is_passed(const Passed& passed, const TimelineEvent& event) {
-  const auto* last = passed.find(event.log.topic);
-  if (last == nullptr) return false;
-  const auto offset = static_cast<std::int64_t>(event.offset);
-  return offset < last->offset || (offset == last->offset && event.index <= last->index);
-}
-
 TopicId topic_of(const Services& services, std::string_view product) {
   return *services.topics.find(product);
 }
@@ -81,7 +74,7 @@ PipelineVersions::PipelineVersions(const Services& services, const projections::
 std::optional<schemas::Version> PipelineVersions::at(const TimelineEvent& event) const {
   for (auto begun = begun_.rbegin(); begun != begun_.rend(); ++begun) {
     if (planted(schemas::Fault::make_all_as_it_is_now)) return begun->first;
-    if (!is_passed(begun->second, event)) return begun->first;
+    if (!begun->second.contains(event)) return begun->first;
   }
   if (begun_.empty()) return std::nullopt;
   return begun_.front().first;
@@ -199,14 +192,6 @@ Result<Document> document_of(const TimelineEvent& event, std::string_view produc
   return document;
 }
 
-bool is_of_project(const TimelineEvent& event, const schemas::Uuid& project) {
-  EventFilter filter;
-  auto access = std::make_shared<projections::Access>();
-  access->projects = {to_text(schemas::ProjectId(project))};
-  filter.access = std::move(access);
-  return filter.matches(event.event());
-}
-
 }  // namespace
 
 bool MadePipeline::is_of_source(const TimelineEvent& event, std::string_view product) const {
@@ -219,7 +204,7 @@ bool MadePipeline::is_of_source(const TimelineEvent& event, std::string_view pro
   const bool of_products = config.products.empty() ? product != config.sink.product
                                                    : std::ranges::find(config.products, product) !=
                                                          config.products.end();
-  return of_products && (!project || is_of_project(event, *project));
+  return of_products && (!project || project_of(event.event()) == project);
 }
 
 /// What no expression can look at is taken, so that the attempt says so.

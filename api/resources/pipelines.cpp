@@ -182,6 +182,12 @@ Result<void> may_run(const Ask& ask, const PipelineConfig& config) {
                                   to.empty() ? "webhooks:write" : "products." + to + ":write");
 }
 
+Result<void> may_run(const Ask& ask, const Pipeline& pipeline) {
+  const auto config = webhooks::parse_pipeline_config(pipeline.config);
+  if (!config) return std::unexpected(config.error());
+  return may_run(ask, *config);
+}
+
 Result<AskedPipeline> patched(const Ask& ask, const Pipeline& now, Value patch) {
   if (!patch.is_object()) {
     ObjectReader reader(patch);
@@ -216,8 +222,7 @@ Answer create_pipeline(Ask& ask) {
   if (auto may = may_run(ask, config); !may) co_return std::unexpected(std::move(may).error());
   auto checked = co_await check_endpoint(ask, asked->pipeline);
   if (!checked) co_return std::unexpected(std::move(checked).error());
-  auto find_start = [&] { return start_mark(ask, asked->start); };
-  auto start = co_await answer_on(ask.services.records, find_start);
+  auto start = co_await start_mark(ask, asked->start);
   if (!start) co_return std::unexpected(std::move(start).error());
   auto outcome = co_await write(ask, ask.here(),
                                 manager::CreatePipeline{.project = project,
@@ -315,13 +320,10 @@ Answer resume_pipeline(Ask& ask) {
   if (auto read = reader.finish(); !read) co_return std::unexpected(std::move(read).error());
   const auto now = co_await pipeline_now(ask, *id);
   if (!now) co_return std::unexpected(now.error());
-  const auto config = webhooks::parse_pipeline_config(now->state.config);
-  if (!config) co_return std::unexpected(config.error());
-  if (auto may = may_run(ask, *config); !may) co_return std::unexpected(std::move(may).error());
+  if (auto may = may_run(ask, now->state); !may) co_return std::unexpected(std::move(may).error());
   std::optional<std::string> start;
   if (skip) {
-    auto find_start = [&] { return start_mark(ask, "now"); };
-    auto mark = co_await answer_on(ask.services.records, find_start);
+    auto mark = co_await start_mark(ask, "now");
     if (!mark) co_return std::unexpected(std::move(mark).error());
     start = std::move(*mark);
   }

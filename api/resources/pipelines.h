@@ -43,6 +43,7 @@ Result<AskedPipeline> patched(const Ask& ask, const projections::Pipeline& now,
 /// Whoever has events made into something reads them and what they are enriched with, and may write
 /// where that goes.
 Result<void> may_run(const Ask& ask, const webhooks::PipelineConfig& config);
+Result<void> may_run(const Ask& ask, const projections::Pipeline& pipeline);
 
 inline constexpr std::array<std::string_view, 3> priorities{"normal", "high", "low"};
 inline constexpr std::array<std::string_view, 2> pipeline_states{"active", "paused"};

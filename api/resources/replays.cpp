@@ -409,13 +409,6 @@ Result<void> may_send_to_sink(const Ask& ask) {
   return may_send(ask, product ? product->as_string().value_or("") : "");
 }
 
-/// What a pipeline needs whoever makes it needs to have it run again.
-Result<void> may_send_through(const Ask& ask, const projections::Pipeline& pipeline) {
-  const auto config = webhooks::parse_pipeline_config(pipeline.config);
-  if (!config) return std::unexpected(config.error());
-  return may_run(ask, *config);
-}
-
 /// Through a pipeline: of its events, those that the request wants.
 Answer request_through(Ask& ask, Asked asked) {
   const auto pipeline = co_await pipeline_now(ask, *asked.pipeline);
@@ -423,7 +416,7 @@ Answer request_through(Ask& ask, Asked asked) {
     co_return schemas::invalid_field("/sink/pipeline_id", "there is no pipeline with this id");
   }
   if (!pipeline) co_return std::unexpected(pipeline.error());
-  if (auto may = may_send_through(ask, pipeline->state); !may) {
+  if (auto may = may_run(ask, pipeline->state); !may) {
     co_return std::unexpected(std::move(may).error());
   }
   if (asked.config.of) {
@@ -581,7 +574,7 @@ Answer resume_replay(Ask& ask) {
   if (state.pipeline) {
     const auto pipeline = co_await pipeline_now(ask, *state.pipeline);
     const bool is_gone = !pipeline && pipeline.error().code == schemas::ErrorCode::not_found;
-    if (pipeline) may = may_send_through(ask, pipeline->state);
+    if (pipeline) may = may_run(ask, pipeline->state);
     if (!pipeline && !is_gone) may = std::unexpected(pipeline.error());
   } else {
     may = may_send(ask, config->product);

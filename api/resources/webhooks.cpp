@@ -280,7 +280,9 @@ Answer act_on(Ask& ask, manager::Command command) {
 
 }  // namespace
 
-Result<std::string> start_mark(const Ask& ask, std::string_view start) {
+namespace {
+
+Result<std::string> find_start(const Ask& ask, std::string_view start) {
   const EventFilter filter;
   const auto snapshot = ask.services.rows.snapshot();
   const Feed feed(ask.services, *snapshot, ask.here(), filter);
@@ -294,6 +296,13 @@ Result<std::string> start_mark(const Ask& ask, std::string_view start) {
     return schemas::invalid_field("/start", "must be now, beginning, a mark of your own or a time");
   }
   return feed.mark_of(feed.passed_at(*mark));
+}
+
+}  // namespace
+
+awaitable<Result<std::string>> start_mark(Ask& ask, std::string_view start) {
+  auto find = [&] { return find_start(ask, start); };
+  co_return co_await answer_on(ask.services.records, find);
 }
 
 void write_health(Writer& writer, const projections::Reader& reader, TopicId deliveries,
@@ -352,8 +361,7 @@ Answer create_endpoint(Ask& ask) {
   if (!asked) co_return std::unexpected(std::move(asked).error());
   const auto id = schemas::make_uuid(ask.services.clock.wall());
   const auto secret = asked->secret ? *asked->secret : make_secret(asked->config);
-  auto find_start = [&] { return start_mark(ask, asked->start); };
-  auto start = co_await answer_on(ask.services.records, find_start);
+  auto start = co_await start_mark(ask, asked->start);
   if (!start) co_return std::unexpected(std::move(start).error());
   auto sealed = co_await seal(ask, id, "secret", secret);
   if (!sealed) co_return std::unexpected(std::move(sealed).error());
@@ -484,8 +492,7 @@ Answer resume_endpoint(Ask& ask) {
   if (auto read = reader.finish(); !read) co_return std::unexpected(std::move(read).error());
   std::optional<std::string> start;
   if (skip) {
-    auto find_start = [&] { return start_mark(ask, "now"); };
-    auto mark = co_await answer_on(ask.services.records, find_start);
+    auto mark = co_await start_mark(ask, "now");
     if (!mark) co_return std::unexpected(std::move(mark).error());
     start = std::move(*mark);
   }

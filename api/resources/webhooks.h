@@ -38,8 +38,8 @@ bool sees_endpoint_of(const Ask& ask, const std::optional<schemas::Uuid>& projec
 inline constexpr std::array<std::string_view, 3> delivery_orders{"entity", "none", "endpoint"};
 inline constexpr std::array<std::string_view, 2> delivery_formats{"structured", "data"};
 inline constexpr std::array<std::string_view, 2> signature_choices{"hmac", "ed25519"};
-/// The mark at which deliveries begin: now, beginning, a mark or a time. May block.
-Result<std::string> start_mark(const Ask& ask, std::string_view start);
+/// The mark at which deliveries begin: now, beginning, a mark or a time.
+awaitable<Result<std::string>> start_mark(Ask& ask, std::string_view start);
 /// How a channel's deliveries stand, as member `deliveries`. `start`: its place while it has no
 /// cursor of this generation.
 void write_health(schemas::json::Writer& writer, const projections::Reader& reader,
