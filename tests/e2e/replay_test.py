@@ -423,10 +423,10 @@ class Products(ReplayTest):
         self.assertEqual(replay["sink"], {"endpoint_id": None, "pipeline_id": None, "product": self.target})
         done = self.until_state(replay, "completed")
         self.assertEqual((done["progress"]["succeeded"], done["progress"]["exhausted"]), (30, 0))
-        self.assertEqual(self.rows(self.target), self.rows(self.source))
+        self.comes(lambda: self.rows(self.target), self.rows(self.source))
         before = list(self.owner.events(f"product={self.source}"))
+        self.comes(lambda: len(list(self.owner.events(f"product={self.target}"))), 30)
         after = list(self.owner.events(f"product={self.target}"))
-        self.assertEqual(len(after), 30)
         self.assertEqual({event["causationid"] for event in after}, {event["id"] for event in before})
         self.assertEqual({(event["replayid"], event["correlationid"], event["actor"]) for event in after}, {(replay["id"], replay["id"], "system")})
         by_id = {event["id"]: event for event in before}
@@ -451,7 +451,7 @@ class Products(ReplayTest):
         self.assertEqual({(row["status"], row["endpoint_id"]) for row in dead}, {(422, None)})
         attempt, = self.owner.get(f"/v2/webhooks/deliveries/{dead[0]['id']}")["attempts"]
         self.assertIn("/size", attempt["body"])
-        self.assertEqual(len(self.rows(strict)), 10)
+        self.comes(lambda: len(self.rows(strict)), 10)
 
     def test_a_kill_writes_nothing_twice(self):
         for n in range(300):
@@ -463,9 +463,9 @@ class Products(ReplayTest):
             self.server.start()
         done = self.until_state(replay, "completed")
         self.assertEqual(done["progress"]["succeeded"], 300)
-        after = list(self.owner.events(f"product={self.target}"))
-        self.assertEqual((len(after), len({event["causationid"] for event in after})), (300, 300))
-        self.assertEqual(self.rows(self.target), self.rows(self.source))
+        after = lambda: list(self.owner.events(f"product={self.target}"))
+        self.comes(lambda: (len(after()), len({event["causationid"] for event in after()})), (300, 300))
+        self.comes(lambda: self.rows(self.target), self.rows(self.source))
 
     def test_what_failed_is_written_once_the_product_takes_it(self):
         strict = unique("strict")
@@ -482,7 +482,7 @@ class Products(ReplayTest):
         self.server.declare(strict, changed)
         second = self.replay_to(strict, only="failed", of=first["id"])
         self.assertEqual(self.until_state(second, "completed")["progress"]["succeeded"], 2)
-        self.assertEqual(self.rows(strict), self.rows(self.source))
+        self.comes(lambda: self.rows(strict), self.rows(self.source))
 
     def test_without_products_it_takes_all_declared_ones_but_its_own(self):
         self.write("a", size=1)
@@ -507,7 +507,7 @@ class Products(ReplayTest):
         dead, = self.deliveries_of(replay, "&state=exhausted")
         attempt, = self.owner.get(f"/v2/webhooks/deliveries/{dead['id']}")["attempts"]
         self.assertIn("'/owner' is sealed", attempt["body"])
-        self.assertEqual(self.rows(self.target), {"b": {"size": 1}})
+        self.comes(lambda: self.rows(self.target), {"b": {"size": 1}})
 
     def test_sealed_fields_are_sealed_again(self):
         manifest = {"kinds": {"file": {"sealed": ["/owner"], "events": {"file.added": {"fold": "replace"}}}}}
@@ -516,7 +516,7 @@ class Products(ReplayTest):
             self.server.declare(name, manifest)
         self.owner.post(f"/v2/products/{sealed}/file/a/events", {"events": [{"type": "file.added", "data": {"owner": "ann@example.com", "n": 1}}]}, expect=201)
         self.until_state(self.replay_to(other, products=[sealed]), "completed")
-        self.assertEqual(self.rows(other), {"a": {"owner": "ann@example.com", "n": 1}})
+        self.comes(lambda: self.rows(other), {"a": {"owner": "ann@example.com", "n": 1}})
 
     def test_what_is_refused(self):
         ask = lambda **body: self.owner.request("POST", "/v2/replays", {"from": "beginning", **body}, expect=422)
