@@ -305,6 +305,9 @@ Result<Outcome> CommandHandler::handle(LogId log, const Asked& asked,
                    .subject = decision->subject,
                    .row = subject_row(rows, asked.context, log, decision->kind, decision->subject)};
   }
+  if (asked.context.causation) {
+    for (auto& event : decision->events) event.causation = schemas::EventId(*asked.context.causation);
+  }
   auto outcome = append(log, asked, *decision, *now, rows);
   if (outcome) written = static_cast<Offset>(outcome->position.offset);
   return outcome;

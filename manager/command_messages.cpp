@@ -266,11 +266,9 @@ class Encoder {
                 .Union()};
   }
   Written command(const DeprovisionResource& command) {
-    const auto& [id, because] = command;
-    const auto id_bytes = to_fb(id);
-    const auto because_bytes = to_fb(because);
+    const auto id_bytes = to_fb(command.id);
     return {rpc::Command::DeprovisionResource,
-            rpc::CreateDeprovisionResource(b_, &id_bytes, &because_bytes).Union()};
+            rpc::CreateDeprovisionResource(b_, &id_bytes).Union()};
   }
   Written command(const CreateEndpoint& command) {
     const auto& [id, project, retry_policy, config, secret, headers, start] = command;
@@ -461,11 +459,9 @@ class Encoder {
   Written command(const AppendEvents& command) {
     const auto& [product, events, conditions] = command;
     const auto event_tables = tables(events, [this](const AppendEvents::Event& event) {
-      const auto& [kind, entity, type, data, occurred, clear, causation] = event;
-      const auto causation_bytes = to_fb(causation.value_or(Uuid{}));
+      const auto& [kind, entity, type, data, occurred, clear] = event;
       return rpc::CreateAppendedEvent(b_, text(kind), text(entity), text(type), text(data),
-                                      to_number(occurred), text(clear),
-                                      causation ? &causation_bytes : nullptr);
+                                      to_number(occurred), text(clear));
     });
     const auto condition_tables =
         tables(conditions, [this](const AppendEvents::Condition& condition) {
@@ -481,20 +477,22 @@ class Encoder {
 
   Ref<rpc::Context> context(const CommandContext& context) {
     const auto& [organization, space, actor, rights, correlation, traceparent, idempotency,
-                 if_match, sequence, replay, hops] = context;
+                 if_match, sequence, replay, hops, causation] = context;
     const auto organization_bytes = to_fb(organization.uuid());
     const auto& [actor_kind, actor_id] = actor;
     const auto actor_bytes = to_fb(actor_id);
     const auto key = idempotency ? to_fb(idempotency->key) : fb::Digest();
     const auto request = idempotency ? to_fb(idempotency->request) : fb::Digest();
     const auto replay_bytes = to_fb(replay.value_or(Uuid{}));
+    const auto causation_bytes = to_fb(causation.value_or(Uuid{}));
     flatbuffers::Optional<std::uint64_t> if_match_number;
     if (if_match) if_match_number = schemas::to_number(*if_match);
     return rpc::CreateContext(b_, &organization_bytes, to_fb(space),
                               static_cast<fb::ActorKind>(actor_kind), &actor_bytes,
                               rights ? access(*rights) : 0, text(correlation), text(traceparent),
                               idempotency ? &key : nullptr, idempotency ? &request : nullptr,
-                              if_match_number, replay ? &replay_bytes : nullptr, hops);
+                              if_match_number, replay ? &replay_bytes : nullptr, hops,
+                              causation ? &causation_bytes : nullptr);
   }
   Ref<rpc::Access> access(const Access& access) {
     const auto& [organization, space, key, permissions, projects, expires, platform] = access;

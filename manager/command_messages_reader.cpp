@@ -104,6 +104,7 @@ class Decoder {
     if (from.if_match()) context.if_match = Version{*from.if_match()};
     context.replay = to_optional(from.replay());
     context.hops = from.hops();
+    context.causation = to_optional(from.causation());
     return context;
   }
 
@@ -284,7 +285,7 @@ class Decoder {
       }
       case rpc::Command::DeprovisionResource: {
         const auto& from = *submit.command_as_DeprovisionResource();
-        return DeprovisionResource{.id = from_fb(from.id()), .because = from_fb(from.because())};
+        return DeprovisionResource{.id = from_fb(from.id())};
       }
       default:
         return to_webhooks(submit);
@@ -486,8 +487,7 @@ class Decoder {
                                  .type = to_string(from->type()),
                                  .data = to_string(from->data()),
                                  .occurred = to_time(from->occurred()),
-                                 .clear = to_optional(from->clear()),
-                                 .causation = to_optional(from->causation())};
+                                 .clear = to_optional(from->clear())};
     };
     auto condition = [this](const rpc::Condition* from) {
       return AppendEvents::Condition{

@@ -187,11 +187,9 @@ struct RecordCost {
   Time to;
   std::optional<std::string> note;
 };
-/// The program's own: what the resource belonged to is gone, `because` of that event (nil:
-/// unknown).
+/// The program's own: what the resource belonged to is gone.
 struct DeprovisionResource {
   Uuid id;
-  Uuid because;
 };
 
 /// What a writer expects of an entity. A number means exactly that version, there or deleted.
@@ -213,7 +211,6 @@ struct AppendEvents {
     /// Where `data` has sealed values: the same with those in clear, for the type's schema to
     /// check. Never written.
     std::optional<std::string> clear = {};
-    std::optional<Uuid> causation = {};  // the event that it comes of
   };
   struct Condition {
     std::string kind;
@@ -281,6 +278,7 @@ struct CommandContext {
   std::shared_ptr<Sequence> sequence;
   std::optional<Uuid> replay = {};  // that asks
   std::uint8_t hops = 0;            // of the events that come of it: pipelines they went through
+  std::optional<Uuid> causation = {};  // the event that they come of
 };
 
 struct WrittenEvent {

@@ -160,9 +160,10 @@ void Deprovisioning::run(Task& task) {
                            .traceparent = {},
                            .idempotency = {},
                            .if_match = {},
-                           .sequence = {}};
+                           .sequence = {},
+                           .causation = task.because};
     parts_.commands.submit(
-        std::move(context), DeprovisionResource{projections::resource_in(row.entity), task.because},
+        std::move(context), DeprovisionResource{projections::resource_in(row.entity)},
         [this, last](Result<Outcome> outcome) {
           if (!outcome && !std::exchange(refused_, true)) {
             spdlog::warn("resources of a deleted project wait to be deprovisioned detail=\"{}\"",

@@ -59,7 +59,7 @@ class Deprovisioning {
     schemas::OrganizationId organization;
     Space space;
     Uuid project;
-    Uuid because = {};  // nil: to be found
+    std::optional<Uuid> because = {};  // the event; none: to be found
     std::string correlation = {};
     std::optional<Entity> after = {};
     bool named = false;  // because was looked for

@@ -395,8 +395,6 @@ Result<Decision> decide(const Context& context, const AppendEvents& command) {
       version->second = context.view.existence(context.topic, event.kind, entity).version;
     }
     version->second = next(version->second);
-    std::optional<schemas::EventId> causation;
-    if (event.causation) causation = schemas::EventId(*event.causation);
     decision.events.push_back({.id = schemas::EventId(context.new_id()),
                                .type = (*type)->first,
                                .kind = event.kind,
@@ -404,8 +402,7 @@ Result<Decision> decide(const Context& context, const AppendEvents& command) {
                                .version = version->second,
                                .occurred = event.occurred.value_or(context.now),
                                .schema = context.manifest->version(),
-                               .data = schemas::Json{event.data, (*type)->second.fold, kind.keep},
-                               .causation = causation});
+                               .data = schemas::Json{event.data, (*type)->second.fold, kind.keep}});
   }
   auto checked = checks.finish();
   if (!checked) return std::unexpected(std::move(checked).error());

@@ -277,11 +277,7 @@ Result<Decision> decide(const Context& context, const DeprovisionResource& comma
       project_of(context, row->state.project) &&
       context.references->own.get<Environment>(context.references->projects, environment);
   if (stays) return nothing(Resource::kind, entity);
-  auto decision = deprovision(context, command.id, *row);
-  for (auto& event : decision.events) {
-    if (!command.because.nil()) event.causation = schemas::EventId(command.because);
-  }
-  return decision;
+  return deprovision(context, command.id, *row);
 }
 
 }  // namespace manager

@@ -11,8 +11,8 @@
 
 namespace webhooks {
 
-/// Where events go that a replay or a pipeline writes to a declared product. The api has products,
-/// and implements this.
+/// Where events go that a replay or a pipeline writes: to a declared product, or by an operation of a
+/// built-in one. The api has products, and implements this.
 class EventWriter {
  public:
   virtual ~EventWriter() = default;
@@ -22,7 +22,7 @@ class EventWriter {
     schemas::TopicId topic{};  // where the event stands
     schemas::Offset offset = 0;
     std::uint32_t index = 0;
-    std::string product;  // where it is written again
+    std::string product;  // where it is written again; empty: what the pipeline's sink says
     std::optional<schemas::Uuid> replay;
     schemas::Uuid delivery;  // written once, however often it is tried within a day
     std::optional<schemas::Uuid> pipeline = {};  // that makes of it what is written,

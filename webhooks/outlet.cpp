@@ -76,7 +76,7 @@ Wanted Outlet::wanted() const {
           .order = setup_.config.order,
           .format = setup_.config.format,
           .until = setup_.until,
-          .with_body = setup_.to_product.empty(),
+          .with_body = !setup_.is_written(),
           .pipeline = setup_.pipeline};
 }
 

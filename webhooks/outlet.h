@@ -80,8 +80,8 @@ struct OutletSetup {
   std::optional<schemas::Uuid>
       failed_of;                      // a channel: only events whose delivery there is exhausted
   std::vector<std::string> products;  // of a replay: only of these; empty: all
-  std::string to_product;             // where it goes; empty: to an endpoint
-  std::optional<schemas::Uuid> endpoint;  // the other way round
+  std::string to_product;             // a replay or a pipeline writes there
+  std::optional<schemas::Uuid> endpoint;  // that it goes to; none: it is written
   std::optional<PipelineStep> pipeline;   // that it goes through
   Priority priority = Priority::normal;
   projections::EndpointHealth health;
@@ -89,6 +89,7 @@ struct OutletSetup {
 
   const schemas::Uuid& id() const { return channel.id(); }
   bool is_replay() const { return channel.replay.has_value(); }
+  bool is_written() const { return !endpoint; }
 };
 
 // clang-format off

@@ -202,7 +202,7 @@ awaitable<void> Outlet::attempt(std::shared_ptr<Outlet> self, Attempting attempt
 
 /// Throws where our side could not.
 awaitable<Outlet::Answered> Outlet::try_once(Attempting& attempting) {
-  if (!setup_.to_product.empty()) co_return co_await republish(attempting.record);
+  if (setup_.is_written()) co_return co_await republish(attempting.record);
   if (attempting.body.text.empty() && !attempting.body.fault) {
     auto body = co_await body_of(attempting.record);
     if (!body) throw std::runtime_error(body.error().detail);
@@ -216,7 +216,7 @@ awaitable<Outlet::Answered> Outlet::try_once(Attempting& attempting) {
   co_return co_await post(attempting, rules.timeout);
 }
 
-/// Written to a product, and answered as whoever had sent it would have been.
+/// Written, and answered as whoever had sent it would have been.
 awaitable<Outlet::Answered> Outlet::republish(DeliveryRecord& record) {
   std::optional<schemas::Uuid> pipeline;
   if (setup_.pipeline) pipeline = setup_.pipeline->id;
@@ -362,7 +362,7 @@ void Outlet::on_answer(Attempting attempting, Answered answered, microseconds to
     outcome = Pace::Outcome::failed;
   } else if (const auto* exhausted = std::get_if<Exhausted>(&verdict.delivery)) {
     record.state = DeliveryState::exhausted;
-    const bool says_why = record.error && !setup_.to_product.empty();
+    const bool says_why = record.error && setup_.is_written();
     if (!says_why) {
       record.error = record.error ? *record.error + "; " + exhausted->detail : exhausted->detail;
     }

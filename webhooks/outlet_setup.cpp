@@ -99,6 +99,15 @@ Result<void> open_sealed(const SetupParts& parts, const Endpoint& endpoint, Outl
   return {};
 }
 
+/// What a product refuses it refuses again; what it cannot take now is tried for days. A declared
+/// one may be not known yet where it is written: 404.
+RetryPolicy policy_of_written(bool by_operation) {
+  auto policy = default_retry_policy();
+  policy.rules.final_statuses = {400, 403, 409, 412, 413, 415, 422};
+  if (by_operation) policy.rules.final_statuses = {400, 403, 404, 409, 410, 412, 413, 415, 422};
+  return policy;
+}
+
 /// What goes through a pipeline: its expressions are the reader's and the writer's.
 Result<void> apply(const Uuid& id, const Pipeline& pipeline, OutletSetup& setup) {
   auto config = parse_pipeline_config(pipeline.config);
@@ -108,6 +117,7 @@ Result<void> apply(const Uuid& id, const Pipeline& pipeline, OutletSetup& setup)
   setup.config.order = DeliveryOrder::entity;
   setup.products = std::move(config->products);
   setup.to_product = std::move(config->sink.product);
+  if (!config->sink.operation.empty()) setup.policy = policy_of_written(true);
   setup.pipeline = {id, pipeline.version};
   setup.priority = config->priority;
   setup.place = pipeline.start;
@@ -137,12 +147,6 @@ Result<void> apply(const Replay& replay, OutletSetup& setup) {
   return {};
 }
 
-/// What a product refuses it refuses again; what it cannot take now is tried for days.
-RetryPolicy policy_to_product() {
-  auto policy = default_retry_policy();
-  policy.rules.final_statuses = {400, 403, 409, 412, 413, 415, 422};  // 404: not known there yet
-  return policy;
-}
 
 OutletSetup empty_setup(const SetupParts& parts, const OutletSource& source) {
   return {.scope = parts.scope,
@@ -154,9 +158,9 @@ OutletSetup empty_setup(const SetupParts& parts, const OutletSource& source) {
           .place = {}};
 }
 
-Result<OutletSetup> setup_to_product(const SetupParts& parts, const OutletSource& source) {
+Result<OutletSetup> setup_of_written(const SetupParts& parts, const OutletSource& source) {
   auto setup = empty_setup(parts, source);
-  setup.policy = policy_to_product();
+  setup.policy = policy_of_written(false);
   setup.config.max_in_flight = in_flight_max;
   return setup;
 }
@@ -192,7 +196,7 @@ Result<OutletSetup> setup_to_endpoint(const SetupParts& parts, const OutletSourc
 }  // namespace
 
 Result<OutletSetup> setup_of(const SetupParts& parts, const OutletSource& source) {
-  auto made = source.endpoint ? setup_to_endpoint(parts, source) : setup_to_product(parts, source);
+  auto made = source.endpoint ? setup_to_endpoint(parts, source) : setup_of_written(parts, source);
   if (!made) return made;
   auto& setup = *made;
   Result<void> applied;

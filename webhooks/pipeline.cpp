@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include <fmt/format.h>
+
 #include "schemas/json_writer.h"
 #include "webhooks/endpoint.h"
 #include "webhooks/replay.h"
@@ -65,17 +67,48 @@ void read_enrichment(ObjectReader& reader, std::vector<Enrichment>& enrich, bool
   enrich.push_back(std::move(one));
 }
 
+/// Which names it has is the operation's to say.
+void read_path(ObjectReader& reader, PipelineConfig::Sink& sink, bool compiles) {
+  const auto path = reader.optional_value("path");
+  if (!path || path->is_null()) return;
+  if (!path->is_object()) return reader.wrong("path", "must be an object");
+  if (sink.operation.empty()) reader.wrong("path", "goes with an operation");
+  if (path->size() > path_texts_max) return reader.wrong("path", "has too many members");
+  for (const auto& [name, value] : path->members()) {
+    const auto text = value.as_string();
+    if (!text || text->empty() || text->size() > expression_bytes_max) {
+      reader.wrong("path", fmt::format("'{}' must be a text of 1 to {} bytes", name,
+                                       expression_bytes_max));
+      continue;
+    }
+    const auto compiled = compiles ? compile_text(*text, event_and_rows)
+                                   : schemas::Result<schemas::cel::Template>();
+    if (compiles && !compiled) {
+      reader.wrong("path", fmt::format("'{}': {}", name, compiled.error().detail));
+    }
+    sink.path.emplace_back(name, *text);
+  }
+}
+
 void read_sink(ObjectReader& reader, PipelineConfig::Sink& sink, bool compiles) {
   const auto endpoint = reader.optional_text("endpoint_id", {.characters_max = 100});
   sink.product = reader.optional_text("product", {.characters_max = 100}).value_or("");
+  sink.operation = reader.optional_text("operation", {.characters_max = 100}).value_or("");
   if (endpoint) {
     const auto id = schemas::parse_id<schemas::EndpointTag>(*endpoint);
     if (!id) reader.wrong("endpoint_id", "must be the id of an endpoint, we_…");
     if (id) sink.endpoint = id->uuid();
     if (!sink.product.empty()) reader.wrong("product", "goes without endpoint_id");
-  } else if (sink.product.empty()) {
-    reader.wrong("product", "is missing; name a declared product, or an endpoint_id");
+  } else if (sink.product.empty() && sink.operation.empty()) {
+    reader.wrong("product", "is missing; name a declared product, an operation or an endpoint_id");
   }
+  if (!sink.operation.empty()) {
+    for (const auto* name : {"endpoint_id", "product", "kind", "entity", "type"}) {
+      const auto other = reader.optional_value(name);
+      if (other && !other->is_null()) reader.wrong(name, "goes without an operation");
+    }
+  }
+  read_path(reader, sink, compiles);
   sink.kind = read_text_template(reader, "kind", event_and_rows, compiles);
   sink.entity = read_text_template(reader, "entity", event_and_rows, compiles);
   sink.type = read_text_template(reader, "type", event_and_rows, compiles);
@@ -176,10 +209,19 @@ std::string to_json(const PipelineConfig& config) {
       .begin_object()
       .member("endpoint_id", endpoint)
       .member("product", unless_empty(config.sink.product))
+      .member("operation", unless_empty(config.sink.operation))
       .member("kind", unless_empty(config.sink.kind))
       .member("entity", unless_empty(config.sink.entity))
       .member("type", unless_empty(config.sink.type))
-      .end_object()
+      .name("path");
+  if (config.sink.path.empty()) {
+    writer.null();
+  } else {
+    writer.begin_object();
+    for (const auto& [name, text] : config.sink.path) writer.member(name, text);
+    writer.end_object();
+  }
+  writer.end_object()
       .member("priority", to_text(config.priority))
       .end_object();
   return json;

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "schemas/ids.h"
@@ -33,17 +34,22 @@ struct PipelineConfig {
   std::vector<Enrichment> enrich;
   std::string map;  // JSON with expressions; empty: the event's data as they are
   struct Sink {
-    std::optional<schemas::Uuid> endpoint;  // else:
+    // One of these three.
+    std::optional<schemas::Uuid> endpoint;
     std::string product;
-    // Texts with expressions; empty: the event's own.
+    std::string operation;  // of a built-in product; the map is its body
+    // Of the first two. Texts with expressions; empty: the event's own.
     std::string kind;
     std::string entity;
     std::string type;
+    // Of an operation: what stands in its path, such texts by their names there.
+    std::vector<std::pair<std::string, std::string>> path = {};
   } sink;
   Priority priority = Priority::normal;
 };
 
 inline constexpr std::size_t enrichments_max = 10;
+inline constexpr std::size_t path_texts_max = 10;
 /// An event that came of so many pipelines, one after the other, goes through no more.
 inline constexpr std::uint8_t hops_max = 8;
 

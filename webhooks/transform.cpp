@@ -75,6 +75,11 @@ Result<Transform> Transform::compile(const PipelineConfig& config) {
   made.kind_ = std::move(*kind);
   made.entity_ = std::move(*entity);
   made.type_ = std::move(*type);
+  for (const auto& [name, source] : config.sink.path) {
+    auto text = compile_text(source, event_and_rows);
+    if (!text) return std::unexpected(std::move(text).error());
+    made.path_.push_back(std::move(*text));
+  }
   for (const auto& each : config.enrich) {
     auto id = compile_text(each.id, event_alone);
     if (!id) return std::unexpected(std::move(id).error());
@@ -148,6 +153,12 @@ Result<Transform::Made> Transform::make(Json event, Json rows) const {
   if (!type) return std::unexpected(std::move(type).error());
   Made made{
       .kind = std::move(*kind), .entity = std::move(*entity), .type = std::move(*type), .data = {}};
+  for (std::size_t i = 0; i < path_.size(); ++i) {
+    const auto member = fmt::format("sink, path, '{}'", config_.sink.path[i].first);
+    auto segment = text_of(path_[i], values, memory, steps, member);
+    if (!segment) return std::unexpected(std::move(segment).error());
+    made.path.push_back(std::move(*segment));
+  }
   if (!map_) {
     const auto data = event.find("data");
     made.data = data ? schemas::json::minify(*data) : "{}";

@@ -47,6 +47,7 @@ class Transform {
     std::string entity;
     std::string type;
     std::string data;  // JSON
+    std::vector<std::string> path = {};  // of an operation, in the order of the config
   };
   /// `rows`: JSON, an object of those names. An error is invalid_request and final: it says which
   /// member of the pipeline has no answer, and why.
@@ -61,6 +62,7 @@ class Transform {
   std::optional<schemas::cel::Template> kind_;
   std::optional<schemas::cel::Template> entity_;
   std::optional<schemas::cel::Template> type_;
+  std::vector<schemas::cel::Template> path_;
 };
 
 }  // namespace webhooks

@@ -5,7 +5,6 @@
 #include <utility>
 
 namespace api::http {
-namespace {
 
 std::vector<std::string_view> split_pattern(std::string_view pattern) {
   ENSURE(pattern.starts_with('/'));
@@ -17,8 +16,6 @@ std::vector<std::string_view> split_pattern(std::string_view pattern) {
   }
   return segments;
 }
-
-}  // namespace
 
 // One place in the tree of all patterns: what may follow it, and what ends here.
 struct Router::Node {

@@ -26,6 +26,9 @@ struct Route {
   std::optional<std::size_t> line_bytes_max = std::nullopt;
 };
 
+/// `/v2/projects/{id}` as `v2`, `projects`, `{id}`: what Request::pattern and segments stand for.
+std::vector<std::string_view> split_pattern(std::string_view pattern);
+
 /// Finds the route of a request. A literal segment goes before a capture, whatever the method; so
 /// one path belongs to one place in the table, and the methods found there are the path's methods.
 /// Immutable after construction: all threads share one.

@@ -49,6 +49,15 @@ manager::CommandContext command_context(const Ask& ask, MarkOwner where) {
                                   .correlation = ask.request.id,
                                   .traceparent = std::string(ask.conditions.traceparent),
                                   .if_match = ask.conditions.if_match};
+  if (ask.cause) {
+    context.actor = {};
+    context.rights = {};
+    context.idempotency = ask.cause->idempotency;
+    context.replay = ask.cause->replay;
+    context.hops = ask.cause->hops;
+    context.causation = ask.cause->event;
+    return context;
+  }
   if (ask.conditions.idempotency_key && ask.document) {
     context.idempotency =
         edge::idempotency_proof({ask.services.hmac, ask.digest_key.value_or(ask.services.hmac)},

@@ -33,6 +33,14 @@ struct MarkOwner {
   Space space;
 };
 
+/// Of what the program asks itself, on behalf of an event.
+struct Cause {
+  schemas::Uuid event;
+  std::uint8_t hops = 0;  // of what is written
+  std::optional<schemas::Uuid> replay;
+  schemas::IdempotencyProof idempotency;
+};
+
 /// One request on its way through its handler: what was asked, by whom, under what conditions; and
 /// what the answer will say that it reflects. Lives as long as the handler runs, on one thread.
 struct Ask {
@@ -40,6 +48,7 @@ struct Ask {
   const Operation& operation;
   http::Request request;
   std::optional<edge::Caller> who = std::nullopt;  // nobody on open routes
+  std::optional<Cause> cause = std::nullopt;      // nobody sent it
   edge::Conditions conditions = {};
   std::optional<schemas::json::Document> document = std::nullopt;
   /// What the marks that came with the request say.

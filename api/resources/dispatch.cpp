@@ -120,7 +120,7 @@ Result<void> check_role(const Ask& ask) {
 
 /// Everything that is the same for all operations, in the order in which a caller may learn it.
 Result<void> prepare(Ask& ask) {
-  if (ask.operation.scope != Scope::open) {
+  if (ask.operation.scope != Scope::open && !ask.cause) {
     auto admitted = admit(ask);
     if (!admitted) return admitted;
     if (auto may = check_role(ask); !may) return may;
@@ -180,23 +180,24 @@ awaitable<void> await_topic(const Ask& ask) {
   }
 }
 
+awaitable<Result<Response>> prepared_answer(Ask& ask) {
+  auto prepared = prepare(ask);
+  if (!prepared) co_return std::unexpected(std::move(prepared).error());
+  try {
+    co_await await_topic(ask);
+    auto response = co_await ask.operation.function(ask);
+    if (response) shape_answer(ask, *response);
+    co_return response;
+  } catch (const projections::StoreFailure& failure) {
+    co_return rows_unreadable(ask.request.id, failure);
+  }
+}
+
 awaitable<Response> answer(const Services& services, std::span<const Operation> operations,
                            http::Request request) {
   const auto& operation = operations[static_cast<std::size_t>(request.route)];
   Ask ask{services, operation, std::move(request)};
-  Result<Response> result = http::empty_response();
-  auto prepared = prepare(ask);
-  if (!prepared) {
-    result = std::unexpected(std::move(prepared).error());
-  } else {
-    try {
-      co_await await_topic(ask);
-      result = co_await operation.function(ask);
-      if (result) shape_answer(ask, *result);
-    } catch (const projections::StoreFailure& failure) {
-      result = rows_unreadable(ask.request.id, failure);
-    }
-  }
+  auto result = co_await prepared_answer(ask);
   if (!result) {
     reflect_refusal(ask);
     name_earliest_mark(ask, result.error());
@@ -224,6 +225,10 @@ std::vector<http::Route> http_routes(std::span<const Operation> operations) {
     routes.push_back(route);
   }
   return routes;
+}
+
+awaitable<Result<Response>> answer_in_process(Ask& ask) {
+  co_return co_await prepared_answer(ask);
 }
 
 http::Handler make_handler(const Services& services, std::span<const Operation> operations) {

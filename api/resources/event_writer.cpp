@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "api/http/problem.h"
+#include "api/resources/pipeline_operation.h"
 #include "api/resources/pipeline_run.h"
 #include "api/resources/pool.h"
 #include "api/resources/product_events.h"
@@ -30,11 +31,13 @@ std::unexpected<schemas::Error> refused(std::string detail) {
 /// What is written: read, made, and not sealed yet.
 struct Made {
   AppendEvents command;
+  std::optional<SinkRequest> request = {};  // in its place
   std::vector<std::string> sealed_places;  // JSON pointers of what was sealed before
   std::string from;                        // the product
   std::string correlation;
   std::uint8_t hops = 0;
   std::vector<std::uint64_t> found;
+  schemas::Uuid event;  // that it comes of
 };
 
 /// JSON pointers of what is sealed.
@@ -80,6 +83,21 @@ Result<void> take_over(const Services& services, const webhooks::EventWriter::Re
   return {};
 }
 
+/// An operation is asked as its route would be.
+Result<void> request(const webhooks::PipelineConfig::Sink& sink, webhooks::Transform::Made from,
+                     std::string clear, Made& made) {
+  const auto* operation = find_sink_operation(sink.operation);
+  if (operation == nullptr) return refused("there is no operation '" + sink.operation + "'");
+  if (auto may = check_nothing_sealed(made.sealed_places); !may) return may;
+  auto& asked = made.request.emplace(
+      SinkRequest{.operation = *operation, .path = {}, .body = {}, .correlation = {}});
+  for (std::size_t i = 0; i < from.path.size(); ++i) {
+    asked.path.emplace_back(sink.path[i].first, std::move(from.path[i]));
+  }
+  asked.body = operation->body == Body::none ? "{}" : std::move(clear);
+  return {};
+}
+
 /// What a pipeline makes of it, checked as what a client sends is.
 Result<void> transform(const Services& services, const webhooks::EventWriter::Republished& asked,
                        const projections::TimelineEvent& event, Made& made) {
@@ -92,12 +110,14 @@ Result<void> transform(const Services& services, const webhooks::EventWriter::Re
   if (!ran) return std::unexpected(std::move(ran).error());
   auto clear = in_clear(ran->made, ran->opened, made.sealed_places);
   if (!clear) return std::unexpected(std::move(clear).error());
-  auto command = command_of(ran->made, *clear, asked.product);
-  if (!command) return std::unexpected(std::move(command).error());
-  made.command = std::move(*command);
   made.correlation = event.batch.correlation();
   if (!planted(schemas::Fault::forget_hops)) made.hops = event.batch.hops() + 1;
   made.found = std::move(ran->found);
+  const auto& sink = (*pipeline)->transform.config().sink;
+  if (!sink.operation.empty()) return request(sink, std::move(ran->made), std::move(*clear), made);
+  auto command = command_of(ran->made, *clear, asked.product);
+  if (!command) return std::unexpected(std::move(command).error());
+  made.command = std::move(*command);
   return {};
 }
 
@@ -127,13 +147,13 @@ Result<Made> read(const Services& services, const webhooks::EventWriter::Republi
   Made made{.command = {.product = asked.product, .events = {}, .conditions = {}},
             .sealed_places = {},
             .from = std::string(services.topics.name(asked.topic)),
-            .correlation = {}};
+            .correlation = {},
+            .event = event->event().id().uuid()};
   auto done = asked.pipeline ? transform(services, asked, *event, made)
                              : take_over(services, asked, *event, made);
   if (!done) return std::unexpected(std::move(done).error());
-  auto& written = made.command.events.front();
-  written.occurred = event->event().occurred();
-  written.causation = event->event().id().uuid();
+  if (made.request) return made;
+  made.command.events.front().occurred = event->event().occurred();
   const auto kinds = services.sealed.of(services, asked.product);
   auto sealed = seal_events({services.sealing, *kinds, organization, space}, made.command);
   if (!sealed) return std::unexpected(std::move(sealed).error());
@@ -163,6 +183,20 @@ webhooks::EventWriter::Answer answer_of(const schemas::Error& error,
           std::move(found)};
 }
 
+boost::asio::awaitable<webhooks::EventWriter::Answer> write_by_operation(
+    const Services& services, const webhooks::EventWriter::Republished& event, Made made) {
+  made.request->correlation = std::move(made.correlation);
+  const auto response =
+      co_await ask_operation(services, event.scope, std::move(*made.request),
+                             {.event = made.event,
+                              .hops = made.hops,
+                              .replay = event.replay,
+                              .idempotency = proof_of(event.delivery)});
+  if (!response) co_return answer_of(response.error(), std::move(made.found));
+  co_return webhooks::EventWriter::Answer{.status = response->status,
+                                          .found = std::move(made.found)};
+}
+
 }  // namespace
 
 Result<void> check_hops(const projections::TimelineEvent& event) {
@@ -171,6 +205,13 @@ Result<void> check_hops(const projections::TimelineEvent& event) {
       fmt::format("it came of {} pipelines, one behind the other, and goes through no "
                   "more; is there a circle?",
                   event.batch.hops()));
+}
+
+Result<void> check_nothing_sealed(const std::vector<std::string>& sealed_places) {
+  if (sealed_places.empty()) return {};
+  return refused(fmt::format("'{}' is sealed where it comes from; an operation is given nothing "
+                             "that is sealed",
+                             sealed_places.front()));
 }
 
 Result<AppendEvents> command_of(const webhooks::Transform::Made& made, std::string_view clear,
@@ -201,6 +242,8 @@ boost::asio::awaitable<EventWriter::Answer> EventWriter::write(Republished event
   const bool is_ours = !made && made.error().code != schemas::ErrorCode::invalid_request;
   if (is_ours) throw std::runtime_error(made.error().detail);
   if (!made) co_return answer_of(made.error(), event.pinned.found);
+  if (event.replay) made->correlation = to_text(schemas::ReplayId(*event.replay));
+  if (made->request) co_return co_await write_by_operation(services_, event, std::move(*made));
   manager::CommandContext context{.organization = event.scope.organization,
                                   .space = event.scope.space,
                                   .actor = {},
@@ -211,8 +254,8 @@ boost::asio::awaitable<EventWriter::Answer> EventWriter::write(Republished event
                                   .if_match = {},
                                   .sequence = {},
                                   .replay = event.replay,
-                                  .hops = made->hops};
-  if (event.replay) context.correlation = to_text(schemas::ReplayId(*event.replay));
+                                  .hops = made->hops,
+                                  .causation = made->event};
   const auto outcome =
       co_await services_.commands.execute(std::move(context), std::move(made->command));
   if (!outcome) co_return answer_of(outcome.error(), std::move(made->found));

@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "api/services.h"
 #include "manager/commands.h"
@@ -15,8 +16,10 @@ namespace api::resources {
 schemas::Result<manager::AppendEvents> command_of(const webhooks::Transform::Made& made,
                                                   std::string_view clear,
                                                   const std::string& product);
-/// Whether the event may go through one more pipeline into a product.
+/// Whether the event may go through one more pipeline that writes something.
 schemas::Result<void> check_hops(const projections::TimelineEvent& event);
+/// Built-in products seal nothing of what an operation is given.
+schemas::Result<void> check_nothing_sealed(const std::vector<std::string>& sealed_places);
 
 /// Writes a declared product's events to another one, and what pipelines make, as a caller would.
 class EventWriter final : public webhooks::EventWriter {

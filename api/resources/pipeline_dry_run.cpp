@@ -50,14 +50,16 @@ Result<Asked> parse_asked(const Ask& ask, const projections::Pipeline& now) {
   return asked;
 }
 
-/// What a declared product would say of what is written to it.
+/// What a declared product would say of what is written to it. What an operation would say depends
+/// on how things are when it is asked.
 class Sink {
  public:
-  Sink(const Services& services, const std::string& product) : product_(product) {
-    if (product.empty()) return;
+  Sink(const Services& services, const webhooks::PipelineConfig& config)
+      : product_(config.sink.product), is_operation_(!config.sink.operation.empty()) {
+    if (product_.empty()) return;
     const auto identity = *services.topics.find(eventstore::identity_product);
     const projections::Reader platform(services.rows, schemas::platform_organization, Space::live);
-    const auto row = platform.get<projections::Product>(identity, {{}, product});
+    const auto row = platform.get<projections::Product>(identity, {{}, product_});
     auto manifest = row ? manager::Manifest::parse(row->state.manifest, 1)
                         : Result<manager::Manifest>(schemas::fail(schemas::ErrorCode::not_found,
                                                                   "there is no such product"));
@@ -68,8 +70,9 @@ class Sink {
   std::optional<std::string> refuses(const projections::TimelineEvent& event,
                                      const Transform::Made& made, const std::string& data,
                                      const std::vector<std::string>& sealed_places) const {
-    if (product_.empty()) return std::nullopt;
+    if (product_.empty() && !is_operation_) return std::nullopt;
     if (const auto near = check_hops(event); !near) return near.error().detail;
+    if (is_operation_) return refuses_sealed(sealed_places);
     if (const auto command = command_of(made, data, product_); !command) {
       const auto& error = command.error();
       if (error.fields.empty()) return error.detail;
@@ -98,9 +101,29 @@ class Sink {
   }
 
  private:
+  static std::optional<std::string> refuses_sealed(const std::vector<std::string>& places) {
+    const auto may = check_nothing_sealed(places);
+    return may ? std::nullopt : std::optional(may.error().detail);
+  }
+
   std::string product_;
+  bool is_operation_;
   manager::Manifest manifest_;
 };
+
+void write_made(Writer& writer, const webhooks::PipelineConfig::Sink& sink,
+                const Transform::Made& made, const std::string& data) {
+  if (sink.operation.empty()) {
+    writer.member("kind", made.kind).member("entity", made.entity).member("type", made.type);
+  } else {
+    writer.member("operation", sink.operation).name("path").begin_object();
+    for (std::size_t i = 0; i < made.path.size(); ++i) {
+      writer.member(sink.path[i].first, made.path[i]);
+    }
+    writer.end_object();
+  }
+  writer.name("data").raw(data);
+}
 
 /// What one version makes of an event.
 struct Made {
@@ -118,7 +141,7 @@ class DryRun {
         scope_(scope),
         current_(std::move(current)),
         changed_(std::move(changed)),
-        sink_(services, current_.transform.config().sink.product),
+        sink_(services, current_.transform.config()),
         limit_(limit) {}
 
   /// Looks at the next events, for a moment.
@@ -182,13 +205,7 @@ class DryRun {
     Writer writer(made.json);
     writer.begin_object();
     if (error) writer.member("error", *error);
-    if (!error) {
-      writer.member("kind", ran->made.kind)
-          .member("entity", ran->made.entity)
-          .member("type", ran->made.type)
-          .name("data")
-          .raw(*data);
-    }
+    if (!error) write_made(writer, pipeline.transform.config().sink, ran->made, *data);
     writer.end_object();
     return made;
   }
@@ -237,13 +254,6 @@ class DryRun {
   bool complete_ = false;
 };
 
-Result<MadePipeline> made_of(const webhooks::PipelineConfig& config,
-                             const std::optional<schemas::Uuid>& project) {
-  auto transform = Transform::compile(config);
-  if (!transform) return std::unexpected(std::move(transform).error());
-  return MadePipeline{std::move(*transform), project};
-}
-
 }  // namespace
 
 // POST /v2/pipelines/{pipeline_id}/dry-run
@@ -265,11 +275,11 @@ Answer dry_run_pipeline(Ask& ask) {
   auto find = [&] { return find_range(ask, asked->from, asked->to); };
   const auto range = co_await answer_on(ask.services.records, find);
   if (!range) co_return std::unexpected(range.error());
-  auto current = made_of(*config, now->state.project);
+  auto current = MadePipeline::of(*config, now->state.project);
   if (!current) co_return std::unexpected(std::move(current).error());
   std::optional<MadePipeline> changed;
   if (asked->change) {
-    auto made = made_of(asked->change->config, asked->change->project);
+    auto made = MadePipeline::of(asked->change->config, asked->change->project);
     if (!made) co_return std::unexpected(std::move(made).error());
     changed = std::move(*made);
   }

@@ -106,9 +106,9 @@ Result<std::shared_ptr<const MadePipeline>> PipelineCache::of(const Services& se
   auto state = projections::decode_row<Pipeline>(*row).state;
   const auto config = webhooks::parse_pipeline_config(state.config);
   if (!config) return refused("the pipeline cannot be read: " + config.error().detail);
-  auto transform = Transform::compile(*config);
-  if (!transform) return refused("the pipeline cannot be read: " + transform.error().detail);
-  auto made = std::make_shared<const MadePipeline>(std::move(*transform), state.project);
+  auto compiled = MadePipeline::of(*config, state.project);
+  if (!compiled) return refused("the pipeline cannot be read: " + compiled.error().detail);
+  auto made = std::make_shared<const MadePipeline>(std::move(*compiled));
   const std::lock_guard lock(mutex_);
   if (made_.size() >= kept_max) made_.clear();
   made_.insert_or_assign(key, made);
@@ -194,13 +194,20 @@ Result<Document> document_of(const TimelineEvent& event, std::string_view produc
 
 }  // namespace
 
+Result<MadePipeline> MadePipeline::of(const webhooks::PipelineConfig& config,
+                                      const std::optional<schemas::Uuid>& project) {
+  auto transform = Transform::compile(config);
+  if (!transform) return std::unexpected(std::move(transform).error());
+  return MadePipeline{.transform = std::move(*transform), .project = project};
+}
+
 bool MadePipeline::is_of_source(const TimelineEvent& event, std::string_view product) const {
   const auto& config = transform.config();
   const auto matches = [&](const std::string& pattern) {
     return schemas::type_fits(pattern, event.event().type());
   };
   if (std::ranges::none_of(config.types, matches)) return false;
-  // What it writes goes through it once more only where somebody says so.
+  // What it writes to a declared product goes through it once more only where somebody says so.
   const bool of_products = config.products.empty() ? product != config.sink.product
                                                    : std::ranges::find(config.products, product) !=
                                                          config.products.end();
@@ -398,10 +405,10 @@ Result<Ran> run_pipeline(const Services& services, const webhooks::Scope& scope,
 
 Result<std::string> in_clear(const Transform::Made& made, const Opened& opened,
                              std::vector<std::string>& places) {
-  for (const auto* name : {&made.kind, &made.entity, &made.type}) {
-    if (has_sealed(*name, opened)) {
-      return refused("a sealed value is in its kind, entity or type; it can be in data only");
-    }
+  const auto shows = [&](const std::string& text) { return has_sealed(text, opened); };
+  if (shows(made.kind) || shows(made.entity) || shows(made.type) ||
+      std::ranges::any_of(made.path, shows)) {
+    return refused("a sealed value is in its kind, entity, type or path; it can be in data only");
   }
   if (!has_sealed(made.data, opened)) return made.data;
   const auto document = schemas::json::parse(made.data);

@@ -32,6 +32,9 @@ class PipelineVersions {
 
 /// One version of a pipeline.
 struct MadePipeline {
+  static schemas::Result<MadePipeline> of(const webhooks::PipelineConfig& config,
+                                          const std::optional<schemas::Uuid>& project);
+
   webhooks::Transform transform;
   std::optional<schemas::Uuid> project;  // only events of it
 

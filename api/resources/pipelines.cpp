@@ -2,6 +2,7 @@
 
 #include "api/resources/answers.h"
 #include "api/resources/lists.h"
+#include "api/resources/pipeline_operation.h"
 #include "api/resources/pool.h"
 #include "api/resources/products.h"
 #include "api/resources/reading.h"
@@ -25,6 +26,19 @@ struct Asked {
   bool paused = false;
 };
 
+void check_operation(ObjectReader& reader, const PipelineConfig& config) {
+  const auto* operation = find_sink_operation(config.sink.operation);
+  if (operation == nullptr) {
+    return reader.wrong("sink",
+                        "operation: must be one of /openapi.json (its operationId) that changes "
+                        "projects or resources of an organization, and no secret");
+  }
+  const auto checked = check_sink_operation(*operation, config);
+  if (checked) return;
+  const auto& fault = checked.error().fields.front();
+  reader.wrong(std::string_view(fault.where).substr(1), fault.detail);
+}
+
 /// What only products that are there can say.
 void check_products(const Ask& ask, ObjectReader& reader, const PipelineConfig& config) {
   for (const auto& product : config.products) {
@@ -45,6 +59,7 @@ void check_products(const Ask& ask, ObjectReader& reader, const PipelineConfig& 
   if (!to.empty() && !declared_topic(ask.services, to)) {
     reader.wrong("sink", "product: there is no declared product of this name");
   }
+  if (!config.sink.operation.empty()) check_operation(reader, config);
 }
 
 AskedPipeline read_asked(const Ask& ask, ObjectReader& reader) {
@@ -163,13 +178,25 @@ awaitable<Result<PipelineNow>> pipeline_now(Ask& ask, const Uuid& id) {
   co_return PipelineNow{row.head.version, std::move(row.state)};
 }
 
+namespace {
+
+/// What whoever does the same by hand needs.
+std::string permission_of(const PipelineConfig::Sink& sink) {
+  if (sink.endpoint) return "webhooks:write";
+  if (sink.operation.empty()) return "products." + sink.product + ":write";
+  const auto* operation = find_sink_operation(sink.operation);
+  return operation != nullptr ? std::string(operation->permission) : "*";
+}
+
+}  // namespace
+
 Result<void> may_run(const Ask& ask, const PipelineConfig& config) {
   if (auto may = may_read_events(ask); !may) return may;
-  const bool is_more = !config.enrich.empty() || !config.sink.product.empty();
+  const bool is_more = !config.enrich.empty() || !config.sink.endpoint;
   if (ask.caller().restricted() && is_more) {
     return schemas::fail(schemas::ErrorCode::forbidden,
                          "a key that is restricted to projects has events sent to their endpoints, "
-                         "with neither enrich nor a product as sink");
+                         "with neither enrich nor a product or an operation as sink");
   }
   for (const auto& one : config.enrich) {
     const bool is_built_in =
@@ -177,9 +204,7 @@ Result<void> may_run(const Ask& ask, const PipelineConfig& config) {
     const auto family = is_built_in ? one.product : "products." + one.product;
     if (auto may = edge::require_permission(ask.caller(), family + ":read"); !may) return may;
   }
-  const auto& to = config.sink.product;
-  return edge::require_permission(ask.caller(),
-                                  to.empty() ? "webhooks:write" : "products." + to + ":write");
+  return edge::require_permission(ask.caller(), permission_of(config.sink));
 }
 
 Result<void> may_run(const Ask& ask, const Pipeline& pipeline) {
@@ -202,8 +227,9 @@ Result<AskedPipeline> patched(const Ask& ask, const Pipeline& now, Value patch) 
   auto asked = read_asked(ask, reader);
   const auto before = webhooks::parse_pipeline_config(now.config);
   const bool same = before && before->sink.endpoint == asked.config.sink.endpoint &&
-                    before->sink.product == asked.config.sink.product;
-  if (!same) reader.wrong("sink", "endpoint_id and product stay; make another pipeline");
+                    before->sink.product == asked.config.sink.product &&
+                    before->sink.operation == asked.config.sink.operation;
+  if (!same) reader.wrong("sink", "endpoint_id, product and operation stay; make another pipeline");
   if (auto read = reader.finish(); !read) return std::unexpected(std::move(read).error());
   if (!patch.find("project_id")) {
     asked.project = now.project;

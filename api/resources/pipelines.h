@@ -78,11 +78,22 @@ inline constexpr std::array<Field, 4> enrichment_fields{
           .need = Need::required,
           .description = "the entity, a text with expressions over the event",
           .example = R"("${event.data.project_id}")"}};
-inline constexpr std::array<Field, 5> pipeline_sink_fields{
+inline constexpr std::array<Field, 7> pipeline_sink_fields{
     Field{.name = "endpoint_id", .nullable = true, .description = "it is sent there, or:"},
     Field{.name = "product",
           .nullable = true,
-          .description = "it is written to this declared product"},
+          .description = "it is written to this declared product, or:"},
+    Field{.name = "operation",
+          .nullable = true,
+          .description = "this operation (operationId) of projects or resources is asked, with the "
+                         "map as its body",
+          .example = R"("create_environment")"},
+    Field{.name = "path",
+          .type = Type::map,
+          .nullable = true,
+          .items_max = webhooks::path_texts_max,
+          .description = "of an operation: what stands in its path, texts with expressions",
+          .example = R"({"project_id": "${event.subject}"})"},
     Field{.name = "kind",
           .nullable = true,
           .min = 1,
@@ -147,7 +158,7 @@ inline constexpr std::array<Field, 8> change_pipeline_fields{
     Field{.name = "sink",
           .type = Type::object,
           .fields = pipeline_sink_fields,
-          .description = "kind, entity and type; where it goes stays"}};
+          .description = "kind, entity, type and path; where it goes stays"}};
 inline constexpr std::array<Field, 4> dry_run_pipeline_fields{
     Field{.name = "from",
           .nullable = true,
@@ -204,8 +215,9 @@ inline constexpr std::array<Field, 17> pipeline_fields{
     Field{.name = "version", .type = Type::integer, .need = Need::required}};
 inline constexpr Shape pipeline_shape{"Pipeline", pipeline_fields};
 
-inline constexpr std::array<Field, 5> made_fields{
+inline constexpr std::array<Field, 7> made_fields{
     Field{.name = "kind"}, Field{.name = "entity"}, Field{.name = "type"},
+    Field{.name = "operation"}, Field{.name = "path", .type = Type::map},
     Field{.name = "data", .type = Type::any},
     Field{.name = "error", .description = "why it would be parked; then nothing else is here"}};
 inline constexpr std::array<Field, 5> pipeline_difference_fields{

@@ -34,9 +34,9 @@ auto members(T& value) {
   using Plain = std::remove_const_t<T>;
   if constexpr (std::is_same_v<Plain, CommandContext>) {
     auto& [organization, space, actor, rights, correlation, traceparent, idempotency, if_match,
-           sequence, replay, hops] = value;
+           sequence, replay, hops, causation] = value;
     return std::tie(organization, space, actor, rights, correlation, traceparent, idempotency,
-                    if_match, sequence, replay, hops);
+                    if_match, sequence, replay, hops, causation);
   } else if constexpr (std::is_same_v<Plain, WrittenEvent>) {
     auto& [id, kind, entity, version] = value;
     return std::tie(id, kind, entity, version);
