@@ -38,7 +38,10 @@ void Deprovisioning::applied(const std::vector<eventstore::StoredRecord>& group)
 void Deprovisioning::follow(const schemas::BatchView& batch, TopicId topic) {
   for (std::uint32_t i = 0; i < batch.event_count(); ++i) {
     const auto event = batch.event(i);
-    Task task{.organization = batch.organization(), .space = batch.space(), .project = {}};
+    Task task{.organization = batch.organization(),
+              .space = batch.space(),
+              .project = {},
+              .hops = batch.hops()};
     if (topic == projects()) {
       if (event.type() != "project.deleted" && event.type() != "environment.deleted") continue;
       task.project = event.entity().id;
@@ -161,6 +164,7 @@ void Deprovisioning::run(Task& task) {
                            .idempotency = {},
                            .if_match = {},
                            .sequence = {},
+                           .hops = task.hops,
                            .causation = task.because};
     parts_.commands.submit(
         std::move(context), DeprovisionResource{projections::resource_in(row.entity)},
@@ -192,6 +196,7 @@ void Deprovisioning::find_cause(Task& task, const projections::Reader& reader) c
   if (!batch || last.front().index >= batch->event_count()) return;
   task.because = batch->event(last.front().index).id().uuid();
   task.correlation = batch->correlation();
+  task.hops = std::max(task.hops, batch->hops());
 }
 
 bool Deprovisioning::is_gone(const projections::Reader& reader, const Uuid& project,

@@ -61,6 +61,7 @@ class Deprovisioning {
     Uuid project;
     std::optional<Uuid> because = {};  // the event; none: to be found
     std::string correlation = {};
+    std::uint8_t hops = 0;
     std::optional<Entity> after = {};
     bool named = false;  // because was looked for
   };

@@ -320,7 +320,7 @@ Result<void> check_pipeline_resend(const Context& context, const projections::Ro
   }
   const bool is_written = row.state.state == DeliveryState::succeeded && !pipeline->state.endpoint;
   if (!is_written) return {};
-  return wrong_state("it is written to the product; have it made once more by a replay",
+  return wrong_state("it is done; have it made once more by a replay",
                      projections::to_text(row.state.state));
 }
 

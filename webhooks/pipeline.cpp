@@ -79,6 +79,7 @@ void read_path(ObjectReader& reader, PipelineConfig::Sink& sink, bool compiles) 
     if (!text || text->empty() || text->size() > expression_bytes_max) {
       reader.wrong("path", fmt::format("'{}' must be a text of 1 to {} bytes", name,
                                        expression_bytes_max));
+      sink.path.emplace_back(name, "");
       continue;
     }
     const auto compiled = compiles ? compile_text(*text, event_and_rows)

@@ -23,10 +23,11 @@ void log_written(const Ask& ask, MarkOwner where, const manager::Outcome& outcom
   const auto level = sensitive ? spdlog::level::info : spdlog::level::debug;
   if (outcome.unchanged || outcome.replayed || !spdlog::should_log(level)) return;
   const auto& first = outcome.events.front();
+  const auto by = ask.cause ? "event=" + to_text(schemas::EventId(ask.cause->event))
+                            : "key=" + to_text(schemas::KeyId(ask.caller().access->key));
   spdlog::log(level,
-              "{} request={} key={} organization={} space={} entity={} topic={} partition={} "
-              "offset={}",
-              ask.operation.name, ask.request.id, to_text(schemas::KeyId(ask.caller().access->key)),
+              "{} request={} {} organization={} space={} entity={} topic={} partition={} offset={}",
+              ask.operation.name, ask.request.id, by,
               to_text(where.organization), to_text(where.space),
               schemas::entity_text(first.kind, first.entity),
               static_cast<int>(outcome.position.log.topic), outcome.position.log.partition,

@@ -94,7 +94,7 @@ Result<void> request(const webhooks::PipelineConfig::Sink& sink, webhooks::Trans
   for (std::size_t i = 0; i < from.path.size(); ++i) {
     asked.path.emplace_back(sink.path[i].first, std::move(from.path[i]));
   }
-  asked.body = operation->body == Body::none ? "{}" : std::move(clear);
+  asked.body = std::move(clear);
   return {};
 }
 

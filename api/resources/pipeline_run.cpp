@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "api/resources/event_json.h"
+#include "api/resources/pipeline_operation.h"
 #include "api/resources/projects.h"
 #include "api/resources/resources.h"
 #include "api/resources/sealed_fields.h"
@@ -400,6 +401,9 @@ Result<Ran> run_pipeline(const Services& services, const webhooks::Scope& scope,
   auto made = transform.make(document->root(), rows->root());
   if (!made) return std::unexpected(std::move(made).error());
   ran.made = std::move(*made);
+  const auto& sink = transform.config().sink;
+  const auto* operation = sink.operation.empty() ? nullptr : find_sink_operation(sink.operation);
+  if (operation != nullptr && operation->body == Body::none) ran.made.data = "{}";
   return ran;
 }
 

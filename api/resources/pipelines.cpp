@@ -33,6 +33,11 @@ void check_operation(ObjectReader& reader, const PipelineConfig& config) {
                         "operation: must be one of /openapi.json (its operationId) that changes "
                         "projects or resources of an organization, and no secret");
   }
+  const bool takes_all = config.products.empty() && std::ranges::find(config.types, "*") != config.types.end();
+  if (takes_all) {
+    reader.wrong("source", "must name types or products: with all, an operation would be asked "
+                           "because of what it did itself");
+  }
   const auto checked = check_sink_operation(*operation, config);
   if (checked) return;
   const auto& fault = checked.error().fields.front();
@@ -104,7 +109,9 @@ void render_pipeline(std::string& out, const Ask& ask, const FoundRow& found,
   const auto& state = row.state;
   std::optional<std::string> project;
   if (state.project) project = to_text(ProjectId(*state.project));
-  const auto config = schemas::json::parse(state.config);
+  const auto stored = webhooks::parse_pipeline_config(state.config);
+  ENSURE(stored.has_value());
+  const auto config = schemas::json::parse(to_json(*stored));  // of older versions all members, too
   ENSURE(config.has_value());
   std::optional<std::string_view> reason;
   if (!state.reason.empty()) reason = state.reason;

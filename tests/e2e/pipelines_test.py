@@ -509,6 +509,18 @@ class Operations(PipelineTest):
             self.assertNotIn("ada@", body)
         self.assertEqual(list(self.owner.pages("/v2/projects")), [])
 
+    def test_what_has_no_body_is_asked_for_an_event_with_sealed_values_too(self):
+        people = unique("people")
+        self.server.declare(people, {"kinds": {"person": {"events": {"person.set": {"fold": "replace"}}, "sealed": ["/email"]}}})
+        project = self.project()
+        pipeline = self.ask("archive_project", {"project_id": "${event.data.project}"}, source={"products": [people]})
+        self.owner.post(f"/v2/products/{people}/person/ada/events", {"events": [{"type": "person.set", "data": {
+            "email": "ada@example.org", "project": project}}]}, expect=201)
+        self.until_made(pipeline, succeeded=1)
+        self.comes(lambda: self.owner.get(f"/v2/projects/{project}")["state"], "archived")
+        self.assertEqual(self.act(pipeline, "dry-run")["differences"][0]["after"],
+                         {"operation": "archive_project", "path": {"project_id": project}, "data": {}})
+
     def test_what_is_no_such_sink(self):
         project = {"project_id": "x"}
         for sink, more, pointer in (({"operation": "nothing"}, {}, "/sink"), ({"operation": "get_project", "path": project}, {}, "/sink"),
@@ -527,6 +539,8 @@ class Operations(PipelineTest):
                                     ({"operation": "create_project", "product": self.target}, {}, "/sink/product"),
                                     ({"operation": "create_project", "type": "x"}, {}, "/sink/type"),
                                     ({"operation": "create_project", "endpoint_id": "we_00000000000000000000000000"}, {}, "/sink/endpoint_id"),
+                                    ({"operation": "create_project"}, {"source": {}}, "/source"),
+                                    ({"operation": "create_project"}, {"source": {"types": ["file.*", "*"]}}, "/source"),
                                     ({"operation": "delete_project", "path": project}, {"map": {}}, "/map")):
             with self.subTest(sink):
                 self.problem(self.create(422, sink=sink, **more), "invalid-request", pointer=pointer)

@@ -43,6 +43,7 @@ class Deprovisions : public ResourceWorld {
     record_ = *world.log().read_one(log, place.offset);
     return schemas::BatchView::trusted(record_.payload.bytes()).event(place.index);
   }
+  schemas::BatchView batch_of_last() { return schemas::BatchView::trusted(record_.payload.bytes()); }
 
  private:
   eventstore::StoredRecord record_;
@@ -62,6 +63,19 @@ TEST_F(Deprovisions, DeletingAProjectTakesItsResourcesAlong) {
   const auto places = world.reader(acme).events_of(world.topic("resources"), Resource::kind,
                                                    {made[0], {}}, {.behind = {}});
   EXPECT_EQ(event_at(places.back()).causation(), deleted->events.front().id);
+}
+
+TEST_F(Deprovisions, WhatGoesAlongHasTheHopsOfWhatItGoesWith) {
+  const auto made = create_many("postgres", 1);
+  auto context = of(acme);
+  context.hops = 5;
+  context.causation = made.front();
+  ASSERT_TRUE(world.run(std::move(context), DeleteProject{project}));
+  world.settle();
+  const auto places = world.reader(acme).events_of(world.topic("resources"), Resource::kind,
+                                                   {made[0], {}}, {.behind = {}});
+  event_at(places.back());
+  EXPECT_EQ(batch_of_last().hops(), 5);
 }
 
 TEST_F(Deprovisions, OtherProjectsKeepTheirs) {

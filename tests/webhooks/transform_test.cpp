@@ -67,6 +67,9 @@ TEST(PipelineConfigs, MistakesAreToldAtTheirPlace) {
   EXPECT_EQ(wrong_in(R"({"name":"p","sink":{"product":"a","endpoint_id":"we_1"}})"),
             "/sink/endpoint_id");
   EXPECT_EQ(wrong_in(R"({"name":"p","sink":{"product":"a","type":"${1"}})"), "/sink/type");
+  EXPECT_EQ(wrong_in(R"({"name":"p","sink":{"product":"a","path":{"x":"y"}}})"), "/sink/path");
+  EXPECT_EQ(wrong_in(R"({"name":"p","sink":{"operation":"a","path":{"x":"${"}}})"), "/sink/path");
+  EXPECT_EQ(wrong_in(R"({"name":"p","sink":{"operation":"a","kind":"b"}})"), "/sink/kind");
   EXPECT_EQ(wrong_in(with(R"("source":{"filter":"event."})")), "/source/filter");
   EXPECT_EQ(wrong_in(with(R"("condition":"event.")")), "/condition");
   EXPECT_EQ(wrong_in(with(R"("condition":"rows.a")")), "/condition");
