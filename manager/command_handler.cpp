@@ -293,7 +293,6 @@ Result<Outcome> CommandHandler::handle(LogId log, const Asked& asked,
   if (!now) return std::unexpected(std::move(now).error());
   OverlaidRows rows(parts_.rows, overlay_.changes());
   if (auto repeated = repeat(log, asked, rows, *now)) return std::move(*repeated);
-
   auto decision =
       decide_on(log, asked, Reader(rows, asked.context.organization, asked.context.space), *now);
   if (!decision) return std::unexpected(std::move(decision).error());
@@ -305,9 +304,7 @@ Result<Outcome> CommandHandler::handle(LogId log, const Asked& asked,
                    .subject = decision->subject,
                    .row = subject_row(rows, asked.context, log, decision->kind, decision->subject)};
   }
-  if (asked.context.causation) {
-    for (auto& event : decision->events) event.causation = schemas::EventId(*asked.context.causation);
-  }
+  for (auto& event : decision->events) event.causation = asked.context.causation;
   auto outcome = append(log, asked, *decision, *now, rows);
   if (outcome) written = static_cast<Offset>(outcome->position.offset);
   return outcome;

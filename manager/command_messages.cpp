@@ -484,7 +484,7 @@ class Encoder {
     const auto key = idempotency ? to_fb(idempotency->key) : fb::Digest();
     const auto request = idempotency ? to_fb(idempotency->request) : fb::Digest();
     const auto replay_bytes = to_fb(replay.value_or(Uuid{}));
-    const auto causation_bytes = to_fb(causation.value_or(Uuid{}));
+    const auto causation_bytes = to_fb(causation ? causation->uuid() : Uuid{});
     flatbuffers::Optional<std::uint64_t> if_match_number;
     if (if_match) if_match_number = schemas::to_number(*if_match);
     return rpc::CreateContext(b_, &organization_bytes, to_fb(space),

@@ -104,7 +104,9 @@ class Decoder {
     if (from.if_match()) context.if_match = Version{*from.if_match()};
     context.replay = to_optional(from.replay());
     context.hops = from.hops();
-    context.causation = to_optional(from.causation());
+    if (const auto causation = to_optional(from.causation())) {
+      context.causation = schemas::EventId(*causation);
+    }
     return context;
   }
 

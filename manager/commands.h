@@ -278,7 +278,7 @@ struct CommandContext {
   std::shared_ptr<Sequence> sequence;
   std::optional<Uuid> replay = {};  // that asks
   std::uint8_t hops = 0;            // of the events that come of it: pipelines they went through
-  std::optional<Uuid> causation = {};  // the event that they come of
+  std::optional<schemas::EventId> causation = {};  // the event that they come of
 };
 
 struct WrittenEvent {

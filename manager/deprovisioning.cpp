@@ -45,7 +45,7 @@ void Deprovisioning::follow(const schemas::BatchView& batch, TopicId topic) {
     if (topic == projects()) {
       if (event.type() != "project.deleted" && event.type() != "environment.deleted") continue;
       task.project = event.entity().id;
-      task.because = event.id().uuid();
+      task.because = event.id();
       task.correlation = batch.correlation();
       task.named = true;
     } else {
@@ -194,7 +194,7 @@ void Deprovisioning::find_cause(Task& task, const projections::Reader& reader) c
   if (!record || record->head.kind != eventstore::RecordKind::events) return;
   const auto batch = schemas::BatchView::verify(record->payload.bytes());
   if (!batch || last.front().index >= batch->event_count()) return;
-  task.because = batch->event(last.front().index).id().uuid();
+  task.because = batch->event(last.front().index).id();
   task.correlation = batch->correlation();
   task.hops = std::max(task.hops, batch->hops());
 }

@@ -59,7 +59,7 @@ class Deprovisioning {
     schemas::OrganizationId organization;
     Space space;
     Uuid project;
-    std::optional<Uuid> because = {};  // the event; none: to be found
+    std::optional<schemas::EventId> because = {};  // the event; none: to be found
     std::string correlation = {};
     std::uint8_t hops = 0;
     std::optional<Entity> after = {};

@@ -23,7 +23,7 @@ void log_written(const Ask& ask, MarkOwner where, const manager::Outcome& outcom
   const auto level = sensitive ? spdlog::level::info : spdlog::level::debug;
   if (outcome.unchanged || outcome.replayed || !spdlog::should_log(level)) return;
   const auto& first = outcome.events.front();
-  const auto by = ask.cause ? "event=" + to_text(schemas::EventId(ask.cause->event))
+  const auto by = ask.cause ? "event=" + to_text(ask.cause->event)
                             : "key=" + to_text(schemas::KeyId(ask.caller().access->key));
   spdlog::log(level,
               "{} request={} {} organization={} space={} entity={} topic={} partition={} offset={}",

@@ -35,7 +35,7 @@ struct MarkOwner {
 
 /// Of what the program asks itself, on behalf of an event.
 struct Cause {
-  schemas::Uuid event;
+  schemas::EventId event;
   std::uint8_t hops = 0;  // of what is written
   std::optional<schemas::Uuid> replay;
   schemas::IdempotencyProof idempotency;

@@ -37,7 +37,7 @@ struct Made {
   std::string correlation;
   std::uint8_t hops = 0;
   std::vector<std::uint64_t> found;
-  schemas::Uuid event;  // that it comes of
+  schemas::EventId event;  // that it comes of
 };
 
 /// JSON pointers of what is sealed.
@@ -148,7 +148,7 @@ Result<Made> read(const Services& services, const webhooks::EventWriter::Republi
             .sealed_places = {},
             .from = std::string(services.topics.name(asked.topic)),
             .correlation = {},
-            .event = event->event().id().uuid()};
+            .event = event->event().id()};
   auto done = asked.pipeline ? transform(services, asked, *event, made)
                              : take_over(services, asked, *event, made);
   if (!done) return std::unexpected(std::move(done).error());

@@ -28,6 +28,7 @@ RUN = {  # file: its classes, where not all
     "manifests": WHOLE,
     "operations": ("Operations", "Logs"),                     # not Commands: they work on a journal
     "organizations": ("Organizations", "Keys", "ThePlatformKey"),  # not Starting: the first key of a data directory
+    "pipeline_operations": WHOLE,
     "pipelines": WHOLE,
     "products": WHOLE,
     "project_parts": WHOLE,

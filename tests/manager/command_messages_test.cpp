@@ -107,7 +107,11 @@ class Filler {
   void fill_many(T& value) {
     if constexpr (is_optional<T>) {
       if (absent()) return value.reset();
-      fill(value.emplace());
+      if constexpr (is_id<typename T::value_type>) {
+        fill(value.emplace(Uuid{}));
+      } else {
+        fill(value.emplace());
+      }
     } else if constexpr (is_sequence_of<T>) {
       value.clear();
       for (auto count = random_() % 4; count > 0; --count) {

@@ -69,7 +69,7 @@ TEST_F(Deprovisions, WhatGoesAlongHasTheHopsOfWhatItGoesWith) {
   const auto made = create_many("postgres", 1);
   auto context = of(acme);
   context.hops = 5;
-  context.causation = made.front();
+  context.causation = schemas::EventId(made.front());
   ASSERT_TRUE(world.run(std::move(context), DeleteProject{project}));
   world.settle();
   const auto places = world.reader(acme).events_of(world.topic("resources"), Resource::kind,
