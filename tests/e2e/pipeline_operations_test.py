@@ -58,17 +58,17 @@ class Operations(PipelineTest):
     def test_what_is_refused_parks_with_the_problem_and_goes_once_it_is_mended(self):
         pipeline = self.ask("create_project", map={"name": "${event.data.name}", "slug": "${event.data.slug}"})
         slug = unique("shop")
-        self.write("a", name="Shop", slug=slug)
-        self.write("b", name="Shop", slug=slug)
+        for n in (1, 2):  # of one entity, so one after the other
+            self.write("a", name="Shop", slug=slug, n=n)
         self.until_made(pipeline, succeeded=1, exhausted=1)
         status, body = self.why(pipeline)
         self.assertEqual((status, json.loads(body)["type"]), (409, "/problems/slug-taken"))
-        self.patch(pipeline, map={"name": "${event.data.name}", "slug": "${event.data.slug + '-' + event.subject}"})
+        self.patch(pipeline, map={"name": "${event.data.name}", "slug": "${event.data.slug}-${event.data.n}"})
         replayed = self.owner.post("/v2/replays", {"from": "beginning", "sink": {"pipeline_id": pipeline["id"]}, "only": "failed",
                                                    "definition": "current"}, expect=201)
         self.until(lambda: self.owner.get(f"/v2/replays/{replayed['id']}")["state"] == "completed")
-        self.comes(lambda: sorted(row["slug"] for row in self.owner.pages("/v2/projects")), [slug, f"{slug}-b"])
-        event = next(event for event in self.owner.events("type=project.created") if event["data"]["slug"] == f"{slug}-b")
+        self.comes(lambda: sorted(row["slug"] for row in self.owner.pages("/v2/projects")), [slug, f"{slug}-2"])
+        event = next(event for event in self.owner.events("type=project.created") if event["data"]["slug"] == f"{slug}-2")
         self.assertEqual((event["replayid"], event["correlationid"]), (replayed["id"], replayed["id"]))
 
     def test_it_goes_on_after_a_kill_and_asks_nothing_twice(self):
