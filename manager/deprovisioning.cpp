@@ -79,7 +79,12 @@ void Deprovisioning::add(Task task) {
   // One that has begun may have passed what comes now: it begins anew behind itself.
   const bool has_begun = !tasks_.empty() && (under_way_ > 0 || tasks_.front().after) &&
                          name == name_of(tasks_.front());
-  if (!waiting_.insert(name).second && !has_begun) return;
+  if (!waiting_.insert(name).second && !has_begun) {
+    const auto is_same = [&](const Task& other) { return name_of(other) == name; };
+    auto& waiting = *std::ranges::find_if(tasks_, is_same);
+    waiting.hops = std::max(waiting.hops, task.hops);
+    return;
+  }
   tasks_.push_back(std::move(task));
   boost::asio::post(parts_.core, [this] { step(); });
 }

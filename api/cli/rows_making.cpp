@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <sched.h>
 #include <thread>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -176,10 +176,8 @@ Step<void> Rebuild::open_making() {
   if (!making) return stop(making.error());
   making_.emplace(std::move(*making));
   if (!directory) {
-    // Whoever serves goes first: beside it only what it leaves of the processors, as each thread that
-    // is begun from here on.
-    constexpr sched_param none{};
-    std::ignore = ::sched_setscheduler(0, SCHED_IDLE, &none);
+    // Whoever serves goes first.
+    std::ignore = ::nice(19);
     return {};
   }
   alone_ = true;

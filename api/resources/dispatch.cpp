@@ -102,11 +102,13 @@ Result<void> read_body(Ask& ask) {
   // Under too much load the least work is done for what will be refused.
   auto full = ask.services.commands.overloaded(ask.caller().organization);
   if (full) return std::unexpected(std::move(*full));
-  auto type = edge::check_content_type(ask.request, ask.operation.body == Body::merge_patch);
-  if (!type && !ask.request.body.empty()) return type;
-  auto document = schemas::json::parse(ask.request.body.empty() ? "{}" : ask.request.body);
-  if (!document) return std::unexpected(std::move(document).error());
-  ask.document = std::move(*document);
+  if (!ask.document) {
+    auto type = edge::check_content_type(ask.request, ask.operation.body == Body::merge_patch);
+    if (!type && !ask.request.body.empty()) return type;
+    auto document = schemas::json::parse(ask.request.body.empty() ? "{}" : ask.request.body);
+    if (!document) return std::unexpected(std::move(document).error());
+    ask.document = std::move(*document);
+  }
   if (ask.operation.body != Body::none) return {};
   return schemas::json::ObjectReader(ask.body()).finish();
 }

@@ -19,8 +19,8 @@ std::vector<http::Route> http_routes(std::span<const Operation> operations);
 /// The router's table must be this one. `services` and `operations` outlive the handler.
 http::Handler make_handler(const Services& services, std::span<const Operation> operations);
 
-/// The same for what the program itself asks, as `ask.who`: who may come is not asked again, and the
-/// answer is for the program.
+/// The same for what the program itself asks, as `ask.who` and with `ask.document`: who may come is
+/// not asked again, and the answer is for the program.
 awaitable<Result<Response>> answer_in_process(Ask& ask);
 
 }  // namespace api::resources

@@ -84,17 +84,20 @@ Result<void> take_over(const Services& services, const webhooks::EventWriter::Re
 }
 
 /// An operation is asked as its route would be.
-Result<void> request(const webhooks::PipelineConfig::Sink& sink, webhooks::Transform::Made from,
-                     std::string clear, Made& made) {
+Result<void> request(const Services& services, const webhooks::PipelineConfig::Sink& sink,
+                     const projections::TimelineEvent& event,
+                     const webhooks::Transform::Made& from, std::string_view clear, Made& made) {
   const auto* operation = find_sink_operation(sink.operation);
   if (operation == nullptr) return refused("there is no operation '" + sink.operation + "'");
   if (auto may = check_nothing_sealed(made.sealed_places); !may) return may;
-  auto& asked = made.request.emplace(
-      SinkRequest{.operation = *operation, .path = {}, .body = {}, .correlation = {}});
+  auto body = schemas::json::parse(clear);
+  if (!body) return refused("what the pipeline made: " + body.error().detail);
+  if (auto there = wait_for_decision(services, *operation, event); !there) return there;
+  auto& asked = made.request.emplace(SinkRequest{
+      .operation = *operation, .path = {}, .body = std::move(*body), .correlation = {}});
   for (std::size_t i = 0; i < from.path.size(); ++i) {
-    asked.path.emplace_back(sink.path[i].first, std::move(from.path[i]));
+    asked.path.emplace_back(sink.path[i].first, from.path[i]);
   }
-  asked.body = std::move(clear);
   return {};
 }
 
@@ -114,7 +117,7 @@ Result<void> transform(const Services& services, const webhooks::EventWriter::Re
   if (!planted(schemas::Fault::forget_hops)) made.hops = event.batch.hops() + 1;
   made.found = std::move(ran->found);
   const auto& sink = (*pipeline)->transform.config().sink;
-  if (!sink.operation.empty()) return request(sink, std::move(ran->made), std::move(*clear), made);
+  if (!sink.operation.empty()) return request(services, sink, event, ran->made, *clear, made);
   auto command = command_of(ran->made, *clear, asked.product);
   if (!command) return std::unexpected(std::move(command).error());
   made.command = std::move(*command);

@@ -3,6 +3,7 @@
 #include "api/resources/event_writer.h"
 #include "api/resources/events.h"
 #include "api/resources/lists.h"
+#include "api/resources/pipeline_operation.h"
 #include "api/resources/pipeline_run.h"
 #include "api/resources/pipelines.h"
 #include "api/resources/pool.h"
@@ -55,7 +56,9 @@ Result<Asked> parse_asked(const Ask& ask, const projections::Pipeline& now) {
 class Sink {
  public:
   Sink(const Services& services, const webhooks::PipelineConfig& config)
-      : product_(config.sink.product), is_operation_(!config.sink.operation.empty()) {
+      : product_(config.sink.product),
+        is_operation_(!config.sink.operation.empty()),
+        is_gone_(is_operation_ && find_sink_operation(config.sink.operation) == nullptr) {
     if (product_.empty()) return;
     const auto identity = *services.topics.find(eventstore::identity_product);
     const projections::Reader platform(services.rows, schemas::platform_organization, Space::live);
@@ -72,6 +75,7 @@ class Sink {
                                      const std::vector<std::string>& sealed_places) const {
     if (product_.empty() && !is_operation_) return std::nullopt;
     if (const auto near = check_hops(event); !near) return near.error().detail;
+    if (is_gone_) return "there is no such operation any more";
     if (is_operation_) return refuses_sealed(sealed_places);
     if (const auto command = command_of(made, data, product_); !command) {
       const auto& error = command.error();
@@ -108,6 +112,7 @@ class Sink {
 
   std::string product_;
   bool is_operation_;
+  bool is_gone_;
   manager::Manifest manifest_;
 };
 

@@ -7,6 +7,7 @@
 
 #include "api/http/router.h"
 #include "api/resources/dispatch.h"
+#include "api/resources/pipeline_run.h"
 #include "api/resources/routes.h"
 #include "eventstore/topics.h"
 
@@ -69,6 +70,16 @@ schemas::Result<void> check_sink_operation(const Operation& operation,
   return schemas::invalid_field("/map", "this operation has no body");
 }
 
+schemas::Result<void> wait_for_decision(const Services& services, const Operation& operation,
+                                        const projections::TimelineEvent& event) {
+  if (operation.product != eventstore::resources_product) return {};
+  const auto projects = *services.topics.find(eventstore::projects_product);
+  const auto kinds = *services.topics.find(eventstore::resources_product);
+  auto there = wait_for_rows(services, event, projects, event.batch.organization());
+  if (!there) return there;
+  return wait_for_rows(services, event, kinds, schemas::platform_organization);
+}
+
 awaitable<schemas::Result<http::Response>> ask_operation(const Services& services,
                                                          const webhooks::Scope& scope,
                                                          SinkRequest asked, Cause cause) {
@@ -83,10 +94,10 @@ awaitable<schemas::Result<http::Response>> ask_operation(const Services& service
     request.segments.emplace_back(given == asked.path.end() ? part : given->second);
   }
   request.pattern = parts;
-  request.body = std::move(asked.body);
   request.id = std::move(asked.correlation);
   request.received = services.clock.wall();
   Ask ask{services, asked.operation, std::move(request)};
+  ask.document = std::move(asked.body);
   ask.who = caller_for(asked.operation, scope);
   ask.cause = std::move(cause);
   co_return co_await answer_in_process(ask);

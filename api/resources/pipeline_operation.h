@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "api/resources/ask.h"
+#include "projections/timeline.h"
+#include "schemas/json.h"
 #include "webhooks/event_reader.h"
 #include "webhooks/pipeline.h"
 
@@ -21,10 +23,15 @@ const Operation* find_sink_operation(std::string_view name);
 schemas::Result<void> check_sink_operation(const Operation& operation,
                                            const webhooks::PipelineConfig& config);
 
+/// Rows of other products by which it is decided may be read less far than the event: waits a moment
+/// for them, as wait_for_rows does.
+schemas::Result<void> wait_for_decision(const Services& services, const Operation& operation,
+                                        const projections::TimelineEvent& event);
+
 struct SinkRequest {
   const Operation& operation;
   std::vector<std::pair<std::string, std::string>> path;  // what stands in it, by name
-  std::string body;                                       // JSON
+  schemas::json::Document body;
   std::string correlation;
 };
 

@@ -237,6 +237,10 @@ namespace {
 constexpr projections::RestoreLimits restore_limits{
     .events = 1'000, .bytes = std::size_t{4} << 20, .time = std::chrono::minutes(1)};
 
+std::unexpected<schemas::Error> late() {
+  return schemas::fail(ErrorCode::internal, "rows to be looked up are not read yet");
+}
+
 struct Lookups {
   const Services& services;
   const webhooks::Scope& scope;
@@ -258,23 +262,6 @@ struct Lookups {
     return schemas::Entity{{}, id};
   }
 
-  /// Rows of another product may be read less far than the event was: waits a moment for them. An
-  /// error: they are not there yet.
-  Result<void> wait_for(TopicId topic) const {
-    const auto log = services.topics.log_of(topic, scope.organization);
-    if (services.progress.frozen({scope.organization, scope.space, topic})) return late();
-    const auto end = services.log.durable_end(log);
-    for (int i = 0; i < 25; ++i) {
-      if (services.progress.applied_end(log) >= end) return {};
-      if (services.progress.applied(log).recorded > event.batch.recorded()) return {};
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    }
-    return late();
-  }
-  static std::unexpected<schemas::Error> late() {
-    return schemas::fail(ErrorCode::internal, "rows to be looked up are not read yet");
-  }
-
   /// As it was at the event, or in a version that was found before. Of the event's own product that
   /// is behind the event; of another, behind what was accepted no later.
   Result<std::optional<std::string>> row(TopicId topic, const webhooks::Enrichment& enrichment,
@@ -288,7 +275,8 @@ struct Lookups {
       row = reader.find_at(topic, enrichment.kind, entity, schemas::Version{*before});
     } else {
       if (topic != event.log.topic) {
-        if (auto there = wait_for(topic); !there) return std::unexpected(there.error());
+        auto there = wait_for_rows(services, event, topic, scope.organization);
+        if (!there) return std::unexpected(std::move(there).error());
       }
       // Of what was accepted in the same millisecond the topic says what stands before.
       const auto until =
@@ -377,6 +365,19 @@ bool has_sealed(std::string_view text, const Opened& opened) {
 }
 
 }  // namespace
+
+Result<void> wait_for_rows(const Services& services, const TimelineEvent& event, TopicId topic,
+                           schemas::OrganizationId organization) {
+  const auto log = services.topics.log_of(topic, organization);
+  if (services.progress.frozen({organization, event.batch.space(), topic})) return late();
+  const auto end = services.log.durable_end(log);
+  for (int i = 0; i < 25; ++i) {
+    if (services.progress.applied_end(log) >= end) return {};
+    if (services.progress.applied(log).recorded > event.batch.recorded()) return {};
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return late();
+}
 
 Result<Ran> run_pipeline(const Services& services, const webhooks::Scope& scope,
                          const Transform& transform, const TimelineEvent& event,

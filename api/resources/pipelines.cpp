@@ -109,9 +109,9 @@ void render_pipeline(std::string& out, const Ask& ask, const FoundRow& found,
   const auto& state = row.state;
   std::optional<std::string> project;
   if (state.project) project = to_text(ProjectId(*state.project));
+  // Of older versions all members, too; of newer ones as it is.
   const auto stored = webhooks::parse_pipeline_config(state.config);
-  ENSURE(stored.has_value());
-  const auto config = schemas::json::parse(to_json(*stored));  // of older versions all members, too
+  const auto config = schemas::json::parse(stored ? to_json(*stored) : state.config);
   ENSURE(config.has_value());
   std::optional<std::string_view> reason;
   if (!state.reason.empty()) reason = state.reason;

@@ -25,15 +25,16 @@ class Operations(PipelineTest):
                             condition="event.data.name != 'Plain'", map={"name": "demo"})
         self.assertEqual(pipeline["sink"], {"endpoint_id": None, "product": None, "operation": "create_environment", "kind": None,
                                             "entity": None, "type": None, "path": {"project_id": "${event.subject}"}})
-        made, plain = self.project("Web"), self.project("Plain")
-        self.until_made(pipeline, succeeded=1)
+        plain, made = self.project("Plain"), self.project("Web")
+        self.project("Web")
+        self.until_made(pipeline, succeeded=2)
         self.comes(lambda: "demo" in self.environments(made), True)
         self.assertNotIn("demo", self.environments(plain))
-        row, = self.deliveries_of(pipeline)
-        self.assertEqual((row["status"], row["endpoint_id"], row["definition_version"]), (201, None, 1))
+        for row in self.deliveries_of(pipeline):
+            self.assertEqual((row["status"], row["endpoint_id"], row["definition_version"]), (201, None, 1))
         of = next(event for event in self.owner.events("type=project.created") if event["subject"] == made)
-        event, = [event for event in self.owner.events("type=environment.created") if event["subject"].endswith("demo")]
-        self.assertEqual((event["causationid"], event["correlationid"], event["hops"], event["actor"]), (of["id"], of["correlationid"], 1, "system"))
+        event, = [event for event in self.owner.events("type=environment.created") if event["causationid"] == of["id"]]
+        self.assertEqual((event["correlationid"], event["hops"], event["actor"]), (of["correlationid"], 1, "system"))
 
     def test_kinds_of_requests(self):
         project = self.project()
@@ -46,7 +47,7 @@ class Operations(PipelineTest):
         for pipeline in (settings, member):
             self.until_made(pipeline, succeeded=1)
         self.comes(lambda: self.owner.get(f"/v2/projects/{project}/settings").json, {"size": 3})
-        self.comes(lambda: self.owner.get(f"/v2/projects/{project}/members/user-ann")["role"], "viewer")
+        self.comes(lambda: self.owner.get(f"/v2/projects/{project}/members/user-ann", expect="any").json.get("role"), "viewer")
         self.write("a", project=project)
         self.until_made(archive, succeeded=1)
         self.comes(lambda: self.owner.get(f"/v2/projects/{project}")["state"], "archived")
@@ -54,6 +55,34 @@ class Operations(PipelineTest):
         self.until_made(member, succeeded=1, exhausted=1)
         status, body = self.why(member)
         self.assertEqual((status, json.loads(body)["type"]), (409, "/problems/invalid-transition"))
+
+    def test_resources_are_asked_for_scaled_and_taken_away(self):
+        kind = unique("kind")
+        self.platform.put(f"/v2/resource-kinds/{kind}", {"provisioner": "none"})
+        ask = self.ask("create_resource", condition="event.subject == 'more'", map={
+            "project_id": "${event.data.project}", "environment": "development", "kind": kind, "name": "${event.data.name}", "units": 1})
+        scale = self.ask("scale_resource", {"resource_id": "${event.data.of}"}, condition="event.subject == 'scale'", map={"units": "${event.data.units}"})
+        take = self.ask("delete_resource", {"resource_id": "${event.data.of}"}, condition="event.subject == 'less'")
+        for n in range(10):  # each right behind the project that it is for
+            self.write("more", project=self.project(), name=f"r{n}")
+        self.until_made(ask, succeeded=10)
+        made = lambda: {row["name"]: row for row in self.owner.pages(f"/v2/resources?kind={kind}")}
+        self.comes(lambda: set(made()), {f"r{n}" for n in range(10)})
+        self.write("scale", of=made()["r1"]["id"], units=3)
+        self.write("less", of=made()["r2"]["id"])
+        self.until_made(scale, succeeded=1)
+        self.until_made(take, succeeded=1)
+        self.comes(lambda: (made().get("r1", {}).get("units"), len(made())), (3, 9))
+        self.assertEqual({row["status"] for row in self.deliveries_of(take)}, {204})
+
+    def test_in_the_test_space_it_makes_what_is_of_that(self):
+        test = self.server.key(self.owner.organization, space="test")
+        made = test.post("/v2/pipelines", {"name": "p", "source": {"types": ["file.*"]}, "sink": {"operation": "create_project"},
+                                           "map": {"name": "Made"}}, expect=201)
+        test.post(f"/v2/products/{self.source}/file/a/events", {"events": [{"type": "file.added", "data": {}}]}, expect=201)
+        self.until(lambda: test.get(f"/v2/pipelines/{made['id']}")["deliveries"]["succeeded"] == 1)
+        self.comes(lambda: [row["name"] for row in test.pages("/v2/projects")], ["Made"])
+        self.assertEqual(list(self.owner.pages("/v2/projects")), [])
 
     def test_what_is_refused_parks_with_the_problem_and_goes_once_it_is_mended(self):
         pipeline = self.ask("create_project", map={"name": "${event.data.name}", "slug": "${event.data.slug}"})
@@ -73,13 +102,13 @@ class Operations(PipelineTest):
 
     def test_it_goes_on_after_a_kill_and_asks_nothing_twice(self):
         pipeline = self.ask("create_project", map={"name": "P${event.data.n}"})
-        for n in range(120):
-            self.write(f"f{n % 7}", n=n)
-            if n % 40 == 20:
+        for n in range(300):
+            self.write(f"f{n % 40}", n=n)
+            if n % 100 == 50:
                 self.server.kill()
                 self.server.start()
-        self.until_made(pipeline, succeeded=120)
-        self.comes(lambda: sorted(row["name"] for row in self.owner.pages("/v2/projects")), sorted(f"P{n}" for n in range(120)))
+        self.until_made(pipeline, succeeded=300)
+        self.comes(lambda: sorted(row["name"] for row in self.owner.pages("/v2/projects")), sorted(f"P{n}" for n in range(300)))
 
     def test_a_circle_ends(self):
         pipeline = self.ask("create_project", source={"types": ["project.created"]}, map={"name": "${event.data.name}x"})
@@ -162,8 +191,12 @@ class Operations(PipelineTest):
                                     ({"operation": "delete_project", "path": project}, {"map": {}}, "/map")):
             with self.subTest(sink):
                 self.problem(self.create(422, sink=sink, **more), "invalid-request", pointer=pointer)
-        pipeline = self.ask("create_project")
-        self.problem(self.patch(pipeline, 422, sink={"operation": "change_project", "path": project}), "invalid-request", pointer="/sink")
+        pipeline = self.ask("change_project", project, map={"name": "x"})
+        for change in ({"operation": "create_project", "path": None}, {"path": None}, {"path": {"project_id": None}}, {"path": {"more": "x"}}):
+            self.problem(self.patch(pipeline, 422, sink=change), "invalid-request", pointer="/sink")
+        self.problem(self.patch(pipeline, 422, source={"types": ["*"]}), "invalid-request", pointer="/source")
+        self.problem(self.act(pipeline, "dry-run", {"change": {"sink": {"path": {"project_id": 1}}}}, 422), "invalid-request", pointer="/change/sink/path")
+        self.assertEqual(self.patch(pipeline, sink={"path": {"project_id": "${event.subject}"}})["sink"]["path"], {"project_id": "${event.subject}"})
 
     def test_who_makes_one_may_do_by_hand_what_it_does(self):
         body = {"name": "p", "source": {"types": ["file.*"]}, "sink": {"operation": "put_member", "path": {"project_id": "x", "user_id": "x"}}}
@@ -171,7 +204,12 @@ class Operations(PipelineTest):
         for missing in granted:
             key = self.server.key(self.owner.organization, [each for each in granted if each != missing])
             self.problem(key.post("/v2/pipelines", body, expect=403), "forbidden")
-        self.server.key(self.owner.organization, granted).post("/v2/pipelines", body, expect=201)
+        pipeline = self.server.key(self.owner.organization, granted).post("/v2/pipelines", body, expect=201)
+        other = self.server.key(self.owner.organization, ["pipelines:*", "events:read", "replays:*"])
+        self.problem(other.patch(f"/v2/pipelines/{pipeline['id']}", {"name": "q"}, expect=403), "forbidden")
+        for what in ("resume", "dry-run"):
+            self.problem(other.post(f"/v2/pipelines/{pipeline['id']}/{what}", {}, expect=403), "forbidden")
+        self.problem(other.post("/v2/replays", {"from": "beginning", "sink": {"pipeline_id": pipeline["id"]}}, expect=403), "forbidden")
         restricted = self.server.key(self.owner.organization, projects=[self.project()])
         self.problem(restricted.post("/v2/pipelines", body, expect=403), "forbidden")
 

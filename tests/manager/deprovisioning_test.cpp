@@ -70,11 +70,13 @@ TEST_F(Deprovisions, WhatGoesAlongHasTheHopsOfWhatItGoesWith) {
   auto context = of(acme);
   context.hops = 5;
   context.causation = schemas::EventId(made.front());
-  ASSERT_TRUE(world.run(std::move(context), DeleteProject{project}));
+  const auto deleted_project = world.run(std::move(context), DeleteProject{project});
+  ASSERT_TRUE(deleted_project);
   world.settle();
   const auto places = world.reader(acme).events_of(world.topic("resources"), Resource::kind,
                                                    {made[0], {}}, {.behind = {}});
-  event_at(places.back());
+  const auto deleted = deleted_project->events.front().id;
+  EXPECT_EQ(event_at(places.back()).causation(), deleted);
   EXPECT_EQ(batch_of_last().hops(), 5);
 }
 
