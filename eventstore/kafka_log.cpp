@@ -492,6 +492,23 @@ Offset KafkaLog::durable_end(LogId log) const {
   return partition == nullptr ? 0 : partition->end.load(std::memory_order_acquire);
 }
 
+Result<Offset> KafkaLog::ask_end(LogId log) {
+  const auto* partition = find(log);
+  if (partition == nullptr) return fail(ErrorCode::internal, "the topic is not known here yet");
+  auto fetcher = singles_.lend();
+  if (!fetcher) return std::unexpected(std::move(fetcher).error());
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+  // ListOffsets in Kafka's protocol.
+  const auto code = rd_kafka_query_watermark_offsets(
+      (*fetcher)->handle(), name_of(partition->topic.topic).c_str(), log.partition, &begin, &end,
+      static_cast<int>(leader_answers_within.count()));
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return fail(kafka::to_error("asking where a partition ends", code));
+  }
+  return static_cast<Offset>(end);
+}
+
 PartitionState KafkaLog::state(LogId log) const {
   const auto* partition = find(log);
   if (partition == nullptr) return {};

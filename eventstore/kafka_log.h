@@ -57,6 +57,7 @@ class KafkaLog final : public Log, private kafka::ReadSide {
   std::vector<LogId> partitions() const override;
   std::optional<schemas::Error> read_only() const override;
   void turn_read_only(schemas::Error why) override;
+  schemas::Result<Offset> ask_end(LogId log) override;
   void close() override;
 
  private:

@@ -132,6 +132,11 @@ class Log {
   /// First offset that is not yet durable. Any thread, wait-free.
   virtual Offset durable_end(LogId log) const = 0;
 
+  /// The end by now: behind everything that anybody had acknowledged before this was asked, also
+  /// what is not read here yet. Where others write too, brokers are asked. Any thread; may block
+  /// shortly.
+  virtual schemas::Result<Offset> ask_end(LogId log) { return durable_end(log); }
+
   /// What the one rule (claims.h) gives at the durable end: next offset, epoch, sequence, chain,
   /// time. Any thread.
   virtual PartitionState state(LogId log) const = 0;

@@ -487,12 +487,11 @@ class Encoder {
     const auto causation_bytes = to_fb(causation ? causation->uuid() : Uuid{});
     flatbuffers::Optional<std::uint64_t> if_match_number;
     if (if_match) if_match_number = schemas::to_number(*if_match);
-    return rpc::CreateContext(b_, &organization_bytes, to_fb(space),
-                              static_cast<fb::ActorKind>(actor_kind), &actor_bytes,
-                              rights ? access(*rights) : 0, text(correlation), text(traceparent),
-                              idempotency ? &key : nullptr, idempotency ? &request : nullptr,
-                              if_match_number, replay ? &replay_bytes : nullptr, hops,
-                              causation ? &causation_bytes : nullptr);
+    return rpc::CreateContext(
+        b_, &organization_bytes, to_fb(space), static_cast<fb::ActorKind>(actor_kind), &actor_bytes,
+        rights ? access(*rights) : 0, text(correlation), text(traceparent),
+        idempotency ? &key : nullptr, idempotency ? &request : nullptr, if_match_number,
+        replay ? &replay_bytes : nullptr, hops, causation ? &causation_bytes : nullptr);
   }
   Ref<rpc::Access> access(const Access& access) {
     const auto& [organization, space, key, permissions, projects, expires, platform] = access;

@@ -11,8 +11,8 @@
 
 namespace webhooks {
 
-/// Where events go that a replay or a pipeline writes: to a declared product, or by an operation of a
-/// built-in one. The api has products, and implements this.
+/// Where events go that a replay or a pipeline writes: to a declared product, or by an operation of
+/// a built-in one. The api has products, and implements this.
 class EventWriter {
  public:
   virtual ~EventWriter() = default;

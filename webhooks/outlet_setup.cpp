@@ -105,7 +105,8 @@ RetryPolicy policy_of_written(bool by_operation) {
   auto policy = default_retry_policy();
   // Asked again within the day for which an idempotency key is known, jitter included.
   auto& delays = std::get<ListedDelays>(policy.rules.schedule).delays;
-  for (auto& delay : delays) delay = std::min<std::chrono::milliseconds>(delay, std::chrono::hours{18});
+  for (auto& delay : delays)
+    delay = std::min<std::chrono::milliseconds>(delay, std::chrono::hours{18});
   policy.rules.final_statuses = {400, 403, 409, 412, 413, 415, 422};
   if (by_operation) policy.rules.final_statuses = {400, 403, 404, 409, 410, 412, 413, 415, 422};
   return policy;
@@ -149,7 +150,6 @@ Result<void> apply(const Replay& replay, OutletSetup& setup) {
   setup.active_since = std::max(setup.active_since, replay.running_since);
   return {};
 }
-
 
 OutletSetup empty_setup(const SetupParts& parts, const OutletSource& source) {
   return {.scope = parts.scope,

@@ -77,13 +77,13 @@ void read_path(ObjectReader& reader, PipelineConfig::Sink& sink, bool compiles) 
   for (const auto& [name, value] : path->members()) {
     const auto text = value.as_string();
     if (!text || text->empty() || text->size() > expression_bytes_max) {
-      reader.wrong("path", fmt::format("'{}' must be a text of 1 to {} bytes", name,
-                                       expression_bytes_max));
+      reader.wrong("path",
+                   fmt::format("'{}' must be a text of 1 to {} bytes", name, expression_bytes_max));
       sink.path.emplace_back(name, "");
       continue;
     }
-    const auto compiled = compiles ? compile_text(*text, event_and_rows)
-                                   : schemas::Result<schemas::cel::Template>();
+    const auto compiled =
+        compiles ? compile_text(*text, event_and_rows) : schemas::Result<schemas::cel::Template>();
     if (compiles && !compiled) {
       reader.wrong("path", fmt::format("'{}': {}", name, compiled.error().detail));
     }
@@ -222,9 +222,7 @@ std::string to_json(const PipelineConfig& config) {
     for (const auto& [name, text] : config.sink.path) writer.member(name, text);
     writer.end_object();
   }
-  writer.end_object()
-      .member("priority", to_text(config.priority))
-      .end_object();
+  writer.end_object().member("priority", to_text(config.priority)).end_object();
   return json;
 }
 

@@ -46,7 +46,7 @@ class Transform {
     std::string kind;
     std::string entity;
     std::string type;
-    std::string data;  // JSON
+    std::string data;                    // JSON
     std::vector<std::string> path = {};  // of an operation, in the order of the config
   };
   /// `rows`: JSON, an object of those names. An error is invalid_request and final: it says which

@@ -25,13 +25,11 @@ void log_written(const Ask& ask, MarkOwner where, const manager::Outcome& outcom
   const auto& first = outcome.events.front();
   const auto by = ask.cause ? "event=" + to_text(ask.cause->event)
                             : "key=" + to_text(schemas::KeyId(ask.caller().access->key));
-  spdlog::log(level,
-              "{} request={} {} organization={} space={} entity={} topic={} partition={} offset={}",
-              ask.operation.name, ask.request.id, by,
-              to_text(where.organization), to_text(where.space),
-              schemas::entity_text(first.kind, first.entity),
-              static_cast<int>(outcome.position.log.topic), outcome.position.log.partition,
-              outcome.position.offset);
+  spdlog::log(
+      level, "{} request={} {} organization={} space={} entity={} topic={} partition={} offset={}",
+      ask.operation.name, ask.request.id, by, to_text(where.organization), to_text(where.space),
+      schemas::entity_text(first.kind, first.entity), static_cast<int>(outcome.position.log.topic),
+      outcome.position.log.partition, outcome.position.offset);
 }
 
 }  // namespace

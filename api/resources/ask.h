@@ -48,7 +48,7 @@ struct Ask {
   const Operation& operation;
   http::Request request;
   std::optional<edge::Caller> who = std::nullopt;  // nobody on open routes
-  std::optional<Cause> cause = std::nullopt;      // nobody sent it
+  std::optional<Cause> cause = std::nullopt;       // nobody sent it
   edge::Conditions conditions = {};
   std::optional<schemas::json::Document> document = std::nullopt;
   /// What the marks that came with the request say.

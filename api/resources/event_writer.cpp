@@ -32,8 +32,8 @@ std::unexpected<schemas::Error> refused(std::string detail) {
 struct Made {
   AppendEvents command;
   std::optional<SinkRequest> request = {};  // in its place
-  std::vector<std::string> sealed_places;  // JSON pointers of what was sealed before
-  std::string from;                        // the product
+  std::vector<std::string> sealed_places;   // JSON pointers of what was sealed before
+  std::string from;                         // the product
   std::string correlation;
   std::uint8_t hops = 0;
   std::vector<std::uint64_t> found;
@@ -85,8 +85,8 @@ Result<void> take_over(const Services& services, const webhooks::EventWriter::Re
 
 /// An operation is asked as its route would be.
 Result<void> request(const Services& services, const webhooks::PipelineConfig::Sink& sink,
-                     const projections::TimelineEvent& event,
-                     const webhooks::Transform::Made& from, std::string_view clear, Made& made) {
+                     const projections::TimelineEvent& event, const webhooks::Transform::Made& from,
+                     std::string_view clear, Made& made) {
   const auto* operation = find_sink_operation(sink.operation);
   if (operation == nullptr) return refused("there is no operation '" + sink.operation + "'");
   if (auto may = check_nothing_sealed(made.sealed_places); !may) return may;
@@ -189,12 +189,11 @@ webhooks::EventWriter::Answer answer_of(const schemas::Error& error,
 boost::asio::awaitable<webhooks::EventWriter::Answer> write_by_operation(
     const Services& services, const webhooks::EventWriter::Republished& event, Made made) {
   made.request->correlation = std::move(made.correlation);
-  const auto response =
-      co_await ask_operation(services, event.scope, std::move(*made.request),
-                             {.event = made.event,
-                              .hops = made.hops,
-                              .replay = event.replay,
-                              .idempotency = proof_of(event.delivery)});
+  const auto response = co_await ask_operation(services, event.scope, std::move(*made.request),
+                                               {.event = made.event,
+                                                .hops = made.hops,
+                                                .replay = event.replay,
+                                                .idempotency = proof_of(event.delivery)});
   if (!response) co_return answer_of(response.error(), std::move(made.found));
   co_return webhooks::EventWriter::Answer{.status = response->status,
                                           .found = std::move(made.found)};
@@ -212,9 +211,10 @@ Result<void> check_hops(const projections::TimelineEvent& event) {
 
 Result<void> check_nothing_sealed(const std::vector<std::string>& sealed_places) {
   if (sealed_places.empty()) return {};
-  return refused(fmt::format("'{}' is sealed where it comes from; an operation is given nothing "
-                             "that is sealed",
-                             sealed_places.front()));
+  return refused(
+      fmt::format("'{}' is sealed where it comes from; an operation is given nothing "
+                  "that is sealed",
+                  sealed_places.front()));
 }
 
 Result<AppendEvents> command_of(const webhooks::Transform::Made& made, std::string_view clear,

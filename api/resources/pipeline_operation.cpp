@@ -22,8 +22,12 @@ bool may_be_sink(const Operation& operation) {
 }
 
 /// `{name}` captures.
-bool is_captured(std::string_view part) { return part.starts_with('{'); }
-std::string_view name_of(std::string_view part) { return part.substr(1, part.size() - 2); }
+bool is_captured(std::string_view part) {
+  return part.starts_with('{');
+}
+std::string_view name_of(std::string_view part) {
+  return part.substr(1, part.size() - 2);
+}
 
 /// A caller who may do this, and nothing else.
 edge::Caller caller_for(const Operation& operation, const webhooks::Scope& scope) {
@@ -54,17 +58,17 @@ schemas::Result<void> check_sink_operation(const Operation& operation,
     if (!is_captured(part)) continue;
     const auto has_name = [&](const auto& one) { return one.first == name_of(part); };
     if (std::ranges::any_of(given, has_name)) continue;
-    return schemas::invalid_field("/sink", fmt::format("path: '{}' is missing, of {} {}",
-                                                       name_of(part), to_text(operation.method),
-                                                       operation.pattern));
+    return schemas::invalid_field("/sink",
+                                  fmt::format("path: '{}' is missing, of {} {}", name_of(part),
+                                              to_text(operation.method), operation.pattern));
   }
   for (const auto& [name, text] : given) {
     const auto is_name = [&](std::string_view part) {
       return is_captured(part) && name_of(part) == name;
     };
     if (std::ranges::any_of(parts, is_name)) continue;
-    return schemas::invalid_field(
-        "/sink", fmt::format("path: {} has no '{}'", operation.pattern, name));
+    return schemas::invalid_field("/sink",
+                                  fmt::format("path: {} has no '{}'", operation.pattern, name));
   }
   if (operation.body != Body::none || config.map.empty()) return {};
   return schemas::invalid_field("/map", "this operation has no body");
@@ -89,8 +93,8 @@ awaitable<schemas::Result<http::Response>> ask_operation(const Services& service
   request.target = request.path = asked.operation.pattern;
   for (const auto& part : parts) {
     const auto has_name = [&](const auto& one) { return one.first == name_of(part); };
-    const auto given = is_captured(part) ? std::ranges::find_if(asked.path, has_name)
-                                         : asked.path.end();
+    const auto given =
+        is_captured(part) ? std::ranges::find_if(asked.path, has_name) : asked.path.end();
     request.segments.emplace_back(given == asked.path.end() ? part : given->second);
   }
   request.pattern = parts;
@@ -99,7 +103,7 @@ awaitable<schemas::Result<http::Response>> ask_operation(const Services& service
   Ask ask{services, asked.operation, std::move(request)};
   ask.document = std::move(asked.body);
   ask.who = caller_for(asked.operation, scope);
-  ask.cause = std::move(cause);
+  ask.cause = cause;
   co_return co_await answer_in_process(ask);
 }
 

@@ -23,8 +23,8 @@ const Operation* find_sink_operation(std::string_view name);
 schemas::Result<void> check_sink_operation(const Operation& operation,
                                            const webhooks::PipelineConfig& config);
 
-/// Rows of other products by which it is decided may be read less far than the event: waits a moment
-/// for them, as wait_for_rows does.
+/// Rows of other products by which it is decided may be read less far than the event: waits a
+/// moment for them, as wait_for_rows does.
 schemas::Result<void> wait_for_decision(const Services& services, const Operation& operation,
                                         const projections::TimelineEvent& event);
 

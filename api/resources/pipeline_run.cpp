@@ -370,10 +370,11 @@ Result<void> wait_for_rows(const Services& services, const TimelineEvent& event,
                            schemas::OrganizationId organization) {
   const auto log = services.topics.log_of(topic, organization);
   if (services.progress.frozen({organization, event.batch.space(), topic})) return late();
-  const auto end = services.log.durable_end(log);
+  if (services.progress.applied(log).recorded > event.batch.recorded()) return {};
+  const auto end = services.log.ask_end(log);
+  if (!end) return late();
   for (int i = 0; i < 25; ++i) {
-    if (services.progress.applied_end(log) >= end) return {};
-    if (services.progress.applied(log).recorded > event.batch.recorded()) return {};
+    if (services.progress.applied_end(log) >= *end) return {};
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
   return late();

@@ -79,8 +79,9 @@ struct Ran {
 };
 /// Rows of a product may be read less far than the event was: waits a moment for those of the
 /// organization to have what was accepted no later. An error (internal): they do not yet. Blocks.
-schemas::Result<void> wait_for_rows(const Services& services, const projections::TimelineEvent& event,
-                                    schemas::TopicId topic, schemas::OrganizationId organization);
+schemas::Result<void> wait_for_rows(const Services& services,
+                                    const projections::TimelineEvent& event, schemas::TopicId topic,
+                                    schemas::OrganizationId organization);
 
 /// One event through one version. `found`, where it went through before: the same rows again. An
 /// error of code invalid_request is final: it says what is wrong with the pipeline or the event.

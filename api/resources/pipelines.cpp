@@ -33,10 +33,12 @@ void check_operation(ObjectReader& reader, const PipelineConfig& config) {
                         "operation: must be one of /openapi.json (its operationId) that changes "
                         "projects or resources of an organization, and no secret");
   }
-  const bool takes_all = config.products.empty() && std::ranges::find(config.types, "*") != config.types.end();
+  const bool takes_all =
+      config.products.empty() && std::ranges::find(config.types, "*") != config.types.end();
   if (takes_all) {
-    reader.wrong("source", "must name types or products: with all, an operation would be asked "
-                           "because of what it did itself");
+    reader.wrong("source",
+                 "must name types or products: with all, an operation would be asked "
+                 "because of what it did itself");
   }
   const auto checked = check_sink_operation(*operation, config);
   if (checked) return;

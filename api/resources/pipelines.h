@@ -216,8 +216,11 @@ inline constexpr std::array<Field, 17> pipeline_fields{
 inline constexpr Shape pipeline_shape{"Pipeline", pipeline_fields};
 
 inline constexpr std::array<Field, 7> made_fields{
-    Field{.name = "kind"}, Field{.name = "entity"}, Field{.name = "type"},
-    Field{.name = "operation"}, Field{.name = "path", .type = Type::map},
+    Field{.name = "kind"},
+    Field{.name = "entity"},
+    Field{.name = "type"},
+    Field{.name = "operation"},
+    Field{.name = "path", .type = Type::map},
     Field{.name = "data", .type = Type::any},
     Field{.name = "error", .description = "why it would be parked; then nothing else is here"}};
 inline constexpr std::array<Field, 5> pipeline_difference_fields{

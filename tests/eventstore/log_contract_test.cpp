@@ -92,6 +92,7 @@ TEST_P(LogContract, gives_back_what_was_appended_in_order) {
   write(writer_.noop("d"));
   EXPECT_EQ(texts(id_), (Texts{"a", "b", "c", "d"}));
   EXPECT_EQ(log_->durable_end(id_), 4);
+  EXPECT_EQ(log_->ask_end(id_), 4);
   const auto told = witness_->records();
   for (std::size_t i = 0; i < told.size(); ++i) EXPECT_EQ(told[i].offset, i);
 }

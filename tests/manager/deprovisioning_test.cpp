@@ -43,7 +43,9 @@ class Deprovisions : public ResourceWorld {
     record_ = *world.log().read_one(log, place.offset);
     return schemas::BatchView::trusted(record_.payload.bytes()).event(place.index);
   }
-  schemas::BatchView batch_of_last() { return schemas::BatchView::trusted(record_.payload.bytes()); }
+  schemas::BatchView batch_of_last() {
+    return schemas::BatchView::trusted(record_.payload.bytes());
+  }
 
  private:
   eventstore::StoredRecord record_;
