@@ -3,7 +3,7 @@
 import json
 import time
 
-from harness import FILES, run, unique
+from harness import BROKERS, FILES, run, unique
 from webhooks_test import WebhookTest
 
 NOTES = {"kinds": {"note": {"events": {"note.written": {"fold": "replace"}, "note.changed": {"fold": "merge"}}}}}
@@ -49,6 +49,8 @@ class PipelineTest(WebhookTest):
             now = self.read(pipeline)["deliveries"]
             return all(now[state] == count for state, count in counts.items()) and now["pending"] + now["failing"] == counts.get("failing", 0)
         self.until(reached)
+        if BROKERS:
+            time.sleep(1)  # what was written is another product's, whose rows are read by themselves
 
     def deliveries_of(self, pipeline, query=""):
         return list(self.owner.pages(f"/v2/webhooks/deliveries?pipeline_id={pipeline['id']}{query}"))
@@ -404,7 +406,7 @@ class Sealed(PipelineTest):
         self.until_made(good, succeeded=1)
         self.until_made(open_, exhausted=1)
         self.until_made(part, exhausted=1)
-        self.assertEqual(self.owner.get(f"/v2/products/{mailing}/entry/ada")["state"], {"to": "ada@example.org", "name": "Ada"})
+        self.comes(lambda: self.owner.get(f"/v2/products/{mailing}/entry/ada", expect="any").json.get("state"), {"to": "ada@example.org", "name": "Ada"})
         error = self.owner.get(f"/v2/webhooks/deliveries/{self.deliveries_of(open_)[0]['id']}")["attempts"][0]["body"]
         self.assertIn("'/cc' is sealed in", error)
         error = self.owner.get(f"/v2/webhooks/deliveries/{self.deliveries_of(part)[0]['id']}")["attempts"][0]["body"]
