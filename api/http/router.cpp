@@ -1,7 +1,7 @@
 #include "api/http/router.h"
 
 #include <algorithm>
-#include <map>
+#include <unordered_map>
 #include <utility>
 
 namespace api::http {
@@ -19,7 +19,7 @@ std::vector<std::string_view> split_pattern(std::string_view pattern) {
 
 // One place in the tree of all patterns: what may follow it, and what ends here.
 struct Router::Node {
-  std::map<std::string_view, Node> literals;
+  std::unordered_map<std::string_view, Node> literals;
   std::unique_ptr<Node> capture;
   std::vector<std::pair<Method, RouteIndex>> routes;
 };

@@ -25,7 +25,7 @@ class RpcSecurity(unittest.TestCase):
         self.brokers = lane.brokers()
         self.directory = self.enterContext(tempfile.TemporaryDirectory())
         self.ours = self.flags(Authority(self.directory), "process")
-        self.cluster = Cluster(processes=2, partitions=4, brokers=object(), bootstrap=self.brokers, arguments=self.ours)
+        self.cluster = Cluster(processes=2, partitions=32, brokers=object(), bootstrap=self.brokers, arguments=self.ours)
         self.addCleanup(self.cluster.__exit__)
         self.cluster.__enter__()
         self.organizations = [self.cluster.clients[0].post("/v2/organizations", {"name": "R", "slug": unique("r")})["id"] for _ in range(WRITES)]
@@ -49,7 +49,7 @@ class RpcSecurity(unittest.TestCase):
         return server.client(self.cluster.key)
 
     def owners(self):
-        """Who owns something, once the partitions are spread."""
+        """How many each owns, once they are spread: by chance, so one gets all of the twenty or so once in a million."""
         deadline = time.monotonic() + 20
         while True:
             owned = [process["owned"] for process in self.cluster.clients[0].get("/v2/status")["processes"]]
