@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -56,7 +57,8 @@ struct Settings {
   // Of deliveries to webhooks; webhooks/egress.h reads them.
   std::vector<std::string> egress_allow;
   std::vector<std::uint16_t> egress_ports{443, 8443};
-  std::optional<std::string> egress_ca;  // path of a PEM file
+  std::optional<std::string> egress_ca;                         // path of a PEM file
+  std::chrono::seconds keep_deliveries{std::chrono::days(30)};  // since they ended
 
   // Of a process among others.
   eventstore::Roles roles;

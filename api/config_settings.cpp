@@ -8,6 +8,7 @@
 
 #include "api/config.h"
 #include "api/kafka_settings.h"
+#include "manager/manifest.h"
 #include "webhooks/egress.h"
 
 /// The table of all settings.
@@ -72,6 +73,20 @@ std::string set_seconds(Settings& settings, Text text) {
 template <auto member>
 std::string show_seconds(const Settings& settings) {
   return fmt::format("{}", (settings.deadlines.*member).count() / 1000);
+}
+
+std::string set_keep_deliveries(Settings& settings, Text text) {
+  const auto seconds = manager::parse_age(text);
+  if (!seconds) return "must be a number from 1 to 9999 and s, m, h or d, such as 30d";
+  settings.keep_deliveries = std::chrono::seconds(*seconds);
+  return {};
+}
+std::string show_keep_deliveries(const Settings& settings) {
+  const auto seconds = settings.keep_deliveries.count();
+  for (const auto& [unit, length] : {std::pair{'d', 86'400}, {'h', 3'600}, {'m', 60}}) {
+    if (seconds % length == 0) return fmt::format("{}{}", seconds / length, unit);
+  }
+  return fmt::format("{}s", seconds);
 }
 
 template <auto member>
@@ -322,6 +337,10 @@ constexpr Setting table[] = {
      set_egress_ports, show_egress_ports},
     {"egress_ca", "PATH", "a PEM file of who certifies receivers of webhooks, besides the system's",
      flag, open, set_text<&S::egress_ca>, show_text<&S::egress_ca>},
+    {"keep_deliveries", "AGE",
+     "how long a delivery that has ended is kept, to be shown and sent again: a number and s, m, h "
+     "or d",
+     flag, open, set_keep_deliveries, show_keep_deliveries},
     {"url", "URL", "where the server is that a command talks to", flag, open, set_text<&S::url>,
      show_text<&S::url>},
     {"key", "KEY", "who asks; TIDEMARK_KEY and --key-file keep it out of process lists", flag,

@@ -13,7 +13,8 @@ schemas::Result<std::unique_ptr<Outgoing>> Outgoing::make(const Settings& settin
   if (!trust) return std::unexpected(std::move(trust).error());
   const bool delivers = settings.roles.has(eventstore::Role::deliverer);
   return std::unique_ptr<Outgoing>(
-      new Outgoing({.egress = std::move(*egress), .trust = std::move(*trust)}, delivers));
+      new Outgoing({.egress = std::move(*egress), .trust = std::move(*trust)}, delivers,
+                   settings.keep_deliveries));
 }
 
 void Outgoing::start(const Services& services, const manager::Ownership* ownership) {
@@ -30,6 +31,7 @@ void Outgoing::start(const Services& services, const manager::Ownership* ownersh
                                  .guard = guard_,
                                  .clock = services.clock,
                                  .user_agent = fmt::format("Tidemark/{}", services.version),
+                                 .keep = keep_,
                                  .ownership = ownership});
   running_ = deliverer_.get();  // before it looks at the rows: what comes then is told
   deliverer_->start();

@@ -30,11 +30,12 @@ class Outgoing {
   void tick();
 
  private:
-  Outgoing(webhooks::HttpGuard guard, bool delivers)
-      : guard_(std::move(guard)), delivers_(delivers) {}
+  Outgoing(webhooks::HttpGuard guard, bool delivers, std::chrono::seconds keep)
+      : guard_(std::move(guard)), delivers_(delivers), keep_(keep) {}
 
   webhooks::HttpGuard guard_;
   bool delivers_;
+  std::chrono::seconds keep_;  // deliveries that have ended
   std::optional<resources::DeliveryReader> reader_;
   std::optional<resources::EventWriter> writer_;
   /// Set once, before which the core thread has nothing to tell it.

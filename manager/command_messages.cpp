@@ -368,6 +368,11 @@ class Encoder {
                                       pipeline ? &pipeline_bytes : nullptr)
                 .Union()};
   }
+  Written command(const ForgetDeliveries& command) {
+    const auto& [ids, ended_before] = command;
+    return {rpc::Command::ForgetDeliveries,
+            rpc::CreateForgetDeliveries(b_, uuids(ids), to_number(ended_before)).Union()};
+  }
   Written command(const RequestReplay& command) {
     const auto& [id, project, endpoint, config, from, to, pipeline] = command;
     const auto id_bytes = to_fb(id);

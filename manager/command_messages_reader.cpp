@@ -377,6 +377,10 @@ class Decoder {
             .replay = to_optional(from.replay()),
             .pipeline = to_optional(from.pipeline())};
       }
+      case rpc::Command::ForgetDeliveries: {
+        const auto& from = *submit.command_as_ForgetDeliveries();
+        return ForgetDeliveries{to_uuids(from.ids()), to_time(from.ended_before())};
+      }
       default:
         return to_replays(submit);
     }

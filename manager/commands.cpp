@@ -70,6 +70,7 @@ std::string_view product_of(const Command& command) {
           [](const RecordDeliveries&) { return eventstore::deliveries_product; },
           [](const ResendDeliveries&) { return eventstore::deliveries_product; },
           [](const SkipDeliveries&) { return eventstore::deliveries_product; },
+          [](const ForgetDeliveries&) { return eventstore::deliveries_product; },
       },
       command);
 }
@@ -103,6 +104,9 @@ std::size_t bytes_of(const Command& command) {
   }
   if (const auto* skip = std::get_if<SkipDeliveries>(&command)) {
     bytes += skip->ids.size() * sizeof(Uuid);
+  }
+  if (const auto* forget = std::get_if<ForgetDeliveries>(&command)) {
+    bytes += forget->ids.size() * sizeof(Uuid);
   }
   if (const auto* record = std::get_if<RecordDeliveries>(&command)) {
     for (const auto& delivery : record->deliveries) {

@@ -232,7 +232,7 @@ using Command = std::variant<
     PauseEndpoint, ResumeEndpoint, TestEndpoint, DeleteEndpoint, CreateRetryPolicy,
     ChangeRetryPolicy, DeleteRetryPolicy, RecordDeliveries, ResendDeliveries, SkipDeliveries,
     RequestReplay, PauseReplay, ResumeReplay, CancelReplay, CompleteReplay, CreatePipeline,
-    ChangePipeline, PausePipeline, ResumePipeline, DeletePipeline>;
+    ChangePipeline, PausePipeline, ResumePipeline, DeletePipeline, ForgetDeliveries>;
 
 /// Which product's manager takes the command.
 std::string_view product_of(const Command& command);

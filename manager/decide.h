@@ -107,6 +107,7 @@ Result<Decision> decide(const Context& context, const DeleteRetryPolicy& command
 Result<Decision> decide(const Context& context, const RecordDeliveries& command);
 Result<Decision> decide(const Context& context, const ResendDeliveries& command);
 Result<Decision> decide(const Context& context, const SkipDeliveries& command);
+Result<Decision> decide(const Context& context, const ForgetDeliveries& command);
 Result<Decision> decide(const Context& context, const RequestReplay& command);
 Result<Decision> decide(const Context& context, const PauseReplay& command);
 Result<Decision> decide(const Context& context, const ResumeReplay& command);

@@ -230,23 +230,6 @@ void mark_sealed(ObjectReader& reader, std::string_view name, const Manifest::Ki
   }
 }
 
-/// A number and a unit: 90d.
-std::optional<std::uint32_t> parse_age(std::string_view text) {
-  constexpr std::string_view units = "smhd";
-  constexpr std::array seconds{1u, 60u, 3'600u, 86'400u};
-  constexpr std::size_t digits_max = 4;
-  const auto unit = text.empty() ? std::string_view::npos : units.find(text.back());
-  if (unit == std::string_view::npos) return std::nullopt;
-  text.remove_suffix(1);
-  if (text.empty() || text.size() > digits_max || text.front() == '0') return std::nullopt;
-  std::uint32_t number = 0;
-  for (char c : text) {
-    if (!is_digit(c)) return std::nullopt;
-    number = number * 10 + static_cast<std::uint32_t>(c - '0');
-  }
-  return number * seconds[unit];
-}
-
 void read_bounds(ObjectReader& reader, schemas::Bounds& keep) {
   const auto versions = reader.optional_integer("keep_versions", {.min = 1, .max = 1'000'000});
   keep.versions = static_cast<std::uint32_t>(versions.value_or(0));
@@ -301,6 +284,22 @@ schemas::Result<void> finish(ObjectReader& reader, Faults& faults) {
 }
 
 }  // namespace
+
+std::optional<std::uint32_t> parse_age(std::string_view text) {
+  constexpr std::string_view units = "smhd";
+  constexpr std::array seconds{1u, 60u, 3'600u, 86'400u};
+  constexpr std::size_t digits_max = 4;
+  const auto unit = text.empty() ? std::string_view::npos : units.find(text.back());
+  if (unit == std::string_view::npos) return std::nullopt;
+  text.remove_suffix(1);
+  if (text.empty() || text.size() > digits_max || text.front() == '0') return std::nullopt;
+  std::uint32_t number = 0;
+  for (char c : text) {
+    if (!is_digit(c)) return std::nullopt;
+    number = number * 10 + static_cast<std::uint32_t>(c - '0');
+  }
+  return number * seconds[unit];
+}
 
 schemas::Result<Manifest> Manifest::parse(std::string_view json, std::uint32_t version) {
   auto document = schemas::json::parse(json);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
@@ -15,6 +16,9 @@
 /// What a declared product consists of: kinds, their event types, and what each type does to an
 /// entity. Parsed from the text that stands in the log; a value.
 namespace manager {
+
+/// Seconds of a number from 1 to 9999 and a unit (s, m, h, d), such as 90d.
+std::optional<std::uint32_t> parse_age(std::string_view text);
 
 class Manifest {
  public:

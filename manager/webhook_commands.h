@@ -125,6 +125,13 @@ struct SkipDeliveries {
   std::optional<Uuid> pipeline = {};  // the same
 };
 
+/// The deliverer's own: deliveries that have ended are kept for a while. Left out is what is open
+/// or ended later.
+struct ForgetDeliveries {
+  std::vector<Uuid> ids;
+  Time ended_before;
+};
+
 /// `id` is made by whoever asks; `config` as webhooks/replay.h has it.
 struct RequestReplay {
   Uuid id;

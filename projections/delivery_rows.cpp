@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 
 #include "projections/reader.h"
+#include "projections/trimming.h"
 #include "schemas/crypto.h"
 #include "schemas/result.h"
 
@@ -155,6 +156,44 @@ void fold_delivery_rows(const DeliveryChange& change) {
   fold_health(change);
 }
 
+namespace {
+
+/// Its row and what is known of its past; how many times it was written.
+std::size_t forget(const ForgottenDelivery& forgotten, std::string_view kind,
+                   const Entity& entity) {
+  const KindScope scope{forgotten.organization, forgotten.space, forgotten.topic, kind};
+  forgotten.changes[row_key(scope, entity)] = std::nullopt;
+  const auto from = history_prefix(scope, entity);
+  std::vector<std::string> keys;  // none is changed while they are read
+  forgotten.rows.scan(from, prefix_end(from), [&](auto key, auto) {
+    keys.emplace_back(key);
+    return true;
+  });
+  for (auto& key : keys) forgotten.changes[std::move(key)] = std::nullopt;
+  return keys.size();
+}
+
+}  // namespace
+
+void forget_delivery_rows(const ForgottenDelivery& forgotten) {
+  const auto& delivery = forgotten.row.state;
+  const auto id = id_text(forgotten.delivery);
+  const auto times = forget(forgotten, Delivery::kind, {forgotten.delivery, {}});
+  forget(forgotten, delivery_of_kind, {delivery.channel().id(), "a/" + id});
+  for (const auto state : {DeliveryState::pending, DeliveryState::failing, DeliveryState::exhausted,
+                           DeliveryState::skipped}) {
+    if (times == 1 && state != delivery.state) continue;  // it was never in another one
+    for (const auto& of : {delivery.channel().id(), any_channel}) {
+      forget(forgotten, delivery_of_kind, {of, fmt::format("{}/{}", letter_of(state), id)});
+    }
+  }
+  const KindScope scope{forgotten.organization, forgotten.space, forgotten.topic, Delivery::kind};
+  const auto kept = std::max(kept_from(forgotten.rows, scope), forgotten.row.head.offset);
+  std::string bytes;
+  Encoder{bytes}(kept);
+  forgotten.changes[kept_from_key(scope)] = std::move(bytes);
+}
+
 bool is_leased(const Delivery& delivery) {
   return delivery.state == DeliveryState::pending && delivery.attempts > 0;
 }
@@ -204,6 +243,12 @@ Uuid delivery_id(const Uuid& channel, const Uuid& event, schemas::Time recorded)
   id.bytes[6] = static_cast<std::uint8_t>(0x80 | (id.bytes[6] & 0x0f));
   id.bytes[8] = static_cast<std::uint8_t>(0x80 | (id.bytes[8] & 0x3f));
   return id;
+}
+
+schemas::Time accepted_in(const Uuid& delivery) {
+  std::int64_t milliseconds = 0;
+  for (std::size_t i = 0; i < 6; ++i) milliseconds = milliseconds << 8 | delivery.bytes[i];
+  return schemas::Time{std::chrono::milliseconds{milliseconds}};
 }
 
 }  // namespace projections

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "projections/row.h"
 #include "projections/row_keys.h"
 #include "projections/rows.h"
 #include "projections/states.h"
@@ -38,6 +39,19 @@ struct DeliveryChange {
 };
 void fold_delivery_rows(const DeliveryChange& change);
 
+/// What is left of a delivery that ended long ago: that lists of the past, of a moment at which it
+/// had not ended, are not to be had any more (kept_from), and its share of what is counted.
+struct ForgottenDelivery {
+  const RowReader& rows;  // before the event
+  WriteSet& changes;
+  OrganizationId organization;
+  Space space;
+  TopicId topic;
+  Uuid delivery;
+  const Row<Delivery>& row;
+};
+void forget_delivery_rows(const ForgottenDelivery& forgotten);
+
 inline constexpr std::string_view due_kind = "delivery_due";
 inline constexpr std::string_view lane_kind = "delivery_lane";
 inline constexpr std::string_view delivery_of_kind = "delivery_of";
@@ -64,5 +78,7 @@ Entity deliveries_of(const std::optional<Uuid>& channel,
 /// The delivery of an event in a channel: the same however often it is tried. Ids begin with the
 /// time at which the event was accepted, so that they sort by it; what follows is a digest.
 Uuid delivery_id(const Uuid& channel, const Uuid& event, schemas::Time recorded);
+/// That time.
+schemas::Time accepted_in(const Uuid& delivery);
 
 }  // namespace projections

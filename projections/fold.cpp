@@ -264,6 +264,28 @@ Result<void> fold_event(const FoldedEvent& e) {
   }
 }
 
+/// Of a delivery nothing stays, not even that it was there.
+Result<void> fold_forgotten(const FoldedEvent& e) {
+  const auto entity = e.event.entity();
+  const auto scope = e.scope();
+  const auto row =
+      Reader(e.rows, scope.organization, scope.space).get<Delivery>(scope.topic, entity);
+  auto after = evolve(row ? std::optional(row->state) : std::nullopt, e.data,
+                      Moment{e.record.batch.recorded(), e.event.version()});
+  if (!after) return std::unexpected(std::move(after).error());
+  if (e.event.version() != next(row->head.version)) {
+    return fail(ErrorCode::projection_frozen, "its version does not follow the entity's version");
+  }
+  forget_delivery_rows({.rows = e.rows,
+                        .changes = e.changes,
+                        .organization = scope.organization,
+                        .space = scope.space,
+                        .topic = scope.topic,
+                        .delivery = entity.id,
+                        .row = *row});
+  return {};
+}
+
 /// Written every time: a look whether it is there already could meet another partition's record
 /// that is then refused, and this one's type would never be noted.
 void fold_used_type(const FoldedEvent& e) {
@@ -286,6 +308,7 @@ Result<void> fold_one(const FoldedEvent& e) {
   if (e.event.kind() == Resource::kind) return fold_event<Resource>(e);
   if (e.event.kind() == Quota::kind) return fold_event<Quota>(e);
   if (e.event.kind() == ResourceKind::kind) return fold_event<ResourceKind>(e);
+  if (std::holds_alternative<schemas::DeliveryForgotten>(e.data)) return fold_forgotten(e);
   if (e.event.kind() == Delivery::kind) return fold_event<Delivery>(e);
   if (e.event.kind() == DeliveryCursor::kind) return fold_event<DeliveryCursor>(e);
   if (e.event.kind() == Endpoint::kind) return fold_event<Endpoint>(e);

@@ -188,6 +188,9 @@ Result<std::optional<Delivery>> evolve(std::optional<Delivery> state, const Even
     return delivery_of(held->of);
   }
   if (!state) return cannot_apply(data);
+  if (std::holds_alternative<schemas::DeliveryForgotten>(data) && !state->open()) {
+    return std::nullopt;
+  }
   if (std::holds_alternative<schemas::DeliveryRequested>(data)) {
     state->state = DeliveryState::pending;
     state->attempts = 0;

@@ -152,6 +152,8 @@ EventData read_of_deliveries(const fb::Event& e) {
       const auto* data = e.data_as_DeliveryCursorMoved();
       return DeliveryCursorMoved{view(data->mark()), data->generation(), Version{data->version()}};
     }
+    case fb::EventData::DeliveryForgotten:
+      return DeliveryForgotten{};
     default:
       return read_of_replays(e);
   }
@@ -235,6 +237,9 @@ WrittenData write_data(FlatBufferBuilder& b, const DeliveryRequested&) {
 WrittenData write_data(FlatBufferBuilder& b, const DeliverySkipped& data) {
   return {fb::EventData::DeliverySkipped,
           fb::CreateDeliverySkipped(b, text(b, data.reason)).Union()};
+}
+WrittenData write_data(FlatBufferBuilder& b, const DeliveryForgotten&) {
+  return {fb::EventData::DeliveryForgotten, fb::CreateDeliveryForgotten(b).Union()};
 }
 WrittenData write_data(FlatBufferBuilder& b, const DeliveryCursorMoved& data) {
   return {

@@ -27,6 +27,7 @@ WrittenData write_data(flatbuffers::FlatBufferBuilder& builder, const DeliveryHe
 WrittenData write_data(flatbuffers::FlatBufferBuilder& builder, const DeliveryRequested& data);
 WrittenData write_data(flatbuffers::FlatBufferBuilder& builder, const DeliverySkipped& data);
 WrittenData write_data(flatbuffers::FlatBufferBuilder& builder, const DeliveryCursorMoved& data);
+WrittenData write_data(flatbuffers::FlatBufferBuilder& builder, const DeliveryForgotten& data);
 
 WrittenData write_data(flatbuffers::FlatBufferBuilder& builder, const ReplayRequested& data);
 WrittenData write_data(flatbuffers::FlatBufferBuilder& builder, const ReplayPaused& data);

@@ -74,6 +74,7 @@ constexpr std::array<TypeName, std::variant_size_v<EventData>> type_names{{
     {"pipeline.paused", "pipeline"},
     {"pipeline.resumed", "pipeline"},
     {"pipeline.deleted", "pipeline"},
+    {"delivery.forgotten", "delivery"},
 }};
 
 }  // namespace

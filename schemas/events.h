@@ -284,6 +284,9 @@ struct DeliveryCursorMoved {
   Version version{};
 };
 
+/// It ended so long ago that nothing is known of it any more, but for what is counted.
+struct DeliveryForgotten {};
+
 /// A replay's events name the project of the endpoint, or that it was asked for. `config` is JSON
 /// (webhooks/replay.h); `from` and `to` are marks.
 struct ReplayRequested {
@@ -355,7 +358,7 @@ using EventData = std::variant<
     RetryPolicyChanged, RetryPolicyDeleted, DeliveryAttempted, DeliveryHeld, DeliveryRequested,
     DeliverySkipped, DeliveryCursorMoved, ReplayRequested, ReplayPaused, ReplayResumed,
     ReplayCancelled, ReplayCompleted, PipelineCreated, PipelineChanged, PipelinePaused,
-    PipelineResumed, PipelineDeleted>;
+    PipelineResumed, PipelineDeleted, DeliveryForgotten>;
 
 /// The name that the outside sees, such as `project.created`. Not for Json, whose type is declared.
 std::string_view type_of(const EventData& data);

@@ -36,6 +36,7 @@ void Deliverer::start() {
   identity_ = *parts_.topics.find(eventstore::identity_product);
   thread_ = std::thread([this] { run(); });
   started_ = true;
+  asio::post(context_, [this] { forget_later(); });
   if (parts_.ownership == nullptr) asio::post(context_, [this] { look_at_all(); });
 }
 

@@ -41,6 +41,7 @@ class Deliverer {
     HttpGuard guard;
     const eventstore::Clock& clock;
     std::string user_agent;
+    std::chrono::seconds keep;                      // deliveries that have ended
     const manager::Ownership* ownership = nullptr;  // null: everything is ours
   };
   explicit Deliverer(Parts parts);
@@ -108,6 +109,24 @@ class Deliverer {
   void skip_ended(const Scope& scope, const schemas::Uuid& id);
   void skip_all_ended(const Scope& scope);
   void stop(const Scope& scope, const OutletSource& orphan);
+
+  // deliverer_forgetting.cpp
+  struct Passed {
+    bool all = false;
+    projections::Places places = {};
+  };
+  struct Forgetting {
+    schemas::Time ended_before;
+    std::vector<Scope> scopes = {};                 // to be looked at; the last one first
+    std::optional<schemas::Entity> behind = {};     // the delivery of it that was looked at last
+    std::map<schemas::Uuid, Passed> channels = {};  // of it
+    void next_scope();
+  };
+  void forget_later();
+  void forget_old();
+  void forget_page(const std::shared_ptr<Forgetting>& forgetting);
+  std::vector<schemas::Uuid> find_old(Forgetting& forgetting);
+  Passed passed_by(const Scope& scope, const projections::Channel& channel) const;
 
   void remove(const Scope& scope, const schemas::Uuid& id);
   void abandon(const Scope& scope);

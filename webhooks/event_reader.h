@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "projections/timeline.h"
 #include "schemas/cel/filter.h"
 #include "schemas/ids.h"
 #include "schemas/result.h"
@@ -91,6 +92,9 @@ class EventReader {
   virtual schemas::Result<EventBody> body(const Scope& scope, const Wanted& wanted,
                                           schemas::TopicId topic, schemas::Offset offset,
                                           std::uint32_t index, Pinned& pinned) = 0;
+  /// Which events are behind a mark; of topics that are not named none. Any thread.
+  virtual schemas::Result<projections::Places> places(const Scope& scope,
+                                                      const std::string& mark) = 0;
 };
 
 }  // namespace webhooks

@@ -35,7 +35,7 @@ void add_serve(CLI::App& program, Job& job, Serve serve) {
   flags->add_to(*app, {"log", "kafka_security_protocol", "kafka_sasl_mechanism", "kafka_username",
                        "kafka_password_file", "kafka_ca", "kafka_certificate", "kafka_key",
                        "kafka_topic_prefix"});
-  flags->add_to(*app, {"egress_allow", "egress_ports", "egress_ca"});
+  flags->add_to(*app, {"egress_allow", "egress_ports", "egress_ca", "keep_deliveries"});
   flags->add_to(*app, {"roles", "rpc_listen", "rpc_certificate", "rpc_key", "rpc_ca"});
   app->callback([flags, &job, serve = std::move(serve)] {
     job = [flags, serve] {

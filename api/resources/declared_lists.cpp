@@ -11,7 +11,6 @@
 #include "api/resources/products.h"
 #include "api/resources/sealed_fields.h"
 #include "api/resources/shaping.h"
-#include "projections/trimming.h"
 #include "schemas/json_writer.h"
 
 namespace api::resources {
@@ -86,19 +85,6 @@ Result<void> check_made(const Reading& reading, std::string_view product, std::s
                            std::to_string(looked_at) + " of their versions are looked at so far");
 }
 
-/// Lists go back as far as the history of all entities of the kind is kept.
-Result<void> check_kept(const Reading& reading, std::string_view kind) {
-  const auto as_of = reading.as_of();
-  if (!as_of || *as_of < 0) return {};  // there was nothing before the first record
-  const auto& place = reading.place();
-  const auto kept =
-      projections::kept_from(reading.rows(), {place.organization, place.space, place.topic, kind});
-  if (static_cast<schemas::Offset>(*as_of) >= kept) return {};
-  return schemas::fail(schemas::ErrorCode::history_trimmed,
-                       "the history of this kind is bounded and was trimmed: lists go back to the "
-                       "earliest mark; single entities, and their events, go back further");
-}
-
 /// A list of a kind's rows, by these filters.
 Answer list_declared(Ask& ask, Place place, std::string kind_name, const DeclaredKind& kind,
                      std::vector<Filter> filters) {
@@ -132,7 +118,10 @@ Answer list_declared(Ask& ask, Place place, std::string kind_name, const Declare
     };
   }
   spec.admit = [&](Reading& reading) {
-    Result<void> made = check_kept(reading, kind_name);
+    Result<void> made = check_kept(
+        reading, kind_name,
+        "the history of this kind is bounded and was trimmed: lists go back to the earliest mark; "
+        "single entities, and their events, go back further");
     for (const auto& filter : filters) {
       if (made) made = check_made(reading, product, kind_name, filter.index);
     }
@@ -184,19 +173,6 @@ std::optional<Filter> project_filter(const Ask& ask, const DeclaredKind& kind) {
 }
 
 }  // namespace
-
-awaitable<void> name_earliest_kept(const Ask& ask, const Place& place, std::string_view kind,
-                                   schemas::Error& error) {
-  if (error.code != schemas::ErrorCode::history_trimmed) co_return;
-  const auto kept = projections::kept_from(ask.services.rows,
-                                           {place.organization, place.space, place.topic, kind});
-  const auto log = ask.services.topics.log_of(place.topic, place.organization);
-  const auto earliest = co_await read_mark_at(ask.services, log, static_cast<std::int64_t>(kept));
-  if (!earliest) co_return;
-  const auto owner = ask.mark_owner();
-  const auto mark = ask.services.marks.encode(owner.organization, owner.space, {&*earliest, 1});
-  error.members.emplace_back("earliest_mark", schemas::json::quote(mark));
-}
 
 Result<void> render_row(const Ask& ask, const Place& place, std::string_view kind,
                         const FoundRow& found, std::string& out) {

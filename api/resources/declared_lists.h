@@ -25,10 +25,6 @@ struct DeclaredKind {
 std::optional<DeclaredKind> declared_kind(const Ask& ask, std::string_view product,
                                           std::string_view kind);
 
-/// Says with a history_trimmed from where on lists of the kind go back.
-awaitable<void> name_earliest_kept(const Ask& ask, const Place& place, std::string_view kind,
-                                   schemas::Error& error);
-
 /// With its sealed values opened; where one does not open nothing is written.
 Result<void> render_row(const Ask& ask, const Place& place, std::string_view kind,
                         const projections::FoundRow& found, std::string& out);

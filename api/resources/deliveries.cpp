@@ -189,6 +189,19 @@ FoundRow delivery_of(const Reading& reading, const FoundRow& found) {
   return {entity, std::move(*row)};
 }
 
+Result<void> check_deliveries_kept(const Reading& reading) {
+  return check_kept(reading, Delivery::kind,
+                    "deliveries that ended long ago are not kept, so lists of them go back to the "
+                    "earliest mark");
+}
+
+/// Lists of before some were forgotten say from where on they are whole.
+Answer list_kept(Ask& ask, ListSpec spec) {
+  auto some = co_await list_answer(ask, ask.deliveries(), std::move(spec));
+  if (!some) co_await name_earliest_kept(ask, ask.deliveries(), Delivery::kind, some.error());
+  co_return some;
+}
+
 Answer list_by_index(Ask& ask, Wanted wanted) {
   const Reading* reading = nullptr;  // known once the list is let in
   const bool has_row = wanted.state && *wanted.state != DeliveryState::succeeded;
@@ -199,7 +212,7 @@ Answer list_by_index(Ask& ask, Wanted wanted) {
       .render = {}};
   spec.admit = [&reading](Reading& opened) -> Result<void> {
     reading = &opened;
-    return {};
+    return check_deliveries_kept(opened);
   };
   spec.keep = [&](const FoundRow& found) {
     const auto delivery =
@@ -212,7 +225,7 @@ Answer list_by_index(Ask& ask, Wanted wanted) {
   spec.render = [&](std::string& out, const FoundRow& found) {
     render_delivery(out, ask, delivery_of(*reading, found));
   };
-  co_return co_await list_answer(ask, ask.deliveries(), std::move(spec));
+  co_return co_await list_kept(ask, std::move(spec));
 }
 
 Result<Uuid> known_endpoint(const Ask& ask, std::string_view text) {
@@ -252,16 +265,18 @@ Answer list_deliveries(Ask& ask) {
   const bool indexed =
       wanted->channel() || (wanted->state && *wanted->state != DeliveryState::succeeded);
   if (indexed) co_return co_await list_by_index(ask, *wanted);
-  ListSpec spec{.kind = Delivery::kind, .keep = {}, .render = [&ask](auto& out, const auto& found) {
-                  render_delivery(out, ask, found);
-                }};
+  ListSpec spec{
+      .kind = Delivery::kind,
+      .admit = check_deliveries_kept,
+      .keep = {},
+      .render = [&ask](auto& out, const auto& found) { render_delivery(out, ask, found); }};
   if (wanted->state || ask.caller().restricted()) {
     spec.keep = [&ask, state = wanted->state](const FoundRow& found) {
       const auto delivery = projections::decode_row<Delivery>(found.bytes).state;
       return (!state || delivery.state == *state) && sees_delivery(ask, delivery);
     };
   }
-  co_return co_await list_answer(ask, ask.deliveries(), std::move(spec));
+  co_return co_await list_kept(ask, std::move(spec));
 }
 
 // GET /v2/webhooks/deliveries/{delivery_id}

@@ -182,6 +182,20 @@ webhooks::EventBody DeliveryReader::render(const webhooks::Wanted& wanted,
   return {.text = schemas::json::minify(*document->root().find("data"))};
 }
 
+Result<projections::Places> DeliveryReader::places(const webhooks::Scope& scope,
+                                                   const std::string& mark) {
+  const auto positions = services_.marks.decode(scope.organization, scope.space, mark);
+  if (!positions) return std::unexpected(positions.error());
+  const auto snapshot = services_.rows.snapshot();
+  const EventFilter all;
+  const Feed feed(services_, *snapshot, {scope.organization, scope.space}, all);
+  projections::Places places;
+  for (const auto& position : feed.passed_at(*positions).positions) {
+    places[position.log.topic] = {position.offset, position.index};
+  }
+  return places;
+}
+
 /// Passes wanted events from a mark on, once; where it got to, and why it ended.
 Result<DeliveryReader::Walked> DeliveryReader::walk(const webhooks::Scope& scope,
                                                     const webhooks::Wanted& wanted,

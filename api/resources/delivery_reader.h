@@ -31,6 +31,8 @@ class DeliveryReader final : public webhooks::EventReader {
                                             const webhooks::Wanted& wanted, schemas::TopicId topic,
                                             schemas::Offset offset, std::uint32_t index,
                                             webhooks::Pinned& pinned) override;
+  schemas::Result<projections::Places> places(const webhooks::Scope& scope,
+                                              const std::string& mark) override;
   struct Walked {
     schemas::Result<void> end;  // an error: an event that cannot be read
     std::string mark;           // behind what was looked at

@@ -5,6 +5,7 @@
 
 #include "api/resources/parameters.h"
 #include "api/resources/pool.h"
+#include "projections/trimming.h"
 #include "schemas/json_writer.h"
 #include "schemas/time.h"
 
@@ -153,6 +154,29 @@ awaitable<Result<Response>> list_answer(Ask& ask, Place place, ListSpec spec) {
   };
   auto json = co_await answer_on(ask.services.scans, read);
   co_return http::json_response(200, std::move(json));
+}
+
+Result<void> check_kept(const Reading& reading, std::string_view kind, std::string detail) {
+  const auto as_of = reading.as_of();
+  if (!as_of || *as_of < 0) return {};  // there was nothing before the first record
+  const auto& place = reading.place();
+  const auto kept =
+      projections::kept_from(reading.rows(), {place.organization, place.space, place.topic, kind});
+  if (static_cast<schemas::Offset>(*as_of) >= kept) return {};
+  return schemas::fail(schemas::ErrorCode::history_trimmed, std::move(detail));
+}
+
+awaitable<void> name_earliest_kept(const Ask& ask, const Place& place, std::string_view kind,
+                                   schemas::Error& error) {
+  if (error.code != schemas::ErrorCode::history_trimmed) co_return;
+  const auto kept = projections::kept_from(ask.services.rows,
+                                           {place.organization, place.space, place.topic, kind});
+  const auto log = ask.services.topics.log_of(place.topic, place.organization);
+  const auto earliest = co_await read_mark_at(ask.services, log, static_cast<std::int64_t>(kept));
+  if (!earliest) co_return;
+  const auto owner = ask.mark_owner();
+  const auto mark = ask.services.marks.encode(owner.organization, owner.space, {&*earliest, 1});
+  error.members.emplace_back("earliest_mark", schemas::json::quote(mark));
 }
 
 bool picked(const Ask& ask, std::string_view filter, std::string_view value) {

@@ -49,6 +49,12 @@ struct ListSpec {
 /// A page of one kind at one place, read on the pool.
 awaitable<Result<Response>> list_answer(Ask& ask, Place place, ListSpec spec);
 
+/// Lists of a kind go back as far as all of its entities' history is kept; else `detail`.
+Result<void> check_kept(const Reading& reading, std::string_view kind, std::string detail);
+/// Says with a history_trimmed how far that is.
+awaitable<void> name_earliest_kept(const Ask& ask, const Place& place, std::string_view kind,
+                                   schemas::Error& error);
+
 // ---- parts, for lists that are put together otherwise ----
 
 bool in_created_range(const ListRequest& request, const projections::FoundRow& row);

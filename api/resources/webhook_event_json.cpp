@@ -102,6 +102,9 @@ void write_webhook_data(Writer& writer, const schemas::DeliveryHeld& event) {
 void write_webhook_data(Writer& writer, const schemas::DeliveryRequested&) {
   writer.begin_object().end_object();
 }
+void write_webhook_data(Writer& writer, const schemas::DeliveryForgotten&) {
+  writer.begin_object().end_object();
+}
 void write_webhook_data(Writer& writer, const schemas::DeliverySkipped& event) {
   writer.begin_object().member("reason", event.reason).end_object();
 }

@@ -23,6 +23,7 @@ void write_webhook_data(schemas::json::Writer& writer, const schemas::DeliveryHe
 void write_webhook_data(schemas::json::Writer& writer, const schemas::DeliveryRequested& event);
 void write_webhook_data(schemas::json::Writer& writer, const schemas::DeliverySkipped& event);
 void write_webhook_data(schemas::json::Writer& writer, const schemas::DeliveryCursorMoved& event);
+void write_webhook_data(schemas::json::Writer& writer, const schemas::DeliveryForgotten& event);
 void write_webhook_data(schemas::json::Writer& writer, const schemas::ReplayRequested& event);
 void write_webhook_data(schemas::json::Writer& writer, const schemas::ReplayPaused& event);
 void write_webhook_data(schemas::json::Writer& writer, const schemas::ReplayResumed& event);

@@ -25,6 +25,7 @@ RUN = {  # file: its classes, where not all
     "guards": ("Guards",),                                    # not Start: ports and data directories of one process
     "habits": WHOLE,
     "indexes": WHOLE,
+    "kept_deliveries": WHOLE,
     "manifests": WHOLE,
     "operations": ("Operations", "Logs"),                     # not Commands: they work on a journal
     "organizations": ("Organizations", "Keys", "ThePlatformKey"),  # not Starting: the first key of a data directory

@@ -1,6 +1,7 @@
 // Goal: the rules of endpoints, retry policies and deliveries. Method: given-when-then on a World
 // without disk; an endpoint's states and a delivery's against everything that can be asked of them.
 
+#include <array>
 #include <map>
 
 #include <gtest/gtest.h>
@@ -243,6 +244,65 @@ TEST_F(Webhooks, AnotherEndpointsDeliveriesAreNotSkipped) {
   auto other = skip({1});
   other.endpoint = Uuid{{8}};
   EXPECT_EQ(run(other), "unchanged");
+}
+
+TEST_F(Webhooks, OnlyWhatEndedLongAgoIsForgotten) {
+  run(create());
+  run(record({attempt(1, 1, DeliveryState::succeeded), attempt(2, 1, DeliveryState::exhausted),
+              attempt(3, 1, DeliveryState::failing), held(4),
+              attempt(5, 1, DeliveryState::exhausted), attempt(6, 1, DeliveryState::exhausted)}));
+  run(skip({4}));
+  world.clock().pass(std::chrono::hours(1));
+  const auto ended_before = world.clock().wall();
+  run(record({attempt(7, 1, DeliveryState::succeeded)}));
+  run(ResendDeliveries{{Uuid{{5}}, Uuid{{6}}}});
+  run(record({attempt(6, 1, DeliveryState::succeeded)}));
+  ForgetDeliveries forget{{}, ended_before};
+  for (std::uint8_t id = 1; id < 10; ++id) forget.ids.push_back(Uuid{{id}});
+  forget.ids.push_back(Uuid{{1}});
+  const auto before = health();
+  EXPECT_EQ(run(forget), "forgotten forgotten forgotten 3");
+  EXPECT_EQ(run(forget), "unchanged");
+  for (const auto id : std::to_array<std::uint8_t>({1, 2, 4}))
+    EXPECT_FALSE(delivery(id)) << int{id};
+  for (const auto id : std::to_array<std::uint8_t>({3, 5, 6, 7}))
+    EXPECT_TRUE(delivery(id)) << int{id};
+  EXPECT_EQ(health().succeeded, before.succeeded) << "what was counted stays counted";
+  EXPECT_EQ(health().exhausted, before.exhausted);
+  EXPECT_EQ(run(ResendDeliveries{{Uuid{{2}}}}), "not-found");
+}
+
+TEST_F(Webhooks, OfAForgottenDeliveryNoRowIsLeft) {
+  run(create());
+  run(record({attempt(19, 1, DeliveryState::succeeded)}));
+  const auto rows_of = [&](std::uint8_t id) {
+    const Uuid delivery{{id}};
+    const auto text = to_text(schemas::DeliveryId(delivery));
+    std::size_t count = 0;
+    world.rows().scan("", std::string(64, '\xff'), [&](auto key, auto) {
+      count += key.contains(delivery.view()) || key.contains(text) ? 1 : 0;
+      return true;
+    });
+    return count;
+  };
+  for (const auto state : {DeliveryState::succeeded, DeliveryState::exhausted}) {
+    run(record({attempt(11, 1, state), held(12)}));
+    run(record({attempt(12, 1, DeliveryState::failing)}));
+    run(record({attempt(12, 2, state)}));
+    run(ResendDeliveries{{Uuid{{12}}}});
+    run(record({attempt(12, 1, state)}));
+    EXPECT_GT(rows_of(11), 3u);
+    EXPECT_GT(rows_of(12), 10u);
+    world.clock().pass(std::chrono::hours(1));
+    EXPECT_EQ(run(ForgetDeliveries{{Uuid{{11}}, Uuid{{12}}}, world.clock().wall()}),
+              "forgotten forgotten 6");
+    EXPECT_EQ(rows_of(11), 0u);
+    EXPECT_EQ(rows_of(12), 0u);
+  }
+  EXPECT_GT(rows_of(19), 3u);
+  const auto hash = world.hash();
+  world.rebuild();
+  EXPECT_EQ(world.hash(), hash);
 }
 
 TEST_F(Webhooks, TheCursorDoesNotGoBackToAnEarlierStart) {

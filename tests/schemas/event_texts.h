@@ -195,6 +195,7 @@ struct ShowData {
   std::string operator()(const DeliverySkipped& d) const {
     return fmt::format("delivery skipped '{}'", d.reason);
   }
+  std::string operator()(const DeliveryForgotten&) const { return "delivery forgotten"; }
   std::string operator()(const DeliveryCursorMoved& d) const {
     return fmt::format("delivery cursor moved {} {}", d.mark, d.generation) +
            (d.version == Version{} ? "" : fmt::format(" version {}", to_number(d.version)));

@@ -172,6 +172,7 @@ inline SampleEvents sample_webhook_events() {
       {"delivery-requested", DeliveryRequested{}},
       {"delivery-skipped", DeliverySkipped{"on request"}},
       {"delivery-cursor-moved", DeliveryCursorMoved{"tm1_there", 4}},
+      {"delivery-forgotten", DeliveryForgotten{}},
       {"delivery-held-replayed", DeliveryHeld{replayed}},
       {"replay-requested", ReplayRequested{.project = id_of(9),
                                            .endpoint = id_of(10),
