@@ -376,11 +376,12 @@ Result<Decision> decide(const Context& context, const ResendDeliveries& command)
 
 Result<Decision> decide(const Context& context, const ForgetDeliveries& command) {
   auto decision = nothing(Delivery::kind, {command.ids.empty() ? Uuid{} : command.ids.front(), {}});
+  const auto ended_before = std::min(command.ended_before, context.now);
   std::set<Uuid> seen;
   for (const auto& id : command.ids) {
     if (!seen.insert(id).second) continue;  // the view does not show the one before yet
     const auto row = context.view.get<Delivery>(context.topic, {id, {}});
-    if (!row || row->state.open() || row->head.updated_at >= command.ended_before) continue;
+    if (!row || row->state.open() || row->head.updated_at >= ended_before) continue;
     auto one = one_event(context, {id, {}}, row->head.version, schemas::DeliveryForgotten{});
     decision.events.push_back(std::move(one.events.front()));
   }

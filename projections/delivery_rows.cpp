@@ -156,42 +156,55 @@ void fold_delivery_rows(const DeliveryChange& change) {
   fold_health(change);
 }
 
-namespace {
+std::size_t forget_delivery_rows(const ForgottenDelivery& forgotten) {
+  std::size_t bytes = 0;
+  const auto remove = [&](std::string key) {
+    bytes += key.size();
+    forgotten.changes[std::move(key)] = std::nullopt;
+  };
+  const auto scope = [&](std::string_view kind) {
+    return KindScope{forgotten.organization, forgotten.space, forgotten.topic, kind};
+  };
+  const auto own = scope(Delivery::kind);
+  const auto of = scope(delivery_of_kind);
+  const auto channel = forgotten.row.state.channel().id();
+  const auto id = id_text(forgotten.delivery);
 
-/// Its row and what is known of its past; how many times it was written.
-std::size_t forget(const ForgottenDelivery& forgotten, std::string_view kind,
-                   const Entity& entity) {
-  const KindScope scope{forgotten.organization, forgotten.space, forgotten.topic, kind};
-  forgotten.changes[row_key(scope, entity)] = std::nullopt;
-  const auto from = history_prefix(scope, entity);
-  std::vector<std::string> keys;  // none is changed while they are read
-  forgotten.rows.scan(from, prefix_end(from), [&](auto key, auto) {
-    keys.emplace_back(key);
+  // Each event left a history row, and others at the same place, as fold_places has it.
+  const auto from = history_prefix(own, {forgotten.delivery, {}});
+  std::vector<std::pair<std::string, DeliveryState>> past;  // the newest first
+  forgotten.rows.scan(from, prefix_end(from), [&](auto key, auto row) {
+    past.emplace_back(key.substr(from.size()), decode_row<Delivery>(row).state.state);
     return true;
   });
-  for (auto& key : keys) forgotten.changes[std::move(key)] = std::nullopt;
-  return keys.size();
-}
-
-}  // namespace
-
-void forget_delivery_rows(const ForgottenDelivery& forgotten) {
-  const auto& delivery = forgotten.row.state;
-  const auto id = id_text(forgotten.delivery);
-  const auto times = forget(forgotten, Delivery::kind, {forgotten.delivery, {}});
-  forget(forgotten, delivery_of_kind, {delivery.channel().id(), "a/" + id});
-  for (const auto state : {DeliveryState::pending, DeliveryState::failing, DeliveryState::exhausted,
-                           DeliveryState::skipped}) {
-    if (times == 1 && state != delivery.state) continue;  // it was never in another one
-    for (const auto& of : {delivery.channel().id(), any_channel}) {
-      forget(forgotten, delivery_of_kind, {of, fmt::format("{}/{}", letter_of(state), id)});
+  const auto remove_of = [&](const Uuid& whose, const std::string& name, const std::string* place) {
+    const Entity entity{whose, name + id};
+    remove(place ? history_prefix(of, entity) + *place : row_key(of, entity));
+  };
+  const auto remove_state = [&](DeliveryState state, const std::string* place) {
+    if (state == DeliveryState::succeeded) return;
+    for (const auto& whose : {channel, any_channel}) {
+      remove_of(whose, {letter_of(state), '/'}, place);
     }
+  };
+  std::optional<DeliveryState> before;
+  for (auto then = past.rbegin(); then != past.rend(); ++then) {
+    const auto& [place, state] = *then;
+    remove(from + place);
+    if (!before) remove_of(channel, "a/", &place);
+    if (before && before != state) remove_state(*before, &place);
+    if (before != state) remove_state(state, &place);
+    before = state;
   }
-  const KindScope scope{forgotten.organization, forgotten.space, forgotten.topic, Delivery::kind};
-  const auto kept = std::max(kept_from(forgotten.rows, scope), forgotten.row.head.offset);
-  std::string bytes;
-  Encoder{bytes}(kept);
-  forgotten.changes[kept_from_key(scope)] = std::move(bytes);
+  remove(row_key(own, {forgotten.delivery, {}}));
+  remove_of(channel, "a/", nullptr);
+  remove_state(forgotten.row.state.state, nullptr);
+
+  const auto kept = std::max(kept_from(forgotten.rows, own), forgotten.row.head.offset);
+  std::string row;
+  Encoder{row}(kept);
+  forgotten.changes[kept_from_key(own)] = std::move(row);
+  return bytes;
 }
 
 bool is_leased(const Delivery& delivery) {

@@ -40,7 +40,8 @@ struct DeliveryChange {
 void fold_delivery_rows(const DeliveryChange& change);
 
 /// What is left of a delivery that ended long ago: that lists of the past, of a moment at which it
-/// had not ended, are not to be had any more (kept_from), and its share of what is counted.
+/// had not ended, are not to be had any more (kept_from), and its share of what is counted. Answers
+/// how many bytes of keys went.
 struct ForgottenDelivery {
   const RowReader& rows;  // before the event
   WriteSet& changes;
@@ -50,7 +51,7 @@ struct ForgottenDelivery {
   Uuid delivery;
   const Row<Delivery>& row;
 };
-void forget_delivery_rows(const ForgottenDelivery& forgotten);
+std::size_t forget_delivery_rows(const ForgottenDelivery& forgotten);
 
 inline constexpr std::string_view due_kind = "delivery_due";
 inline constexpr std::string_view lane_kind = "delivery_lane";

@@ -276,13 +276,13 @@ Result<void> fold_forgotten(const FoldedEvent& e) {
   if (e.event.version() != next(row->head.version)) {
     return fail(ErrorCode::projection_frozen, "its version does not follow the entity's version");
   }
-  forget_delivery_rows({.rows = e.rows,
-                        .changes = e.changes,
-                        .organization = scope.organization,
-                        .space = scope.space,
-                        .topic = scope.topic,
-                        .delivery = entity.id,
-                        .row = *row});
+  e.changed_bytes += forget_delivery_rows({.rows = e.rows,
+                                           .changes = e.changes,
+                                           .organization = scope.organization,
+                                           .space = scope.space,
+                                           .topic = scope.topic,
+                                           .delivery = entity.id,
+                                           .row = *row});
   return {};
 }
 

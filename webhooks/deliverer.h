@@ -115,17 +115,27 @@ class Deliverer {
     bool all = false;
     projections::Places places = {};
   };
+  /// Looking at all rows once: one step after the other, on this thread, the pool's or the core's.
   struct Forgetting {
+    schemas::Time begun;
     schemas::Time ended_before;
+    schemas::Time oldest_left;                      // nothing else of the scope ended before that
     std::vector<Scope> scopes = {};                 // to be looked at; the last one first
     std::optional<schemas::Entity> behind = {};     // the delivery of it that was looked at last
+    bool done = false;                              // with it
     std::map<schemas::Uuid, Passed> channels = {};  // of it
     void next_scope();
   };
   void forget_later();
   void forget_old();
+  void forget_page_after(std::chrono::milliseconds wait,
+                         const std::shared_ptr<Forgetting>& forgetting);
   void forget_page(const std::shared_ptr<Forgetting>& forgetting);
+  void forget(std::vector<schemas::Uuid> old, const std::shared_ptr<Forgetting>& forgetting);
   std::vector<schemas::Uuid> find_old(Forgetting& forgetting);
+  std::set<schemas::Uuid> still_to_replay(const projections::Reader& reader) const;
+  bool is_passed(Forgetting& forgetting, const Scope& scope,
+                 const projections::Delivery& delivery) const;
   Passed passed_by(const Scope& scope, const projections::Channel& channel) const;
 
   void remove(const Scope& scope, const schemas::Uuid& id);
@@ -156,6 +166,8 @@ class Deliverer {
   std::unordered_set<Scope, ScopeHash> looks_;
   std::unordered_set<Scope, ScopeHash> later_looks_;
   bool turning_ = false;
+  bool forgetting_ = false;
+  std::unordered_map<Scope, schemas::Time, ScopeHash> nothing_old_until_;
 
   // Core thread.
   std::set<std::uint16_t> ours_;

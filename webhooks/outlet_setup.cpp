@@ -142,9 +142,7 @@ Result<void> apply(const Replay& replay, OutletSetup& setup) {
   setup.products = std::move(config->products);
   if (!replay.pipeline) setup.to_product = std::move(config->product);
   if (replay.pipeline) setup.pipeline = {*replay.pipeline, config->definition, config->of};
-  if (config->only_failed) {
-    setup.failed_of = config->of ? config->of : replay.pipeline ? replay.pipeline : replay.endpoint;
-  }
+  setup.failed_of = failed_of(replay, *config);
   setup.place = replay.from;
   setup.until = replay.to;
   setup.active_since = std::max(setup.active_since, replay.running_since);
@@ -197,6 +195,11 @@ Result<OutletSetup> setup_to_endpoint(const SetupParts& parts, const OutletSourc
 }
 
 }  // namespace
+
+std::optional<Uuid> failed_of(const Replay& replay, const ReplayConfig& config) {
+  if (!config.only_failed) return std::nullopt;
+  return config.of ? config.of : replay.pipeline ? replay.pipeline : replay.endpoint;
+}
 
 Result<OutletSetup> setup_of(const SetupParts& parts, const OutletSource& source) {
   auto made = source.endpoint ? setup_to_endpoint(parts, source) : setup_of_written(parts, source);

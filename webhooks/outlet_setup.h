@@ -6,6 +6,7 @@
 #include "eventstore/sealing.h"
 #include "projections/reader.h"
 #include "webhooks/outlet.h"
+#include "webhooks/replay.h"
 
 /// What an outlet is made of, from the rows.
 namespace webhooks {
@@ -32,6 +33,10 @@ struct OutletSource {
 /// The one of this id; a replay is found by its own.
 std::optional<OutletSource> find_source(const projections::Reader& reader,
                                         schemas::TopicId webhooks, const schemas::Uuid& id);
+
+/// The channel whose failed deliveries a replay takes; empty: it takes all events.
+std::optional<schemas::Uuid> failed_of(const projections::Replay& replay,
+                                       const ReplayConfig& config);
 
 /// Of a source and of the retry policy that its endpoint names: an outlet is made anew when one of
 /// them moves.

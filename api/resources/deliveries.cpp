@@ -190,12 +190,13 @@ FoundRow delivery_of(const Reading& reading, const FoundRow& found) {
 }
 
 Result<void> check_deliveries_kept(const Reading& reading) {
-  return check_kept(reading, Delivery::kind,
-                    "deliveries that ended long ago are not kept, so lists of them go back to the "
-                    "earliest mark");
+  return check_kept(
+      reading, Delivery::kind,
+      "deliveries that ended long ago are not kept: lists go back to the earliest mark, "
+      "and show what is kept by now");
 }
 
-/// Lists of before some were forgotten say from where on they are whole.
+/// Lists of a moment at which something had not ended that is forgotten say how far they go back.
 Answer list_kept(Ask& ask, ListSpec spec) {
   auto some = co_await list_answer(ask, ask.deliveries(), std::move(spec));
   if (!some) co_await name_earliest_kept(ask, ask.deliveries(), Delivery::kind, some.error());
@@ -312,6 +313,7 @@ Answer resend_delivery(Ask& ask) {
   }
   auto outcome = co_await write(ask, ask.here(), manager::ResendDeliveries{{*id}});
   if (!outcome) co_return std::unexpected(std::move(outcome).error());
+  if (outcome->row.empty()) co_return no_delivery();  // asked for before, and forgotten since
   std::string json;
   render_delivery(json, ask, {outcome->subject, outcome->row});
   co_return accepted(*outcome, std::move(json));
