@@ -12,11 +12,10 @@ import http.client
 import json
 import os
 import random
-import shutil
 import threading
 import time
 
-from harness import LOOPBACK_ALLOWED, ServerTest, run, tidemark
+from harness import LOOPBACK_ALLOWED, ServerTest, run
 from receiver import Receiver
 
 KILLS = int(os.environ.get("DELIVERY_KILLS", "300"))
@@ -85,16 +84,6 @@ class DeliveryCrash(ServerTest):
             self.server.launch()
             time.sleep(self.source.uniform(0, 0.15))
             self.server.kill()
-        self.server.start()
-
-    def check_rebuild(self):
-        """Deliveries are rows too: made anew from the log they are the same."""
-        self.server.stop()
-        before = tidemark("projections", "hash", "--data", self.server.data).stdout
-        shutil.rmtree(os.path.join(self.server.data, "rows"))
-        self.server.start()
-        self.server.stop()
-        self.assertEqual(tidemark("projections", "hash", "--data", self.server.data).stdout, before)
         self.server.start()
 
     def test_every_event_arrives_in_order(self):

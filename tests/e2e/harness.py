@@ -265,6 +265,16 @@ class ServerTest(unittest.TestCase):
             self.assertRegex(json.dumps(body), detail)
         return body
 
+    def check_rebuild(self):
+        """Rows made anew from the log are the same. The server starts again."""
+        self.server.stop()
+        before = tidemark("projections", "hash", "--data", self.server.data).stdout
+        shutil.rmtree(os.path.join(self.server.data, "rows"))
+        self.server.start()
+        self.server.stop()
+        self.assertEqual(tidemark("projections", "hash", "--data", self.server.data).stdout, before)
+        self.server.start()
+
     def assert_id(self, prefix, text):
         self.assertRegex(text, rf"^{prefix}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$")
 
