@@ -47,7 +47,7 @@ class Writer(threading.Thread):
         self.tenant = Tenant(self.organization)
         self.written, self.commands = {}, {}  # slug: id of what was acknowledged; of all
         self.unsure = []                     # slugs of which no answer said anything
-        self.answers, self.retries = [], {}  # times of 201; statuses of others
+        self.answers, self.retries = [], {}  # times of 201; how often each other was answered
 
     def client(self, turn):
         cluster = self.load.cluster
@@ -80,12 +80,15 @@ class Writer(threading.Thread):
         return answer
 
     def create(self, client, slug):
-        """The answer's status, or the name of what went wrong instead."""
+        """201, or what was answered or went wrong instead."""
         try:
             answer = self.ask(client, slug, self.load.patience)
         except (OSError, http.client.HTTPException) as failure:
             return type(failure).__name__
-        return "503 without Retry-After" if answer.status == 503 and "Retry-After" not in answer.headers else answer.status
+        if answer.status == 201:
+            return 201
+        lacks = answer.status == 503 and "Retry-After" not in answer.headers
+        return f"{answer.status} {problem_of(answer)}{' without Retry-After' if lacks else ''}"
 
     def ask_once(self, client, timeout):
         """One more command, at this process; its answer."""
@@ -164,6 +167,10 @@ class Load:
             for status, count in dict(writer.retries).items():
                 total[status] = total.get(status, 0) + count
         return total
+
+    def times(self, text):
+        """How often something of this name was answered, or went wrong, instead of 201."""
+        return sum(count for name, count in self.refusals().items() if text in str(name))
 
     def text(self):
         return f"{self.written()} written, others {self.refusals()}"
