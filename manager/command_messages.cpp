@@ -34,6 +34,9 @@ flatbuffers::Optional<std::int64_t> to_number(const std::optional<Time>& time) {
   if (!time) return flatbuffers::nullopt;
   return to_number(*time);
 }
+flatbuffers::Optional<std::uint64_t> to_number(std::optional<std::uint64_t> number) {
+  return number ? flatbuffers::Optional<std::uint64_t>(*number) : flatbuffers::nullopt;
+}
 
 class Encoder {
  public:
@@ -57,9 +60,8 @@ class Encoder {
     });
     const auto context_table = this->context(context);
     const auto left_ms = std::clamp<std::int64_t>(left.count(), 0, 0xffff'ffff);
-    return rpc::CreateSubmit(b_, call, optional_number(sequence),
-                             static_cast<std::uint32_t>(left_ms), context_table, type, table,
-                             seen_tables);
+    return rpc::CreateSubmit(b_, call, to_number(sequence), static_cast<std::uint32_t>(left_ms),
+                             context_table, type, table, seen_tables);
   }
   Ref<rpc::Answer> answer(const Answered& answered) {
     const auto& [call, result] = answered;
@@ -541,9 +543,6 @@ class Encoder {
                             member_tables);
   }
 
-  static flatbuffers::Optional<std::uint64_t> optional_number(std::optional<std::uint64_t> value) {
-    return value ? flatbuffers::Optional<std::uint64_t>(*value) : flatbuffers::nullopt;
-  }
   TextRef text(const std::string& text) { return b_.CreateString(text); }
   TextRef text(const std::optional<std::string>& text) {
     return text ? b_.CreateString(*text) : TextRef(0);
@@ -572,10 +571,12 @@ MessageBytes encode(const Questions& questions) {
   return encoder.finish(rpc::CreateQuestions(encoder.builder(), submits, over));
 }
 
-MessageBytes encode(std::span<const Answered> answers) {
+MessageBytes encode(const Answers& answers) {
   Encoder encoder(1024);
-  const auto tables = encoder.tables(answers, [&](const Answered& a) { return encoder.answer(a); });
-  return encoder.finish(rpc::CreateAnswers(encoder.builder(), tables));
+  const auto tables =
+      encoder.tables(answers.answers, [&](const Answered& a) { return encoder.answer(a); });
+  const auto taken = to_number(answers.taken);
+  return encoder.finish(rpc::CreateAnswers(encoder.builder(), tables, taken));
 }
 
 std::size_t bytes_of(const schemas::Result<Outcome>& result) {

@@ -40,14 +40,21 @@ struct Answered {
   schemas::Result<Outcome> result;
 };
 
+struct Answers {
+  std::vector<Answered> answers;
+  /// In the last message of a process that stops: no call behind this one was or will be tried,
+  /// and none up to it is answered any more.
+  std::optional<std::uint64_t> taken;
+};
+
 using MessageBytes = std::vector<std::uint8_t>;
 
 /// Every submission must have a command.
 MessageBytes encode(const Questions& questions);
-MessageBytes encode(std::span<const Answered> answers);
+MessageBytes encode(const Answers& answers);
 
 schemas::Result<Questions> decode_questions(std::span<const std::uint8_t> bytes);
-schemas::Result<std::vector<Answered>> decode_answers(std::span<const std::uint8_t> bytes);
+schemas::Result<Answers> decode_answers(std::span<const std::uint8_t> bytes);
 
 /// What an answer takes in memory and in a message, roughly.
 std::size_t bytes_of(const schemas::Result<Outcome>& result);

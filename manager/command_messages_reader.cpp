@@ -570,13 +570,14 @@ schemas::Result<Questions> decode_questions(std::span<const std::uint8_t> bytes)
   return questions;
 }
 
-schemas::Result<std::vector<Answered>> decode_answers(std::span<const std::uint8_t> bytes) {
+schemas::Result<Answers> decode_answers(std::span<const std::uint8_t> bytes) {
   const Message<rpc::Answers> message(bytes);
   const auto* root = message.root();
   if (root == nullptr) return malformed();
   Decoder decoder;
   auto answer = [&](const rpc::Answer* from) { return decoder.to_answered(*from); };
-  auto answers = to_vector(root->answers(), answer);
+  Answers answers{to_vector(root->answers(), answer), {}};
+  if (root->taken()) answers.taken = *root->taken();
   if (!decoder.ok()) return malformed();
   return answers;
 }

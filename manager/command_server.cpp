@@ -19,12 +19,13 @@ using GrpcStream = grpc::ServerReaderWriter<AnswersMessage, QuestionsMessage>;
 
 /// More than a cluster has processes: each holds two threads.
 constexpr std::size_t streams_max = 256;
+constexpr std::chrono::milliseconds stop_told_within{500};
 
 void write_answers(CommandStream& answers, GrpcStream& stream) {
   while (true) {
     const auto next = answers.next_answers();
-    if (next.empty()) return;
-    const auto bytes = encode(next);
+    if (!next) return;
+    const auto bytes = encode(*next);
     if (!stream.Write(AnswersMessage(grpc::Slice(bytes.data(), bytes.size())))) break;
   }
   answers.close();  // the asker is gone: its commands go on, nobody waits for them
@@ -67,10 +68,16 @@ class CommandServer::Service final : public fb::rpc::Commands::Service {
     return status;
   }
 
-  void close() {
-    std::lock_guard lock(mutex_);
-    closed_ = true;
-    for (const auto& stream : streams_) stream->close();
+  void stop() {
+    std::vector<std::shared_ptr<CommandStream>> streams;
+    {
+      std::lock_guard lock(mutex_);
+      closed_ = true;
+      streams = streams_;
+    }
+    for (const auto& stream : streams) stream->stop();
+    const auto until = std::chrono::steady_clock::now() + options_.stop_within;
+    for (const auto& stream : streams) stream->end(until);
   }
 
  private:
@@ -129,8 +136,9 @@ schemas::Result<std::unique_ptr<CommandServer>> CommandServer::start(Options opt
 CommandServer::CommandServer(std::unique_ptr<Serving> serving) : serving_(std::move(serving)) {}
 
 CommandServer::~CommandServer() {
-  serving_->service->close();
-  serving_->server->Shutdown(std::chrono::system_clock::now());
+  serving_->service->stop();
+  // Whoever is told that we stop ends its stream.
+  serving_->server->Shutdown(std::chrono::system_clock::now() + stop_told_within);
   serving_->server->Wait();
 }
 

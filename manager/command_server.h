@@ -37,11 +37,14 @@ class CommandServer {
     std::chrono::milliseconds wait_max{2000};
     std::size_t unanswered_max = 10'000;  // of a stream
     std::size_t unanswered_bytes_max = std::size_t{64} << 20;
+    /// How long a server that stops waits for the answers of what it took.
+    std::chrono::milliseconds stop_within{1000};
   };
 
   /// `local` must outlive the server and everything submitted to it.
   static schemas::Result<std::unique_ptr<CommandServer>> start(Options options, Commands& local);
-  /// Ends all streams; what was submitted goes on without being answered here.
+  /// Takes nothing more, answers what was taken, tells the askers where it ended: what it had not
+  /// taken they may ask elsewhere. What is not answered in time goes on without being answered.
   ~CommandServer();
 
   std::uint16_t port() const;

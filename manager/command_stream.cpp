@@ -32,6 +32,8 @@ void CommandStream::take(Submission submission, Instant came) {
   const auto bytes = submission.command ? bytes_of(*submission.command) : 0;
   {
     std::lock_guard lock(mutex_);
+    if (stops_) return;
+    taken_ = submission.call;
     ++unanswered_;
     unanswered_bytes_ += bytes;
   }
@@ -85,7 +87,7 @@ bool CommandStream::wait_for_rows(const SeenPosition& position, Instant until) {
   });
   if (waits) {
     std::unique_lock lock(mutex_);
-    changed_.wait_until(lock, until, [&] { return *reached || closed_; });
+    changed_.wait_until(lock, until, [&] { return *reached || stops_ || closed_; });
     if (!*reached) {
       awaited_.insert_or_assign(log, Awaited{since, end, reached});
       return false;
@@ -98,10 +100,11 @@ bool CommandStream::wait_for_rows(const SeenPosition& position, Instant until) {
 bool CommandStream::wait_for_room() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] {
-    return closed_ || (unanswered_ < options_.unanswered_max &&
-                       unanswered_bytes_ < options_.unanswered_bytes_max);
+    return closed_ || stops_ ||
+           (unanswered_ < options_.unanswered_max &&
+            unanswered_bytes_ < options_.unanswered_bytes_max);
   });
-  return !closed_;
+  return !closed_ && !stops_;
 }
 
 void CommandStream::answer(std::uint64_t call, std::size_t bytes, schemas::Result<Outcome> result) {
@@ -113,17 +116,21 @@ void CommandStream::answer(std::uint64_t call, std::size_t bytes, schemas::Resul
   changed_.notify_all();
 }
 
-std::vector<Answered> CommandStream::next_answers() {
+std::optional<Answers> CommandStream::next_answers() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return closed_ || !answers_.empty(); });
-  if (closed_) return {};
+  changed_.wait(lock, [this] { return closed_ || ends_ || !answers_.empty(); });
+  if (closed_) return std::nullopt;
+  if (answers_.empty()) {
+    closed_ = true;
+    return Answers{.taken = taken_};
+  }
   std::size_t bytes = 0;
   std::size_t count = 0;
   while (count < answers_.size() && (count == 0 || bytes < message_bytes_usual)) {
     bytes += bytes_of(answers_[count++].result);
   }
   const auto begin = std::make_move_iterator(answers_.begin());
-  std::vector<Answered> next(begin, begin + static_cast<std::ptrdiff_t>(count));
+  Answers next{{begin, begin + static_cast<std::ptrdiff_t>(count)}, {}};
   answers_.erase(answers_.begin(), answers_.begin() + static_cast<std::ptrdiff_t>(count));
   unanswered_ -= count;
   unanswered_bytes_ -= bytes;
@@ -135,6 +142,19 @@ void CommandStream::close() {
   std::lock_guard lock(mutex_);
   closed_ = true;
   answers_.clear();
+  changed_.notify_all();
+}
+
+void CommandStream::stop() {
+  std::lock_guard lock(mutex_);
+  stops_ = true;
+  changed_.notify_all();
+}
+
+void CommandStream::end(Instant until) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_until(lock, until, [this] { return closed_ || unanswered_ == 0; });
+  ends_ = true;
   changed_.notify_all();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -25,10 +26,14 @@ class CommandStream : public std::enable_shared_from_this<CommandStream> {
   void take(Questions questions);
 
   /// Writing thread: the next answers, enough for one message; none once the stream is over.
-  std::vector<Answered> next_answers();
+  std::optional<Answers> next_answers();
 
-  /// Any thread: nothing blocks any more.
+  /// Any thread. The asker is gone: nothing blocks any more, nothing is answered.
   void close();
+  /// Any thread. We go: nothing more is taken.
+  void stop();
+  /// Behind `stop`: waits until what was taken is answered, and has the asker told where we ended.
+  void end(std::chrono::steady_clock::time_point until);
 
  private:
   using Instant = std::chrono::steady_clock::time_point;
@@ -58,6 +63,9 @@ class CommandStream : public std::enable_shared_from_this<CommandStream> {
   std::vector<Answered> answers_;
   std::size_t unanswered_ = 0;        // commands that are submitted or whose answer is not taken
   std::size_t unanswered_bytes_ = 0;  // of them or of their answers
+  std::uint64_t taken_ = 0;           // the last call that was
+  bool stops_ = false;
+  bool ends_ = false;
   bool closed_ = false;
 };
 

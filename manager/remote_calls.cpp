@@ -101,6 +101,12 @@ void RemoteCalls::refuse_unsent() {
   for (auto& asked : std::exchange(unsent_, {})) refuse(std::move(asked), not_sent());
 }
 
+void RemoteCalls::refuse_behind(std::uint64_t taken) {
+  for (auto at = sent_.upper_bound(taken); at != sent_.end(); at = sent_.erase(at)) {
+    finish(std::move(at->second), fail(not_sent()));
+  }
+}
+
 void RemoteCalls::lose_sent() {
   for (auto& [call, sent] : std::exchange(sent_, {})) {
     finish(std::move(sent), fail(unknown("was lost before it answered")));

@@ -18,7 +18,7 @@ namespace manager {
 ///
 ///     add ──► unsent ── next_message ──► sent ── answer ──► done
 ///                │ too late, refuse_unsent   │ too late, lose_sent
-///                ▼ no_owner                  ▼ outcome_unknown
+///                ▼ no_owner ◄─ refuse_behind ┴► outcome_unknown
 ///
 /// One thread, but for `enter` and `full`. Answers are given from within the calls.
 class RemoteCalls {
@@ -53,6 +53,8 @@ class RemoteCalls {
   /// Of one that entered and was not added.
   void refuse(Asked asked);
   void refuse_unsent();
+  /// The peer stops, and has not tried what was sent behind this call.
+  void refuse_behind(std::uint64_t taken);
   void lose_sent();
 
   /// Answers what is too late.

@@ -237,8 +237,10 @@ void RemoteCommands::Connection::on_greeting() {
 void RemoteCommands::Connection::on_answers() {
   auto answers = decode_answers({stream_->in.data(), stream_->in.size()});
   if (!answers) return end("it answered what is no answer");
-  for (auto& [call, result] : *answers) calls_.answer(call, std::move(result));
-  read();
+  for (auto& [call, result] : answers->answers) calls_.answer(call, std::move(result));
+  if (!answers->taken) return read();
+  calls_.refuse_behind(*answers->taken);
+  end("it stops");
 }
 
 void RemoteCommands::Connection::read() {

@@ -23,7 +23,8 @@ namespace manager {
 /// Every command is answered exactly once, whatever happens to the peer, and an error says whether
 /// the command may have been carried out:
 ///  - outcome_unknown: it was sent, and no answer came in time or before the stream was lost;
-///  - no_owner: it was surely not sent, another process may be asked;
+///  - no_owner: it was surely not sent, or to a peer that stopped and says that it did not try it;
+///    another process may be asked;
 ///  - overloaded: too much waits for this peer, or an earlier command of its sequence was refused;
 ///  - whatever the peer answered, as it answered it.
 /// `submit` may be called on any thread and never blocks; `done` is called on this object's own

@@ -236,14 +236,16 @@ TEST(CommandMessages, EveryCommandComesOutAsItWentIn) {
 }
 
 TEST(CommandMessages, EveryAnswerComesOutAsItWentIn) {
-  std::vector<Answered> answers;
-  for (unsigned seed = 0; seed < rounds; ++seed) answers.push_back(answered_of(seed));
+  Answers answers{.taken = 7};
+  for (unsigned seed = 0; seed < rounds; ++seed) answers.answers.push_back(answered_of(seed));
   const auto back = decode_answers(encode(answers));
   ASSERT_TRUE(back);
-  ASSERT_EQ(back->size(), rounds);
+  EXPECT_EQ(back->taken, 7);
+  EXPECT_FALSE(decode_answers(encode(Answers{}))->taken);
+  ASSERT_EQ(back->answers.size(), rounds);
   for (unsigned seed = 0; seed < rounds; ++seed) {
-    const auto& sent = answers[seed];
-    const auto& got = (*back)[seed];
+    const auto& sent = answers.answers[seed];
+    const auto& got = back->answers[seed];
     EXPECT_EQ(got.call, sent.call);
     ASSERT_EQ(got.result.has_value(), sent.result.has_value());
     if (sent.result) {
@@ -264,12 +266,12 @@ TEST(CommandMessages, CodesKeepTheirNumbers) {
 }
 
 TEST(CommandMessages, ACodeOfANewerVersionIsAnUnknownOutcome) {
-  const std::vector<Answered> answers{
-      {1, schemas::fail(static_cast<ErrorCode>(200), "of tomorrow")}};
+  const Answers answers{{{1, schemas::fail(static_cast<ErrorCode>(200), "of tomorrow")}}, {}};
   const auto back = decode_answers(encode(answers));
   ASSERT_TRUE(back);
-  EXPECT_EQ(back->front().result.error().code, ErrorCode::outcome_unknown);
-  EXPECT_EQ(back->front().result.error().detail, "of tomorrow");
+  const auto& error = back->answers.front().result.error();
+  EXPECT_EQ(error.code, ErrorCode::outcome_unknown);
+  EXPECT_EQ(error.detail, "of tomorrow");
 }
 
 TEST(CommandMessages, NumbersThatNameNothingAreRefused) {
@@ -319,10 +321,10 @@ TEST(CommandMessages, NumbersAreReadWhereTheyMayStandOnly) {
 TEST(CommandMessages, DamagedBytesAreRefusedOrRead) {
   std::mt19937 random(5);
   Questions questions;
-  std::vector<Answered> answers;
+  Answers answers{.taken = 7};
   for (unsigned seed = 0; seed < 2 * std::variant_size_v<Command>; ++seed) {
     questions.submissions.push_back(submission_of(seed));
-    answers.push_back(answered_of(seed));
+    answers.answers.push_back(answered_of(seed));
   }
   std::size_t refused = 0;
   for (const auto& whole : {encode(questions), encode(answers)}) {

@@ -162,7 +162,62 @@ TEST_F(RemoteCommandsTest, WhoeverStopsAnswersEverything) {
   EXPECT_TRUE(eventually([&] { return peer_.made().size() == 100; }));
 }
 
+TEST_F(RemoteCommandsTest, AServerThatStopsAnswersWhatItTook) {
+  server_options_.stop_within = seconds(15);
+  serve_again();
+  auto& remote = connected_remote();
+  peer_.hold();
+  create_many(remote, 100);
+  ASSERT_TRUE(eventually([&] { return peer_.held() == 100; }));
+  std::jthread stops([this] { server_.reset(); });
+  std::this_thread::sleep_for(milliseconds(50));
+  peer_.go_on();
+  EXPECT_EQ(count(replies_.wait(100)), Counts({{"done", 100}}));
+  EXPECT_EQ(peer_.made(), numbers(100));
+}
+
+TEST_F(RemoteCommandsTest, WhatAServerThatStopsHadNotTakenMayBeAskedElsewhere) {
+  server_options_.unanswered_max = 10;
+  server_options_.stop_within = milliseconds(50);
+  serve_again();
+  auto& remote = connected_remote();
+  peer_.hold();
+  create_many(remote, 100);
+  ASSERT_TRUE(eventually([&] { return peer_.held() == 10; }));
+  server_.reset();
+  EXPECT_EQ(count(replies_.wait(100)),
+            Counts({{text(ErrorCode::outcome_unknown), 10}, {text(ErrorCode::no_owner), 90}}));
+  peer_.go_on();
+  EXPECT_TRUE(eventually([&] { return peer_.made() == numbers(10); }));
+}
+
+/// Commands come all the time while it stops: each is made, or surely not.
+TEST_F(RemoteCommandsTest, NothingIsInDoubtWhenAServerStops) {
+  options_.pause = milliseconds(5);
+  auto& remote = connected_remote();
+  std::jthread asks([&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      create(remote, "any");
+      std::this_thread::sleep_for(std::chrono::microseconds(50));
+    }
+  });
+  for (int round = 0; round < 20; ++round) {
+    connect(remote);
+    std::this_thread::sleep_for(milliseconds(5));
+    server_.reset();
+    serve(port_);
+  }
+  asks.request_stop();
+  asks.join();
+  auto counts = count(replies_.wait(submitted_));
+  EXPECT_EQ(counts["done"], peer_.made().size());
+  EXPECT_EQ(counts["done"] + counts[text(ErrorCode::no_owner)], submitted_);
+  EXPECT_GT(counts["done"], 100);
+}
+
 TEST_F(RemoteCommandsTest, AServerStopsBesideCommandsThatWait) {
+  server_options_.stop_within = milliseconds(100);
+  serve_again();
   auto& remote = connected_remote();
   peer_.hold();
   create_many(remote, 100);
