@@ -95,6 +95,10 @@ const HttpTiming& HttpConnection::timing() const {
   return impl_->timing;
 }
 
+void HttpConnection::wait_until(std::chrono::steady_clock::time_point end) {
+  impl_->limits.until = end;
+}
+
 namespace {
 
 std::string head_of(const HttpRequest& request, const std::string& authority,

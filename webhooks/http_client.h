@@ -86,11 +86,12 @@ struct HttpTiming {
 };
 
 struct HttpLimits {
-  std::chrono::milliseconds resolve{10'000};               // only of a guarded opening
-  std::chrono::milliseconds connect{10'000};               // of a guarded opening with TLS
-  std::chrono::milliseconds write{30'000};                 // until the peer takes something
-  std::chrono::milliseconds read{60'000};                  // until the peer sends something
-  std::optional<std::chrono::milliseconds> exchange;       // from the request to the answer's end
+  std::chrono::milliseconds resolve{10'000};  // only of a guarded opening
+  std::chrono::milliseconds connect{10'000};  // of a guarded opening with TLS
+  std::chrono::milliseconds write{30'000};    // until the peer takes something
+  std::chrono::milliseconds read{60'000};     // until the peer sends something
+  std::optional<std::chrono::steady_clock::time_point>
+      until;                                               // as `wait_until`, from the opening on
   std::uint64_t body_bytes_max = std::uint64_t{64} << 20;  // of an answer that is read whole
 };
 
@@ -149,6 +150,9 @@ class HttpConnection {
   HttpConnection& operator=(HttpConnection&&) noexcept;
 
   const HttpTiming& timing() const;
+
+  /// From now on nothing is waited for longer than that, however much time it would have.
+  void wait_until(std::chrono::steady_clock::time_point end);
 
   awaitable<HttpResult<HttpAnswer>> ask(HttpRequest request);
   /// What the receiver sends behind so many bytes of the body is not waited for.

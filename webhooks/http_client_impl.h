@@ -37,17 +37,18 @@ struct HttpConnection::Impl {
         limits(its_limits),
         stream(std::move(executor)) {}
 
-  /// What is waited for next has so much time, and no more than the exchange has; false when that
-  /// is over. Asked before every wait: a peer that sends without pause is ready whenever asked, and
-  /// the stream's own timer might never win.
+  Clock::time_point end_of(std::chrono::milliseconds limit) const {
+    const auto end = Clock::now() + limit;
+    return limits.until ? std::min(end, *limits.until) : end;
+  }
+  /// What is waited for next has so much time, and no more than all has; false when that is over.
+  /// Asked before every wait: a peer that sends without pause is ready whenever asked, and the
+  /// stream's own timer might never win.
   [[nodiscard]] bool give_time(std::chrono::milliseconds limit) {
-    const auto now = Clock::now();
-    stream.expires_at(exchange_end ? std::min(now + limit, *exchange_end) : now + limit);
-    return !exchange_end || now < *exchange_end;
+    stream.expires_at(end_of(limit));
+    return !limits.until || Clock::now() < *limits.until;
   }
   void begin_exchange() {
-    exchange_end.reset();
-    if (limits.exchange) exchange_end = Clock::now() + *limits.exchange;
     received_bytes = 0;
     received_bytes_max = std::numeric_limits<std::uint64_t>::max();
   }
@@ -68,7 +69,6 @@ struct HttpConnection::Impl {
   std::string path;  // what every target begins with
   HttpLimits limits;
   HttpTiming timing;
-  std::optional<Clock::time_point> exchange_end;
   boost::beast::tcp_stream stream;
   std::shared_ptr<TlsTrust::Context> trust;  // of `tls`
   std::unique_ptr<Tls> tls;                  // over `stream`; none when plain

@@ -149,15 +149,17 @@ awaitable<HttpResult<HttpConnection>> HttpConnection::open_guarded(WebhookUrl ur
   auto impl = std::make_unique<Impl>(executor, url.authority(), "", limits);
 
   const auto begin = Impl::Clock::now();
+  const auto resolved_by =
+      std::chrono::ceil<std::chrono::milliseconds>(impl->end_of(limits.resolve) - begin);
   auto addresses = co_await addresses_of(
-      url, guard.resolve ? guard.resolve : Resolve(resolve_by_system), limits.resolve);
+      url, guard.resolve ? guard.resolve : Resolve(resolve_by_system), resolved_by);
   if (!addresses) co_return std::unexpected(std::move(addresses).error());
   if (auto checked = check_all(guard.egress, url, *addresses); !checked)
     co_return failed(Kind::refused, std::move(checked).error().detail);
   const auto resolved = Impl::Clock::now();
   impl->timing.resolve = duration_cast<microseconds>(resolved - begin);
 
-  const auto end = resolved + limits.connect;
+  const auto end = impl->end_of(limits.connect);
   auto connected = co_await impl->connect(*addresses, url.port, end);
   if (!connected) co_return std::unexpected(std::move(connected).error());
   const auto reached = Impl::Clock::now();

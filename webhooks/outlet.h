@@ -207,7 +207,8 @@ class Outlet : public std::enable_shared_from_this<Outlet> {
     HttpTiming timing;
   };
   awaitable<Answered> post(const Attempting& attempting, std::chrono::milliseconds timeout);
-  awaitable<HttpResult<HttpConnection>> connection(std::chrono::milliseconds timeout, bool& kept);
+  awaitable<HttpResult<HttpConnection>> connection(std::chrono::steady_clock::time_point until,
+                                                   bool& kept);
   HttpRequest request_of(const Attempting& attempting) const;
   void on_answer(Attempting attempting, Answered answered, std::chrono::microseconds took);
   awaitable<Answered> try_once(Attempting& attempting);

@@ -263,19 +263,17 @@ awaitable<schemas::Result<EventBody>> Outlet::body_of(DeliveryRecord& record) {
   co_return body;
 }
 
-awaitable<HttpResult<HttpConnection>> Outlet::connection(milliseconds timeout, bool& kept) {
+awaitable<HttpResult<HttpConnection>> Outlet::connection(
+    std::chrono::steady_clock::time_point until, bool& kept) {
   std::erase_if(idle_, [this](const Idle& idle) { return idle.since + idle_for < now(); });
   kept = !idle_.empty();
   if (kept) {
     auto connection = std::move(idle_.back().connection);
     idle_.pop_back();
+    connection.wait_until(until);
     co_return connection;
   }
-  HttpLimits limits;
-  limits.resolve = std::min(limits.resolve, timeout);
-  limits.connect = std::min(limits.connect, timeout);
-  limits.exchange = timeout;
-  co_return co_await HttpConnection::open_guarded(setup_.url, parts_.guard, limits);
+  co_return co_await HttpConnection::open_guarded(setup_.url, parts_.guard, {.until = until});
 }
 
 HttpRequest Outlet::request_of(const Attempting& attempting) const {
@@ -310,11 +308,12 @@ HttpRequest Outlet::request_of(const Attempting& attempting) const {
 }
 
 /// One request and its answer. A kept connection may just have been let go: then, and only then,
-/// once more over a new one.
+/// once more over a new one. All of it has the time of one attempt.
 awaitable<Outlet::Answered> Outlet::post(const Attempting& attempting, milliseconds timeout) {
+  const auto until = std::chrono::steady_clock::now() + timeout;
   for (bool again = false;; again = true) {
     bool kept = false;
-    auto connection = co_await this->connection(timeout, kept);
+    auto connection = co_await this->connection(until, kept);
     if (!connection) co_return Answered{std::unexpected(connection.error()), {}};
     const auto timing = kept ? HttpTiming{} : connection->timing();
     auto answer = co_await connection->ask_head(request_of(attempting), body_kept);

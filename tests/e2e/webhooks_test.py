@@ -248,6 +248,15 @@ class Deliveries(WebhookTest):
         receiver.take(1)
         self.assertLess(time.monotonic() - begun, 5)
 
+    def test_an_attempt_has_the_time_that_its_type_is_given_over_a_kept_connection_too(self):
+        policy = self.policy(timeout_seconds=60, delays_seconds=[3600], by_type={"project.changed": {"timeout_seconds": 1}})
+        endpoint = self.endpoint(retry_policy_id=policy)
+        project = self.project()
+        self.until_states(endpoint, succeeded=1)
+        self.receiver.delay = 40
+        self.owner.patch(f"/v2/projects/{project}", {"name": "Q"})
+        self.until_states(endpoint, succeeded=1, failing=1)
+
     def test_retry_after_is_obeyed(self):
         self.receiver.answer = lambda number, headers, body: (429, {"Retry-After": "2"}) if number == 1 else 200
         endpoint = self.endpoint(retry_policy_id=self.policy())

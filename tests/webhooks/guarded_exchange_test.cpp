@@ -20,15 +20,19 @@ using testing::HasSubstr;
 using Kind = HttpFailure::Kind;
 
 constexpr std::size_t body_bytes_max = 4096;
+constexpr milliseconds minute{60'000};
 
-/// Several exchanges over one connection, until one fails or the connection is of no more use.
+/// Several exchanges over one connection, until one fails or the connection is of no more use. Each
+/// may take so long.
 awaitable<HttpResult<std::vector<HttpAnswerHead>>> deliver(WebhookUrl url, const HttpGuard& guard,
-                                                           HttpLimits limits, int count) {
+                                                           HttpLimits limits, int count,
+                                                           milliseconds exchange = minute) {
   auto connection = co_await HttpConnection::open_guarded(url, guard, limits);
   if (!connection) co_return std::unexpected(std::move(connection).error());
   std::vector<HttpAnswerHead> heads;
   while (count-- > 0) {
     HttpRequest request{"POST", url.target, {{"Content-Type", "application/json"}}, R"({"a":1})"};
+    connection->wait_until(steady_clock::now() + exchange);
     auto head = co_await connection->ask_head(std::move(request), body_bytes_max);
     if (!head) co_return std::unexpected(std::move(head).error());
     heads.push_back(std::move(*head));
@@ -39,10 +43,10 @@ awaitable<HttpResult<std::vector<HttpAnswerHead>>> deliver(WebhookUrl url, const
 
 /// The tests' address is in the allow-list, so that what is looked at is not the guard.
 HttpResult<std::vector<HttpAnswerHead>> deliver_to(const Receiver& receiver, HttpLimits limits = {},
-                                                   int count = 1) {
+                                                   int count = 1, milliseconds exchange = minute) {
   const auto url = url_of(fmt::format("http://127.0.0.1:{}/hook?a=b", receiver.port()));
   const auto guard = guard_of({"127.0.0.1"}, resolver_of({}));
-  return run_to_end(deliver(url, guard, limits, count));
+  return run_to_end(deliver(url, guard, limits, count, exchange));
 }
 
 std::string answer_of(std::size_t body_bytes, const std::string& headers = "") {
@@ -109,8 +113,7 @@ TEST(GuardedExchange, ADrippingReceiverEndsWithTheDeadline) {
         std::string("HTTP/1.1 200 OK\r\n\r\n") + endless}) {
     Receiver receiver({.answer = answer, .pace = milliseconds(2)});
     const auto begin = steady_clock::now();
-    const auto heads =
-        deliver_to(receiver, {.read = milliseconds(2000), .exchange = milliseconds(300)});
+    const auto heads = deliver_to(receiver, {.read = milliseconds(2000)}, 1, milliseconds(300));
     ASSERT_FALSE(heads) << answer.substr(0, 60);
     EXPECT_EQ(heads.error().kind, Kind::timeout) << heads.error().detail;
     EXPECT_GE(steady_clock::now() - begin, milliseconds(290));
@@ -135,7 +138,7 @@ TEST(GuardedExchange, AnAnswerThatDoesNotEndIsCutWhereverThatIs) {
 
 TEST(GuardedExchange, TheDeadlineIsEachExchangesOwn) {
   Receiver receiver({.answer = answer_of(30), .pace = milliseconds(2)});  // around 140 ms each
-  const auto heads = deliver_to(receiver, {.exchange = milliseconds(1000)}, 10);
+  const auto heads = deliver_to(receiver, {}, 10, milliseconds(1000));
   ASSERT_TRUE(heads) << heads.error().detail;
   EXPECT_EQ(heads->size(), 10u);
 }
@@ -152,7 +155,7 @@ TEST(GuardedExchange, WhatIsNoHttpIsMalformed) {
                              "HTTP/1.1 200 OK\r\nX: " + std::string(20'000, 'x') + "\r\n\r\n",
                              std::string("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n")}) {
     Receiver receiver({.answer = answer});
-    const auto heads = deliver_to(receiver, {.exchange = milliseconds(2000)});
+    const auto heads = deliver_to(receiver, {}, 1, milliseconds(2000));
     ASSERT_FALSE(heads) << answer.substr(0, 40);
     EXPECT_EQ(heads.error().kind, Kind::malformed) << heads.error().detail;
   }
@@ -170,11 +173,14 @@ TEST(GuardedOpening, DoesNotWaitForAResolverLongerThanThat) {
   const auto url = url_of(fmt::format("http://slow.example:{}/", receiver.port()));
   const auto guard = guard_of({"127.0.0.1"}, answer_late);
   const auto begin = steady_clock::now();
-  const auto heads = run_to_end(deliver(url, guard, {.resolve = milliseconds(50)}, 1));
-  ASSERT_FALSE(heads);
-  EXPECT_EQ(heads.error().kind, Kind::unreachable);
-  EXPECT_THAT(heads.error().detail, HasSubstr("resolving slow.example"));
-  EXPECT_LT(steady_clock::now() - begin, milliseconds(3000));
+  const auto soon = begin + milliseconds(50);
+  for (const auto limits : {HttpLimits{.resolve = milliseconds(50)}, HttpLimits{.until = soon}}) {
+    const auto heads = run_to_end(deliver(url, guard, limits, 1));
+    ASSERT_FALSE(heads);
+    EXPECT_EQ(heads.error().kind, Kind::unreachable);
+    EXPECT_THAT(heads.error().detail, HasSubstr("resolving slow.example"));
+    EXPECT_LT(steady_clock::now() - begin, milliseconds(3000));
+  }
 }
 
 TEST(GuardedOpening, TriesTheNextAddressWhenOneCannotBeReached) {
