@@ -86,13 +86,13 @@ struct HttpTiming {
 };
 
 struct HttpLimits {
-  std::chrono::milliseconds resolve{10'000};  // only of a guarded opening
-  std::chrono::milliseconds connect{10'000};  // of a guarded opening with TLS
-  std::chrono::milliseconds write{30'000};    // until the peer takes something
-  std::chrono::milliseconds read{60'000};     // until the peer sends something
-  std::optional<std::chrono::steady_clock::time_point>
-      until;                                               // as `wait_until`, from the opening on
+  std::chrono::milliseconds resolve{10'000};               // only of a guarded opening
+  std::chrono::milliseconds connect{10'000};               // of a guarded opening with TLS
+  std::chrono::milliseconds write{30'000};                 // until the peer takes something
+  std::chrono::milliseconds read{60'000};                  // until the peer sends something
   std::uint64_t body_bytes_max = std::uint64_t{64} << 20;  // of an answer that is read whole
+  /// As HttpConnection::wait_until, from the opening on.
+  std::optional<std::chrono::steady_clock::time_point> until;
 };
 
 /// All addresses of a name, on the executor of the coroutine that asks. Tests have their own.
