@@ -421,10 +421,17 @@ TEST_P(LogContract, a_refused_record_was_not_written_and_may_be_tried_again) {
 TEST_P(LogContract, an_unknown_outcome_is_decided_by_reading_back) {
   if (!harness_->can_break()) GTEST_SKIP() << "its mock has this fault";
   write(writer_.noop("a"));
-  const auto before = writer_.state();
-  harness_->lose_next_outcome();
-  append({writer_.noop("b")});
-  ASSERT_TRUE(witness_->wait_for_failures(1));
+  auto before = writer_.state();
+  Texts shown{"a"};
+  // What is sent again before its time is over is written after all: then another one is lost.
+  for (int tries = 0; tries < 3 && witness_->failures().empty(); ++tries) {
+    if (tries > 0) shown.push_back("b");
+    before = writer_.state();
+    harness_->lose_next_outcome();
+    append({writer_.noop("b")});
+    witness_->wait_for_failures(1);
+  }
+  ASSERT_EQ(witness_->failures().size(), 1u);
   EXPECT_EQ(witness_->failures()[0].outcome, Outcome::unknown);
   EXPECT_EQ(log_->state(id_), before) << "not shown before it is known to be durable";
   // Where others may write too, the next claim decides; else only reopening does.
@@ -438,8 +445,9 @@ TEST_P(LogContract, an_unknown_outcome_is_decided_by_reading_back) {
   }
   EXPECT_FALSE(log_->read_only());
   const auto read = texts(id_);
-  const bool stands = read.size() == 2;
-  EXPECT_EQ(read, stands ? (Texts{"a", "b"}) : (Texts{"a"}));
+  const bool stands = read.size() > shown.size();
+  if (stands) shown.push_back("b");
+  EXPECT_EQ(read, shown);
   EXPECT_EQ(log_->state(id_), stands ? writer_.state() : before);
   PartitionWriter next(id_, log_->state(id_));
   told_ = witness_->records().size();
