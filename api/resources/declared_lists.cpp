@@ -149,16 +149,8 @@ Result<void> check_include(const Ask& ask, const DeclaredKind& kind) {
                                "\"project\":\"/project_id\"");
 }
 
-Result<void> check_project_ids(const Ask& ask) {
-  for (const auto& [name, value] : ask.request.query) {
-    if (name != "project_id" || schemas::parse_id<schemas::ProjectTag>(value)) continue;
-    return edge::wrong_parameter("project_id", "must be a project's id: proj_…");
-  }
-  return {};
-}
-
 /// The projects whose rows an integration's list shows; empty: all rows.
-std::optional<Filter> project_filter(const Ask& ask, const DeclaredKind& kind) {
+std::optional<Filter> filter_by_project(const Ask& ask, const DeclaredKind& kind) {
   Filter filter{Index{{kind.project}}, {}};
   bool asked = false;
   for (const auto& [name, value] : ask.request.query) {
@@ -232,7 +224,6 @@ Answer list_rows(Ask& ask) {
 
 // GET /v2/integrations/{product}/{kind}
 Answer list_integrations(Ask& ask) {
-  if (auto ids = check_project_ids(ask); !ids) co_return std::unexpected(std::move(ids).error());
   auto place = declared_product(ask);
   if (!place) co_return std::unexpected(std::move(place).error());
   const std::string kind_name(ask.request.captured("kind"));
@@ -242,7 +233,7 @@ Answer list_integrations(Ask& ask) {
   }
   auto filters = read_filters(ask, *kind);
   if (!filters) co_return std::unexpected(std::move(filters).error());
-  if (auto projects = project_filter(ask, *kind)) {
+  if (auto projects = filter_by_project(ask, *kind)) {
     filters->insert(filters->begin(), std::move(*projects));
   }
   co_return co_await list_declared(ask, *place, kind_name, *kind, std::move(*filters));

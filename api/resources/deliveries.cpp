@@ -157,23 +157,19 @@ std::optional<DeliveryState> state_named(std::string_view text) {
   return std::nullopt;
 }
 
-Result<Wanted> parse_wanted(const Ask& ask) {
-  Wanted wanted;
-  if (const auto text = ask.request.parameter("endpoint_id")) {
-    const auto id = schemas::parse_id<schemas::EndpointTag>(*text);
-    if (!id) return edge::wrong_parameter("endpoint_id", "must be the id of an endpoint");
-    wanted.endpoint = id->uuid();
-  }
-  if (const auto text = ask.request.parameter("replay_id")) {
-    const auto id = schemas::parse_id<schemas::ReplayTag>(*text);
-    if (!id) return edge::wrong_parameter("replay_id", "must be the id of a replay");
-    wanted.replay = id->uuid();
-  }
-  if (const auto text = ask.request.parameter("pipeline_id")) {
-    const auto id = schemas::parse_id<schemas::PipelineTag>(*text);
-    if (!id) return edge::wrong_parameter("pipeline_id", "must be the id of a pipeline");
-    wanted.pipeline = id->uuid();
-  }
+/// check_parameters has checked its form.
+template <typename Tag>
+std::optional<Uuid> id_parameter(const Ask& ask, std::string_view name) {
+  const auto text = ask.request.parameter(name);
+  if (!text) return std::nullopt;
+  return schemas::parse_id<Tag>(*text)->uuid();
+}
+
+Wanted parse_wanted(const Ask& ask) {
+  Wanted wanted{.endpoint = id_parameter<schemas::EndpointTag>(ask, "endpoint_id"),
+                .replay = id_parameter<schemas::ReplayTag>(ask, "replay_id"),
+                .pipeline = id_parameter<schemas::PipelineTag>(ask, "pipeline_id"),
+                .state = {}};
   if (const auto text = ask.request.parameter("state")) wanted.state = state_named(*text);
   return wanted;
 }
@@ -261,18 +257,17 @@ Result<void> may_make(const Ask& ask, const Uuid& pipeline) {
 
 // GET /v2/webhooks/deliveries
 Answer list_deliveries(Ask& ask) {
-  auto wanted = parse_wanted(ask);
-  if (!wanted) co_return std::unexpected(std::move(wanted).error());
+  const auto wanted = parse_wanted(ask);
   const bool indexed =
-      wanted->channel() || (wanted->state && *wanted->state != DeliveryState::succeeded);
-  if (indexed) co_return co_await list_by_index(ask, *wanted);
+      wanted.channel() || (wanted.state && *wanted.state != DeliveryState::succeeded);
+  if (indexed) co_return co_await list_by_index(ask, wanted);
   ListSpec spec{
       .kind = Delivery::kind,
       .admit = check_deliveries_kept,
       .keep = {},
       .render = [&ask](auto& out, const auto& found) { render_delivery(out, ask, found); }};
-  if (wanted->state || ask.caller().restricted()) {
-    spec.keep = [&ask, state = wanted->state](const FoundRow& found) {
+  if (wanted.state || ask.caller().restricted()) {
+    spec.keep = [&ask, state = wanted.state](const FoundRow& found) {
       const auto delivery = projections::decode_row<Delivery>(found.bytes).state;
       return (!state || delivery.state == *state) && sees_delivery(ask, delivery);
     };

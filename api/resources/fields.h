@@ -36,6 +36,8 @@ struct Field {
   std::int64_t max = no_limit;
   std::int64_t items_max = no_limit;
   std::string_view pattern = {};
+  /// Of an id: what it begins with, before `_`.
+  std::string_view id = {};
   std::span<const std::string_view> choices = {};
   /// Members of an object; of a map, of each of its values.
   std::span<const Field> fields = {};

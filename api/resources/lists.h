@@ -68,6 +68,11 @@ std::string next_cursor(const Ask& ask, const ListRequest& request, const Readin
 
 /// Whether `value` is one of a filter's values; true when the filter is not there.
 bool picked(const Ask& ask, std::string_view filter, std::string_view value);
+/// The same of an id, which there may be none of.
+template <typename Tag>
+bool picked(const Ask& ask, std::string_view filter, const std::optional<schemas::Uuid>& id) {
+  return picked(ask, filter, id ? to_text(schemas::Id<Tag>(*id)) : std::string());
+}
 /// Whether the request has one of these filters.
 bool filtered(const Ask& ask, std::initializer_list<std::string_view> filters);
 

@@ -45,6 +45,8 @@ void write_text(Writer& writer, const Field& field, bool nullable) {
   write_choices(writer, field, nullable);
   write_limits(writer, field, "minLength", "maxLength");
   if (!field.pattern.empty()) writer.member("pattern", field.pattern);
+  if (field.id.empty()) return;
+  writer.member("pattern", fmt::format("^{}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$", field.id));
 }
 
 /// A whole number from 1, or one of the words.

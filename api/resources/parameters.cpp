@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "schemas/ids.h"
 #include "schemas/time.h"
 
 namespace api::resources {
@@ -25,6 +26,9 @@ std::optional<std::int64_t> whole_number(std::string_view text) {
 std::string fault_of(const Field& field, std::string_view value) {
   if (!field.choices.empty() && std::ranges::find(field.choices, value) == field.choices.end()) {
     return fmt::format("must be {}", fmt::join(field.choices, " or "));
+  }
+  if (!field.id.empty() && !schemas::parse_typeid(field.id, value)) {
+    return fmt::format("must be an id that begins with {}_", field.id);
   }
   if (field.type == Type::time && !schemas::parse_time(value)) {
     return "must be an RFC 3339 time such as 2026-11-21T07:00:00.123Z";

@@ -5,6 +5,7 @@
 
 #include "api/resources/ask.h"
 #include "api/resources/fields.h"
+#include "schemas/ids.h"
 
 /// Parameters behind the question mark: what the routes have in common, and their checks.
 namespace api::resources {
@@ -78,6 +79,13 @@ inline constexpr std::array<Field, 2> created_parameters{
 
 inline constexpr auto list_parameters =
     joined(entity_parameters, joined(page_parameters, created_parameters));
+
+inline constexpr Field project_filter{
+    .name = "project_id", .many = Many::list, .id = schemas::ProjectTag::prefix};
+inline constexpr Field endpoint_filter{
+    .name = "endpoint_id", .many = Many::list, .id = schemas::EndpointTag::prefix};
+inline constexpr Field pipeline_filter{
+    .name = "pipeline_id", .many = Many::list, .id = schemas::PipelineTag::prefix};
 
 inline constexpr auto entity_events_parameters =
     joined(joined(entity_parameters, page_parameters),

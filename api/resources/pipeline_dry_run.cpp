@@ -30,7 +30,7 @@ struct Asked {
   std::optional<AskedPipeline> change;
 };
 
-Result<Asked> parse_asked(const Ask& ask, const projections::Pipeline& now) {
+awaitable<Result<Asked>> parse_asked(const Ask& ask, const projections::Pipeline& now) {
   Asked asked;
   ObjectReader reader(ask.body());
   asked.from = reader.optional_text("from", {.characters_max = 4'000}).value_or("beginning");
@@ -40,15 +40,15 @@ Result<Asked> parse_asked(const Ask& ask, const projections::Pipeline& now) {
   if (change && !change->is_null() && !change->is_object()) {
     reader.wrong("change", "must be an object");
   }
-  if (auto read = reader.finish(); !read) return std::unexpected(std::move(read).error());
-  if (!change || change->is_null()) return asked;
-  auto patch = patched(ask, now, *change);
+  if (auto read = reader.finish(); !read) co_return std::unexpected(std::move(read).error());
+  if (!change || change->is_null()) co_return asked;
+  auto patch = co_await patched(ask, now, *change);
   if (!patch) {
     for (auto& field : patch.error().fields) field.where = "/change" + field.where;
-    return std::unexpected(std::move(patch).error());
+    co_return std::unexpected(std::move(patch).error());
   }
   asked.change = std::move(*patch);
-  return asked;
+  co_return asked;
 }
 
 /// What a declared product would say of what is written to it. What an operation would say depends
@@ -268,7 +268,7 @@ Answer dry_run_pipeline(Ask& ask) {
   if (!id) co_return std::unexpected(std::move(id).error());
   const auto now = co_await pipeline_now(ask, *id);
   if (!now) co_return std::unexpected(now.error());
-  const auto asked = parse_asked(ask, now->state);
+  const auto asked = co_await parse_asked(ask, now->state);
   if (!asked) co_return std::unexpected(asked.error());
   const auto config = webhooks::parse_pipeline_config(now->state.config);
   if (!config) co_return std::unexpected(config.error());

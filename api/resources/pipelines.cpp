@@ -1,6 +1,7 @@
 #include "api/resources/pipelines.h"
 
 #include "api/resources/answers.h"
+#include "api/resources/declared_lists.h"
 #include "api/resources/lists.h"
 #include "api/resources/pipeline_operation.h"
 #include "api/resources/pool.h"
@@ -67,6 +68,27 @@ void check_products(const Ask& ask, ObjectReader& reader, const PipelineConfig& 
     reader.wrong("sink", "product: there is no declared product of this name");
   }
   if (!config.sink.operation.empty()) check_operation(reader, config);
+}
+
+/// There would never be a row of a kind that its product does not declare. The product is read as
+/// it is by now, wherever it was declared.
+awaitable<Result<void>> check_enriched(const Ask& ask, const PipelineConfig& config) {
+  if (config.enrich.empty()) co_return Result<void>();
+  const auto& services = ask.services;
+  const auto log = services.topics.log_of(ask.platform().topic, schemas::platform_organization);
+  auto ask_end = [&] { return services.log.ask_end(log); };
+  auto end = co_await answer_on(services.records, ask_end);
+  if (!end) co_return std::unexpected(std::move(end).error());
+  auto reached = co_await reach(services, log, {.end = *end, .marks = {}}, ask.conditions.wait);
+  if (!reached) co_return reached;
+  for (std::size_t i = 0; i < config.enrich.size(); ++i) {
+    const auto& [as, product, kind, id] = config.enrich[i];
+    if (!declared_topic(services, product) || declared_kind(ask, product, kind)) continue;
+    co_return schemas::invalid_field(
+        "/enrich/" + std::to_string(i) + "/kind",
+        "there is no kind of this name in what '" + product + "' declares");
+  }
+  co_return Result<void>();
 }
 
 AskedPipeline read_asked(const Ask& ask, ObjectReader& reader) {
@@ -222,16 +244,16 @@ Result<void> may_run(const Ask& ask, const Pipeline& pipeline) {
   return may_run(ask, *config);
 }
 
-Result<AskedPipeline> patched(const Ask& ask, const Pipeline& now, Value patch) {
+awaitable<Result<AskedPipeline>> patched(const Ask& ask, const Pipeline& now, Value patch) {
   if (!patch.is_object()) {
     ObjectReader reader(patch);
-    return std::unexpected(reader.finish().error());
+    co_return std::unexpected(reader.finish().error());
   }
   auto target = schemas::json::parse(now.config);
-  if (!target) return std::unexpected(std::move(target).error());
+  if (!target) co_return std::unexpected(std::move(target).error());
   const auto merged = schemas::json::merge_patch(target->root(), patch);
   auto document = schemas::json::parse(merged);
-  if (!document) return std::unexpected(std::move(document).error());
+  if (!document) co_return std::unexpected(std::move(document).error());
   ObjectReader reader(document->root());
   auto asked = read_asked(ask, reader);
   const auto before = webhooks::parse_pipeline_config(now.config);
@@ -239,13 +261,17 @@ Result<AskedPipeline> patched(const Ask& ask, const Pipeline& now, Value patch) 
                     before->sink.product == asked.config.sink.product &&
                     before->sink.operation == asked.config.sink.operation;
   if (!same) reader.wrong("sink", "endpoint_id, product and operation stay; make another pipeline");
-  if (auto read = reader.finish(); !read) return std::unexpected(std::move(read).error());
+  if (auto read = reader.finish(); !read) co_return std::unexpected(std::move(read).error());
   if (!patch.find("project_id")) {
     asked.project = now.project;
   } else if (auto there = check_project(ask, asked.project); !there) {
-    return std::unexpected(std::move(there).error());
+    co_return std::unexpected(std::move(there).error());
   }
-  return asked;
+  if (patch.find("enrich")) {
+    auto declared = co_await check_enriched(ask, asked.config);
+    if (!declared) co_return std::unexpected(std::move(declared).error());
+  }
+  co_return asked;
 }
 
 // POST /v2/pipelines
@@ -256,6 +282,7 @@ Answer create_pipeline(Ask& ask) {
   auto& [config, project] = asked->pipeline;
   if (auto may = may_run(ask, config); !may) co_return std::unexpected(std::move(may).error());
   auto checked = co_await check_endpoint(ask, asked->pipeline);
+  if (checked) checked = co_await check_enriched(ask, config);
   if (!checked) co_return std::unexpected(std::move(checked).error());
   auto start = co_await start_mark(ask, asked->start);
   if (!start) co_return std::unexpected(std::move(start).error());
@@ -275,10 +302,12 @@ Answer list_pipelines(Ask& ask) {
   ListSpec spec{.kind = Pipeline::kind, .keep = {}, .render = [&ask](auto& out, const auto& found) {
                   render_pipeline(out, ask, found, nullptr);
                 }};
-  if (ask.caller().restricted() || filtered(ask, {"state"})) {
+  if (ask.caller().restricted() || filtered(ask, {"state", "project_id", "endpoint_id"})) {
     spec.keep = [&ask](const FoundRow& found) {
       const auto state = projections::decode_row<Pipeline>(found.bytes).state;
-      return sees_pipeline(ask, state) && picked(ask, "state", to_text(state.status));
+      return sees_pipeline(ask, state) && picked(ask, "state", to_text(state.status)) &&
+             picked<schemas::ProjectTag>(ask, "project_id", state.project) &&
+             picked<schemas::EndpointTag>(ask, "endpoint_id", state.endpoint);
     };
   }
   co_return co_await list_answer(ask, ask.webhooks(), std::move(spec));
@@ -313,7 +342,7 @@ Answer change_pipeline(Ask& ask) {
   for (int attempt = 1;; ++attempt) {
     auto now = co_await pipeline_now(ask, *id);
     if (!now) co_return std::unexpected(std::move(now).error());
-    auto asked = patched(ask, now->state, ask.body());
+    auto asked = co_await patched(ask, now->state, ask.body());
     if (!asked) co_return std::unexpected(std::move(asked).error());
     if (auto may = may_run(ask, asked->config); !may) {
       co_return std::unexpected(std::move(may).error());

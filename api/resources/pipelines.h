@@ -3,6 +3,7 @@
 #include <array>
 
 #include "api/resources/operation.h"
+#include "api/resources/parameters.h"
 #include "api/resources/parse.h"
 #include "api/resources/webhooks.h"
 #include "projections/states.h"
@@ -38,8 +39,8 @@ struct AskedPipeline {
   std::optional<schemas::Uuid> project;
 };
 /// The pipeline's members, patched; where it goes stays, and its project is the caller's to name.
-Result<AskedPipeline> patched(const Ask& ask, const projections::Pipeline& now,
-                              schemas::json::Value patch);
+awaitable<Result<AskedPipeline>> patched(const Ask& ask, const projections::Pipeline& now,
+                                         schemas::json::Value patch);
 /// Whoever has events made into something reads them and what they are enriched with, and may write
 /// where that goes.
 Result<void> may_run(const Ask& ask, const webhooks::PipelineConfig& config);
@@ -47,6 +48,10 @@ Result<void> may_run(const Ask& ask, const projections::Pipeline& pipeline);
 
 inline constexpr std::array<std::string_view, 3> priorities{"normal", "high", "low"};
 inline constexpr std::array<std::string_view, 2> pipeline_states{"active", "paused"};
+inline constexpr auto pipeline_list_parameters =
+    joined(list_parameters,
+           std::array{Field{.name = "state", .many = Many::list, .choices = pipeline_states},
+                      project_filter, endpoint_filter});
 inline constexpr std::array<Field, 3> pipeline_source_fields{
     Field{.name = "types",
           .many = Many::list,

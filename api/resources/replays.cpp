@@ -510,19 +510,17 @@ Answer replay_to_endpoint(Ask& ask) {
 
 // GET /v2/replays
 Answer list_replays(Ask& ask) {
-  for (const auto& [name, value] : ask.request.query) {
-    if (name != "endpoint_id" || schemas::parse_id<schemas::EndpointTag>(value)) continue;
-    co_return edge::wrong_parameter("endpoint_id", "must be the id of an endpoint");
-  }
   ListSpec spec{.kind = Replay::kind, .keep = {}, .render = [&ask](auto& out, const auto& found) {
                   render_replay(out, ask, found, nullptr);
                 }};
-  if (ask.caller().restricted() || filtered(ask, {"state", "endpoint_id"})) {
+  if (ask.caller().restricted() ||
+      filtered(ask, {"state", "project_id", "endpoint_id", "pipeline_id"})) {
     spec.keep = [&ask](const FoundRow& found) {
       const auto state = projections::decode_row<Replay>(found.bytes).state;
-      const auto endpoint = state.endpoint ? to_text(EndpointId(*state.endpoint)) : std::string();
       return sees_replay(ask, state) && picked(ask, "state", to_text(state.status)) &&
-             picked(ask, "endpoint_id", endpoint);
+             picked<schemas::ProjectTag>(ask, "project_id", state.project) &&
+             picked<schemas::EndpointTag>(ask, "endpoint_id", state.endpoint) &&
+             picked<schemas::PipelineTag>(ask, "pipeline_id", state.pipeline);
     };
   }
   co_return co_await list_answer(ask, ask.webhooks(), std::move(spec));

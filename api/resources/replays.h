@@ -3,6 +3,7 @@
 #include <array>
 
 #include "api/resources/operation.h"
+#include "api/resources/parameters.h"
 #include "api/resources/parse.h"
 #include "projections/states.h"
 #include "webhooks/endpoint.h"
@@ -27,6 +28,10 @@ Result<schemas::Uuid> replay_in_path(const Ask& ask);
 
 inline constexpr std::array<std::string_view, 4> replay_states{"running", "paused", "cancelled",
                                                                "completed"};
+inline constexpr auto replay_list_parameters =
+    joined(list_parameters,
+           std::array{Field{.name = "state", .many = Many::list, .choices = replay_states},
+                      project_filter, endpoint_filter, pipeline_filter});
 inline constexpr std::array<std::string_view, 1> only_choices{"failed"};
 inline constexpr std::array<std::string_view, 2> definition_choices{"pinned", "current"};
 inline constexpr std::array<Field, 7> replay_range_fields{

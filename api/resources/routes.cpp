@@ -47,8 +47,7 @@ constexpr auto resource_list_parameters =
     joined(list_parameters,
            std::array{Field{.name = "kind", .many = Many::list},
                       Field{.name = "state", .many = Many::list, .choices = resource_states},
-                      Field{.name = "project_id", .many = Many::list},
-                      Field{.name = "environment", .many = Many::list}});
+                      project_filter, Field{.name = "environment", .many = Many::list}});
 constexpr auto costs_parameters = joined(entity_parameters, month_parameter);
 constexpr auto product_parameters = joined(
     entity_parameters, std::array{Field{.name = "version", .type = Type::integer, .min = 1}});
@@ -63,24 +62,17 @@ constexpr auto row_list_parameters = joined(
         std::array{Field{.name = "entity", .description = "that one entity, as by its own path"}}));
 constexpr auto part_list_parameters = joined(list_parameters, include_parameter);
 constexpr auto integration_parameters =
-    joined(list_parameters,
-           joined(include_parameter, std::array{Field{.name = "project_id", .many = Many::list}}));
+    joined(list_parameters, joined(include_parameter, std::array{project_filter}));
 
 constexpr auto endpoint_list_parameters =
     joined(list_parameters,
            std::array{Field{.name = "state", .many = Many::list, .choices = endpoint_states},
-                      Field{.name = "project_id", .many = Many::list}});
-constexpr auto delivery_list_parameters =
-    joined(list_parameters, std::array{Field{.name = "endpoint_id"}, Field{.name = "replay_id"},
-                                       Field{.name = "pipeline_id"},
-                                       Field{.name = "state", .choices = delivery_states}});
-constexpr auto pipeline_list_parameters =
-    joined(list_parameters,
-           std::array{Field{.name = "state", .many = Many::list, .choices = pipeline_states}});
-constexpr auto replay_list_parameters =
-    joined(list_parameters,
-           std::array{Field{.name = "state", .many = Many::list, .choices = replay_states},
-                      Field{.name = "endpoint_id", .many = Many::list}});
+                      project_filter});
+constexpr auto delivery_list_parameters = joined(
+    list_parameters, std::array{Field{.name = "endpoint_id", .id = schemas::EndpointTag::prefix},
+                                Field{.name = "replay_id", .id = schemas::ReplayTag::prefix},
+                                Field{.name = "pipeline_id", .id = schemas::PipelineTag::prefix},
+                                Field{.name = "state", .choices = delivery_states}});
 
 // clang-format off
 constexpr Operation table[] = {

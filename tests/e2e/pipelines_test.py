@@ -332,6 +332,25 @@ class States(PipelineTest):
         self.assertEqual(types, ["pipeline.created", "pipeline.paused", "pipeline.resumed", "pipeline.paused", "pipeline.resumed"])
         self.assertEqual([row["id"] for row in self.owner.pages("/v2/pipelines?state=active")], [pipeline["id"]])
 
+    def test_lists_by_project_and_by_endpoint_and_their_replays_by_pipeline(self):
+        project, endpoint = self.project(), self.endpoint()
+        sinks = {"written": {}, "of_project": {"project_id": project}, "sent": {"sink": {"endpoint_id": endpoint["id"]}, "source": {"types": ["file.*"]}}}
+        ids = {name: self.create(paused=True, **members)["id"] for name, members in sinks.items()}
+        replay = self.owner.post("/v2/replays", {"from": "beginning", "sink": {"pipeline_id": ids["of_project"]}}, expect=201)["id"]
+        other = self.owner.post("/v2/replays", {"from": "beginning", "sink": {"endpoint_id": endpoint["id"]}}, expect=201)["id"]
+        for path, query, found in (("pipelines", "", [*ids.values()]), ("pipelines", f"project_id={project}", [ids["of_project"]]),
+                                   ("pipelines", f"endpoint_id={endpoint['id']}", [ids["sent"]]), ("pipelines", f"endpoint_id={endpoint['id']}&state=active", []),
+                                   ("replays", f"pipeline_id={ids['of_project']}", [replay]), ("replays", f"pipeline_id={ids['sent']}", []),
+                                   ("replays", f"pipeline_id={ids['of_project']}&pipeline_id={ids['sent']}", [replay]),
+                                   ("replays", f"endpoint_id={endpoint['id']}", [other]), ("replays", f"project_id={project}", [replay])):
+            with self.subTest(path, query=query):
+                self.assertEqual(sorted(row["id"] for row in self.owner.pages(f"/v2/{path}?{query}")), sorted(found))
+        for path, name in (("pipelines", "project_id"), ("pipelines", "endpoint_id"), ("replays", "pipeline_id"), ("webhooks/deliveries", "replay_id"),
+                           ("webhooks/endpoints", "project_id"), ("resources", "project_id")):
+            with self.subTest(path, name=name):
+                problem = self.problem(self.owner.get(f"/v2/{path}?{name}={endpoint['id'][:-1]}u", expect=400), "invalid-parameter")
+                self.assertIn("must be an id that begins with", problem["errors"][0]["detail"])
+
     def test_deleted_it_makes_nothing_more(self):
         pipeline = self.create(map={"n": "${event.data.n}"})
         self.write("a", size=1)
@@ -365,6 +384,8 @@ class States(PipelineTest):
                                  ({"enrich": [{"as": "a", "product": self.source, "kind": "file", "id": "${rows.x}"}]}, "/enrich/0/id"),
                                  ({"enrich": [{"as": "a", "product": "identity", "kind": "key", "id": "x"}]}, "/enrich"),
                                  ({"enrich": [{"as": "a", "product": self.source, "kind": "file", "id": "x"}] * 2}, "/enrich/1/as"),
+                                 ({"enrich": [{"as": "a", "product": self.source, "kind": "file", "id": "x"},
+                                              {"as": "b", "product": self.source, "kind": "flie", "id": "x"}]}, "/enrich/1/kind"),
                                  ({"project_id": "proj_00000000000000000000000000"}, "/project_id"), ({"start": "soon"}, "/start"), ({"more": 1}, "/more")):
             with self.subTest(members):
                 self.problem(self.create(422, **members), "invalid-request", pointer=pointer)
@@ -375,6 +396,14 @@ class States(PipelineTest):
         self.server.declare(other, NOTES)
         self.problem(self.patch(pipeline, 422, sink={"product": other}), "invalid-request", pointer="/sink")
         self.problem(self.act(pipeline, "resume", {"skip_to": "then"}, 422), "invalid-request", pointer="/skip_to")
+        typo = {"enrich": [{"as": "a", "product": self.source, "kind": "flie", "id": "x"}]}
+        self.problem(self.patch(pipeline, 422, **typo), "invalid-request", pointer="/enrich/0/kind")
+        self.problem(self.act(pipeline, "dry-run", {"change": typo}, 422), "invalid-request", pointer="/change/enrich/0/kind")
+        for n in range(5):
+            declared = {"kinds": {**NOTES["kinds"], f"kind{n}": {"events": {f"kind{n}.made": {"fold": "replace"}}}}}
+            self.server.declare(unique(f"new{n}"), declared)
+            self.server.declare(other, declared)
+            self.create(enrich=[{"as": "a", "product": other, "kind": f"kind{n}", "id": "x"}], paused=True)
 
     def test_who_makes_one_may_do_by_hand_what_it_does(self):
         body = {"name": "p", "source": {"types": ["file.*"]}, "sink": {"product": self.target, "kind": "note", "type": "note.written"},
