@@ -188,7 +188,7 @@ FoundRow delivery_of(const Reading& reading, const FoundRow& found) {
 Result<void> check_deliveries_kept(const Reading& reading) {
   return check_kept(
       reading, Delivery::kind,
-      "deliveries that ended long ago are not kept: lists go back to the earliest mark, "
+      "deliveries that ended long ago are not kept: answers go back to the earliest mark, "
       "and show what is kept by now");
 }
 
@@ -283,6 +283,10 @@ Answer get_delivery(Ask& ask) {
   if (!reading) co_return std::unexpected(std::move(reading).error());
   Entity entity{*id, {}};
   auto row = reading->find(Delivery::kind, entity);
+  if (auto kept = check_deliveries_kept(*reading); !row && !kept) {
+    co_await name_earliest_kept(ask, ask.deliveries(), Delivery::kind, kept.error());
+    co_return std::unexpected(std::move(kept).error());
+  }
   if (!row) co_return no_delivery();
   const auto decoded = projections::decode_row<Delivery>(*row);
   if (!sees_delivery(ask, decoded.state)) co_return no_delivery();
