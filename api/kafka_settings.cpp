@@ -123,6 +123,15 @@ void check_rpc(const Settings& s, Faults& faults) {
                            host));
 }
 
+/// Whoever writes an organization's partition sends its events: nobody else would.
+void check_roles(const Settings& s, Faults& faults) {
+  faults.check(s.roles.has(eventstore::Role::manager) || !s.roles.has(eventstore::Role::deliverer),
+               fmt::format("roles {}: deliverer needs manager, since a process sends the events "
+                           "of those organizations whose partitions it writes; add manager, or "
+                           "leave deliverer out",
+                           to_text(s.roles)));
+}
+
 /// What means something on Kafka only: with the journal it is a mistake, most likely a `log` that
 /// was forgotten, and starting on another log than was meant is worse than not starting.
 void check_journal(const Settings& s, Faults& faults) {
@@ -181,6 +190,7 @@ Result<void> check_log_settings(const Settings& settings) {
   if (log_is_on_kafka(settings)) {
     check_kafka(settings, faults);
     check_rpc(settings, faults);
+    check_roles(settings, faults);
   } else {
     check_journal(settings, faults);
   }

@@ -1,6 +1,7 @@
 #include "api/outgoing.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 namespace api {
 
@@ -12,6 +13,12 @@ schemas::Result<std::unique_ptr<Outgoing>> Outgoing::make(const Settings& settin
   auto trust = webhooks::TlsTrust::load(ca);
   if (!trust) return std::unexpected(std::move(trust).error());
   const bool delivers = settings.roles.has(eventstore::Role::deliverer);
+  if (!delivers && settings.roles.has(eventstore::Role::manager)) {
+    spdlog::warn(
+        "webhooks and pipelines of the organizations that this process writes wait: role "
+        "deliverer is not among its roles={}",
+        to_text(settings.roles));
+  }
   return std::unique_ptr<Outgoing>(
       new Outgoing({.egress = std::move(*egress), .trust = std::move(*trust)}, delivers,
                    settings.keep_deliveries));

@@ -183,6 +183,9 @@ TEST_F(LogSetting, RolesAreAListOfKnownNames) {
   for (const auto* text : {"", "managers", "gateway,", "gateway;manager"}) {
     EXPECT_THAT(unreadable("roles", text), HasSubstr("gateway,manager,projector,deliverer"));
   }
+  EXPECT_THAT(refusal({kafka, {"roles", "gateway,deliverer"}}),
+              AllOf(HasSubstr("roles gateway,deliverer"), HasSubstr("add manager")));
+  EXPECT_TRUE(check_log_settings(settings({kafka, {"roles", "manager,deliverer"}})));
 }
 
 TEST_F(LogSetting, OthersReachAProcessInPlainTextOnLoopbackOnly) {
