@@ -17,9 +17,9 @@ projections::Channel OutletSource::channel() const {
 }
 
 bool OutletSource::active() const {
+  if (is_suspended) return false;
   if (replay && replay->state.status != Replay::Status::running) return false;
   if (!replay && pipeline && pipeline->state.status != Pipeline::Status::active) return false;
-  if ((replay || pipeline) && is_suspended) return false;
   return orphaned().empty() && (!endpoint || endpoint->state.status == Endpoint::Status::active);
 }
 

@@ -18,10 +18,11 @@ struct OutletSource {
       endpoint;  // empty: to a product, or it was deleted
   std::optional<projections::Row<projections::Replay>> replay;
   std::optional<projections::Row<projections::Pipeline>> pipeline;
-  bool is_suspended = false;  // its organization: replays and pipelines wait
+  bool is_suspended = false;  // its organization: nothing of it is sent
 
   projections::Channel channel() const;
-  /// Something is to be sent: a replay waits while its endpoint does.
+  /// Something is to be sent: a replay waits while its endpoint does, and all of a suspended
+  /// organization waits.
   bool active() const;
   /// What it goes through or to was deleted, or moved to another project: says so.
   std::string_view orphaned() const;

@@ -298,6 +298,24 @@ class Deliveries(WebhookTest):
         (_, _, body), = self.receiver.take(1)
         self.assertEqual(json.loads(body)["subject"], after)
 
+    def test_of_a_suspended_organization_nothing_is_sent(self):
+        self.receiver.status = 500
+        endpoint = self.endpoint(retry_policy_id=self.policy(name="often", delays_seconds=[0.2] * 50), max_in_flight=1)
+        names = [self.project(f"P{n}") for n in range(3)]
+        self.until_states(endpoint, failing=3)
+        path = f"/v2/organizations/{self.owner.organization}"
+        self.platform.post(f"{path}/suspend", expect=200)
+        time.sleep(0.5)
+        before = self.receiver.count
+        time.sleep(0.6)
+        self.assertEqual(self.receiver.count, before)
+        self.receiver.status = 204
+        self.platform.post(f"{path}/resume", expect=200)
+        names.append(self.project("P3"))
+        self.until_states(endpoint, succeeded=4, failing=0)
+        self.assertEqual({row["event_id"] for row in self.deliveries(endpoint)}, {event["id"] for event in self.owner.get("/v2/events?type=project.created")["data"]})
+        self.assertGreaterEqual(self.receiver.count, before + len(names))
+
     def test_a_skip_to_now_takes_what_is_open_along(self):
         """What was failing or held is skipped, and nothing of it is sent; dead letters and what comes later are as they were."""
         self.receiver.status = 500
